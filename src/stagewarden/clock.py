@@ -1,0 +1,51 @@
+"""Time and identifiers come from here, so that tests can hold them still.
+
+Nothing else calls `time.time`, `time.monotonic` or `datetime.now`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(a + b for a in _CROCKFORD for b in _CROCKFORD)
+NANOSECONDS = 1_000_000_000
+
+
+class Clock(Protocol):
+    """Wall clock in nanoseconds since 1970 (UTC) and a monotonic clock in seconds."""
+
+    def now_ns(self) -> int:
+        """Wall clock, nanoseconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Monotonic seconds; only differences mean anything."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ns(self) -> int:
+        """Wall clock, nanoseconds since the epoch."""
+        return time.time_ns()
+
+    def monotonic(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+
+def new_id(letter: str, now_ns: int) -> str:
+    """A letter, `_` and a ULID (26 Crockford base32 characters: 48 bits of milliseconds, 80 random bits)."""
+    value = (now_ns // 1_000_000) << 80 | int.from_bytes(secrets.token_bytes(10), "big")
+    pairs = "".join([_PAIRS[value >> shift & 1023] for shift in range(115, 4, -10)])
+    return f"{letter}_{_CROCKFORD[value >> 125]}{pairs}{_CROCKFORD[value & 31]}"
+
+
+def rfc3339(ns: int) -> str:
+    """`2026-11-21T09:00:00Z`, with milliseconds where there are any."""
+    moment = datetime.fromtimestamp(ns // NANOSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    millis = ns // 1_000_000 % 1000
+    return f"{moment}.{millis:03d}Z" if millis else f"{moment}Z"

@@ -1,0 +1,230 @@
+"""YAML → frozen Config: every key, default, unit and limit on this page (contract section 2).
+
+Strict: unknown and duplicate keys and wrong units are errors with file, line, key and remedy; a key whose feature is
+not in this release is refused by name. The only file that reads the environment. Never holds a secret in a repr.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of every configuration section."""
+
+
+class Seconds(float):
+    """A duration, written `200ms`, `30s`, `5m`, `4h`, `60d`."""
+
+
+class Bytes(int):
+    """A size, written `512B`, `32KiB`, `1MiB`."""
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """Where a secret is: `file:PATH` (relative to the configuration file) or `env:NAME`; read once, at start."""
+
+    reference: str
+
+
+class Bind(msgspec.Struct, frozen=True):
+    """`HOST:PORT`; port 0 lets the system choose (tests, demo)."""
+
+    host: str
+    port: int
+
+
+class Listener(Struct):
+    """One listener."""
+
+    bind: Bind
+    hosts: tuple[str, ...] = ()  # Host values answered; default: the bind address and `localhost`
+    insecure: bool = False  # a public bind without TLS must say so
+
+
+class Listeners(Struct):
+    """A listener left out is not started."""
+
+    agents: Listener | None = None
+    people: Listener | None = None
+    operations: Listener | None = None
+
+
+class KeyIdentity(Struct, tag="key", tag_field="kind"):
+    """`Bearer sw_<id>_<43 base64url>`; the file maps id → SHA-256 in hex."""
+
+    keys: Secret
+
+
+class JwtIdentity(Struct, tag="jwt", tag_field="kind"):
+    """RFC 9068 / JWT-SVID / Kubernetes tokens. `keys`: `file:jwks.json` or an https URL (http only on loopback)."""
+
+    issuer: str
+    audience: str
+    keys: str
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
+    leeway: Seconds = Seconds(30)
+
+
+class TokenPeople(Struct, tag="token", tag_field="kind"):
+    """`Bearer swp_…`; the file holds SHA-256, person or program, scopes, expiry."""
+
+    tokens: Secret
+
+
+class PasswordPeople(Struct, tag="password", tag_field="kind"):
+    """scrypt in PHC form; sandbox only."""
+
+    users: Secret
+
+
+class Identity(Struct):
+    """Authenticators, tried in order: "not mine" goes on, "mine and bad" is 401."""
+
+    agents: tuple[KeyIdentity | JwtIdentity, ...] = ()
+    people: tuple[TokenPeople | PasswordPeople, ...] = ()
+
+
+class OpaServer(Struct):
+    """An OPA server: `unix:/path` or `http(s)://host:port`; a TCP OPA needs a token in production."""
+
+    url: str
+    token: Secret | None = None
+
+
+class Policy(Struct):
+    """Which engine judges, with which bundle, inside which deadline."""
+
+    engine: Literal["wasm", "opa"] = "wasm"
+    bundle: str = "builtin"  # builtin | a directory of Rego | bundle.tar.gz
+    deadline: Seconds = Seconds(0.2)
+    opa: OpaServer | None = None
+    memory: Bytes = Bytes(64 << 20)  # cap of one Wasm instance
+
+
+class StageCredential(Struct):
+    """A header attached by us at sending; the agent never sees it."""
+
+    header: str
+    value: Secret
+
+
+class Case(Struct):
+    """A refinement of a route: `when` maps `/pointer`, `query:NAME`, `lookup:/pointer` to literals."""
+
+    when: dict[str, object]
+    stage: str
+    kind: str
+    reversible: str | None = None
+
+
+class Lookup(Struct):
+    """The GET asked of the upstream before judging."""
+
+    get: str
+    as_: str = msgspec.field(name="as", default="generate")
+    state: str | None = None  # JSON pointer to the upstream's word for the state
+    states: dict[str, str] = {}  # the upstream's word → registry state; unmapped is a no
+    digest: bool = False
+    ignore: tuple[str, ...] = ()  # JSON pointers left out of the digest (view counters and the like)
+
+
+class Route(Struct):
+    """One listed request: `match` is METHOD and a path template."""
+
+    match: str
+    stage: str
+    kind: str
+    reversible: str = "compensate"
+    query: tuple[str, ...] = ()
+    body: Literal["json", "form", "opaque", "none"] = "none"
+    types: tuple[str, ...] = ()  # media types of an opaque body
+    facts: dict[str, str] = {}
+    cases: tuple[Case, ...] = ()
+    lookup: Lookup | None = None
+    workflow: str | None = None
+    content: Literal["body", "upstream"] | None = None
+    data_classes: tuple[str, ...] = ()
+
+
+class Upstream(Struct):
+    """One system the agent writes to; reached by mount or by Host."""
+
+    url: str
+    destination: str
+    mount: str | None = None
+    hosts: tuple[str, ...] = ()
+    catalogue: str | None = None
+    credentials: dict[str, StageCredential] = {}
+    routes: tuple[Route, ...] = ()
+    announce: bool = True
+    repeat_ignores: tuple[str, ...] = ()
+    connect_deadline: Seconds = Seconds(5)
+    answer_deadline: Seconds = Seconds(60)
+
+
+class Holds(Struct):
+    """Deadlines of holds and the key that encrypts stored bytes."""
+
+    wait: Seconds = Seconds(0)
+    decide_within: Seconds = Seconds(4 * 3600)
+    use_within: Seconds = Seconds(15 * 60)
+    replay: Seconds = Seconds(24 * 3600)
+    key: Secret = Secret("file:holds.key")
+
+
+class Session(Struct):
+    """How long a person stays signed in."""
+
+    idle: Seconds = Seconds(1800)
+    absolute: Seconds = Seconds(8 * 3600)
+
+
+class People(Struct):
+    """The people's plane; `url` is where links to the console lead."""
+
+    url: str | None = None
+    session: Session = Session()
+
+
+class Audit(Struct):
+    """The log; `reserve` is the free space below which nothing goes on."""
+
+    directory: str = "audit"
+    durability: Literal["before_effect"] = "before_effect"
+    reserve: Bytes = Bytes(64 << 20)
+    segment: Bytes = Bytes(64 << 20)
+
+
+class Limits(Struct):
+    """Bounds of one request and of one agent."""
+
+    body: Bytes = Bytes(1 << 20)
+    target: Bytes = Bytes(8 << 10)
+    headers: int = 100
+    header_bytes: Bytes = Bytes(32 << 10)
+    json_depth: int = 64
+    header_deadline: Seconds = Seconds(10)
+    body_deadline: Seconds = Seconds(30)
+    inflight_per_agent: int = 64
+    holds_per_agent: int = 50
+
+
+class Config(Struct):
+    """The whole of `stagewarden.yaml`, validated."""
+
+    version: Literal[1]
+    name: str
+    registry: str
+    upstreams: dict[str, Upstream]
+    environment: Literal["production", "sandbox"] = "production"
+    listen: Listeners = Listeners()
+    identity: Identity = Identity()
+    policy: Policy = Policy()
+    holds: Holds = Holds()
+    people: People = People()
+    state: str = "sqlite:state.db"
+    audit: Audit = Audit()
+    limits: Limits = Limits()

@@ -1,0 +1,380 @@
+"""The vocabulary as frozen values: Request, Principal, Action, Question, Verdict, Hold, Ruling.
+
+Everything here is valid by construction and knows no I/O. The JSON shapes that leave the process (question, verdict)
+are held equal to `rego/schemas/` by a test. Never put behaviour here that needs a clock, a file or a socket.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+Document: TypeAlias = dict[str, JSON]
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+
+QUESTION_VERSION = 1
+DIGEST_FORMAT = b"stagewarden/request/1"
+
+
+class Stage(StrEnum):
+    """Authority over an asset's life, in rising order; what is unlisted is prohibited."""
+
+    GENERATE = "generate"
+    EDIT = "edit"
+    QUEUE = "queue"
+    APPROVE = "approve"
+    EXPORT = "export"
+
+    @property
+    def rank(self) -> int:
+        """0 (generate) to 4 (export)."""
+        return _RANK[self]
+
+
+_RANK = {stage: rank for rank, stage in enumerate(Stage)}
+
+
+class Tier(StrEnum):
+    """How much a wrong yes would cost."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request target read once, strictly (wire/target.py makes it).
+
+    `raw` is what is sent; `path` is `raw` up to `?`; `segments` are percent-decoded (nothing that decodes to a
+    separator, a dot segment or a control gets here); `query` holds decoded pairs in order, each name once.
+    """
+
+    raw: str
+    path: str
+    segments: tuple[str, ...]
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the agent's connection gave us before any body: read once, kept as it came.
+
+    `host` is lower case, without port and trailing dot. `headers` keep order and case. `id` is the ruling's id.
+    """
+
+    id: str
+    method: str
+    target: Target
+    host: str
+    headers: Headers
+    peer: str
+    received_ns: int
+
+    def header(self, name: str) -> str | None:
+        """The first value of a header, by lower-case name."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Exactly what is judged, shown, logged and sent (law 1). Built once, before judgement.
+
+    `headers` are the end-to-end headers as they will be sent, without ours and without any credential; `authority`
+    and `scheme` are the upstream's; `target` is what the upstream sees.
+    """
+
+    upstream: str
+    method: str
+    scheme: str
+    authority: str
+    target: str
+    headers: Headers
+    body: bytes
+
+    def digest(self, agent: str, stage: Stage | str) -> str:
+        """SHA-256 over the length-prefixed sequence of contract section 3, as `sha256:HEX`."""
+        return _digest(
+            (
+                DIGEST_FORMAT, agent.encode(), self.upstream.encode(), str(stage).encode(), self.method.encode(), self.scheme.encode(),
+                self.authority.encode(), self.target.encode(),
+                *(part for name, value in self.headers for part in (name.lower().encode(), value.encode("latin-1"))),
+                self.body,
+            )
+        )  # fmt: skip
+
+    def repeat_digest(self, agent: str, ignores: frozenset[str] = frozenset()) -> str:
+        """The digest by which a repeat is found: no stage, no tracing headers, no `date` (lifecycles.md, "A repeat")."""
+        kept = tuple((name, value) for name, value in self.headers if name.lower() not in REPEAT_IGNORES and name.lower() not in ignores)
+        return Request(self.upstream, self.method, self.scheme, self.authority, self.target, kept, self.body).digest(agent, "repeat")
+
+
+REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    """SHA-256 of 8-byte big-endian length and bytes of each part: no two sequences share a preimage."""
+    return "sha256:" + hashlib.sha256(b"".join([chunk for part in parts for chunk in (len(part).to_bytes(8, "big"), part)])).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link of the chain that asked; `verified` only when the credential proves it."""
+
+    kind: Literal["human", "service", "agent"]
+    id: str
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What the agent showed: its kind, issuer and expiry; never the secret itself. `expires_ns` 0 = does not expire."""
+
+    kind: Literal["key", "jwt", "mtls"]
+    issuer: str
+    expires_ns: int
+    header: str = "authorization"  # the header that carried it and must not go upstream
+    workflow: str | None = None  # where the credential itself names one
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: the registered agent, and what its credential proves. `workflow` is settled by the gate."""
+
+    agent: str
+    credential: Credential
+    chain: tuple[Link, ...]
+    workflow: str | None = None
+    trigger: Mapping[str, JSON] | None = None
+
+    @property
+    def initiator(self) -> str | None:
+        """The proven human at the head of the chain, if any."""
+        return next((link.id for link in self.chain if link.kind == "human" and link.verified), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """The thing at the upstream that is acted on; `state` is a registry state, `digest` the look-up's (None: not asked for)."""
+
+    id: str | None
+    digest: str | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is asked, classified."""
+
+    upstream: str
+    route: str
+    stage: Stage
+    kind: str
+    asset: Asset | None
+    fields: tuple[str, ...]
+    data_classes: tuple[str, ...]
+    destination: str
+    external: bool
+    reversible: str
+    loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything the policy is asked; `document` becomes OPA's `input` and is never changed after it was built."""
+
+    document: Document
+
+    @property
+    def digest(self) -> str:
+        """The request digest this question is about."""
+        return str(self.document["request"]["digest"])  # type: ignore[index, call-overload]  # shape held by the schema test
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why: a stable code, the Rego package (or `gate`), the rule's own text, optional machine-readable detail."""
+
+    code: str
+    rule: str
+    text: str
+    detail: Document | None = None
+
+    def document(self) -> Document:
+        """As JSON."""
+        base: Document = {"code": self.code, "rule": self.rule, "text": self.text}
+        return base if self.detail is None else {**base, "detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """`count` different people, each holding one of `functions` (sorted)."""
+
+    functions: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Obligations:
+    """What an allow or hold obliges us to do. Only what we can honour is understood."""
+
+    review: Literal["auto", "human", "sampled"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Yes: send it."""
+
+    tier: Tier
+    reasons: tuple[Reason, ...]
+    obligations: Obligations = Obligations()
+    cacheable: bool = False
+    effect: Literal["allow"] = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """People decide: hold it."""
+
+    tier: Tier
+    reasons: tuple[Reason, ...]
+    seats: tuple[Seat, ...]
+    obligations: Obligations = Obligations()
+    effect: Literal["hold"] = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """No. The first reason's code decides the HTTP status; there is always one."""
+
+    reasons: tuple[Reason, ...]
+    tier: Tier = Tier.LOW
+    effect: Literal["deny"] = "deny"
+
+    @classmethod
+    def by_gate(cls, code: str, text: str, detail: Document | None = None) -> Deny:
+        """A no of the gate itself, before or instead of any policy."""
+        return cls((Reason(code, "gate", text, detail),))
+
+
+Verdict: TypeAlias = Allow | Ask | Deny
+
+
+class HoldState(StrEnum):
+    """The states of lifecycles.md, "A hold"."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    CLAIMED = "claimed"
+    SENT = "sent"
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    STOPPED = "stopped"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One authenticated person's answer on one hold, in one seat."""
+
+    id: str
+    person: str
+    function: str
+    decision: Literal["approve", "reject"]
+    reason: str | None
+    note: str | None
+    digest: str
+    view_digest: str
+    at_ns: int
+    answers: tuple[tuple[str, bool], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An upstream's whole answer, as kept with a hold."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A request waiting for people, with the exact bytes to be sent. Times in nanoseconds since the epoch; 0 = not set."""
+
+    id: str
+    state: HoldState
+    ruling: str
+    digest: str
+    view_digest: str
+    repeat_digest: str
+    agent: str
+    workflow: str
+    initiator: str
+    upstream: str
+    stage: Stage
+    kind: str
+    asset: str | None
+    lookup_digest: str | None
+    tier: Tier
+    reasons: tuple[Reason, ...]
+    seats: tuple[Seat, ...]
+    questions: tuple[str, ...]
+    votes: tuple[Vote, ...]
+    asked_at_ns: int
+    expires_at_ns: int
+    approved_at_ns: int
+    use_by_ns: int
+    ended_at_ns: int
+    attempt: str | None
+    successor: str | None
+    ended_by: str | None  # reason code, person or event that ended it
+    request: Request
+    question: Document
+    before: bytes | None = None  # the looked-up asset as it stood when asked, for "what changes"
+    response: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """The one record of what was decided about one request. The answer, the audit line, the samples and the row are views of it."""
+
+    id: str
+    at_ns: int
+    head: Head
+    verdict: Verdict
+    principal: Principal | None = None
+    action: Action | None = None
+    request: Request | None = None
+    question: Question | None = None
+    hold: Hold | None = None
+    digest: str | None = None
+    phases: Mapping[str, float] = field(default_factory=dict)  # seconds by phase
+    policy: str = ""
+    registry: str = ""
+    body_read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What then happened: `result` is one of done, failed, unknown, not_sent; `status` the upstream's, 0 without an answer."""
+
+    ruling: str
+    result: Literal["done", "failed", "unknown", "not_sent"]
+    status: int
+    sent_digest: str | None
+    answer_digest: str | None
+    answer_bytes: int
+    upstream_seconds: float
+    code: str | None = None
+    hold: str | None = None

@@ -1,0 +1,197 @@
+"""The registry: people, workflows, agents, destinations, tiers and triggers as frozen values, and its lint.
+
+`document()` is exactly what the policy sees as `data.registry` (every default filled in), plus `revision`, the first 16 hex
+digits of the SHA-256 of its canonical JSON. An unreadable or blank registry refuses to load; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from stagewarden.config import Struct
+
+
+class PersonIdentity(Struct):
+    """The only link between a sign-in and a person; never e-mail."""
+
+    issuer: str
+    subject: str
+
+
+class Person(Struct):
+    """Somebody who may own, review or stop."""
+
+    functions: tuple[str, ...]
+    name: str = ""
+    identity: PersonIdentity | None = None
+    aliases: tuple[str, ...] = ()  # other ids of the same human being
+    group: str | None = None
+    active: bool = True  # false: left
+
+
+class Process(Struct):
+    """The business process a workflow serves."""
+
+    summary: str
+    control_owner: str
+    review_cycle: str = ""
+
+
+class Owners(Struct):
+    """Accountable people of a workflow."""
+
+    business: str | None = None
+    security: str | None = None
+    privacy: str | None = None
+    technical: str | None = None
+
+
+class Risk(Struct):
+    """The risk register's five columns, each low|medium|high (approval_level: a tier)."""
+
+    data_sensitivity: str
+    external_impact: str
+    regulatory_exposure: str
+    rollback_difficulty: str
+    approval_level: str
+
+
+class Fields(Struct):
+    """Names a workflow may read and write."""
+
+    read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
+
+
+class Scope(Struct):
+    """What a workflow may touch."""
+
+    fields: Fields = Fields()
+    classes: Fields = Fields()
+
+
+class Actions(Struct):
+    """Kinds by class; a kind in none of the three is prohibited."""
+
+    allowed: tuple[str, ...] = ()
+    restricted: tuple[str, ...] = ()
+    prohibited: tuple[str, ...] = ()
+
+
+class Rollback(Struct):
+    """What can be undone, and how."""
+
+    kind: Literal["restore", "compensate", "none"]
+    steps: str = ""
+    owner: str | None = None
+    rto: str = ""
+    tested_at: str | None = None
+
+
+class Approval(Struct):
+    """Who approved the scope."""
+
+    function: str
+    person: str
+    at: str
+    evidence: str = ""
+
+
+class Workflow(Struct):
+    """A business use of an agent."""
+
+    summary: str
+    process: str
+    owners: Owners
+    risk: Risk
+    purpose: str
+    actions: Actions
+    rollback: Rollback
+    initiators: tuple[str, ...] = ()
+    delegation: Literal["inherit", "service_account", "jit"] = "service_account"
+    scope: Scope = Scope()
+    approved: tuple[Approval, ...] = ()
+    automation: Literal["now", "later", "human_led"] = "now"
+
+
+class AgentIdentity(Struct):
+    """`{key: ID}` or `{issuer, subject}`."""
+
+    key: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
+
+
+class AgentOwners(Struct):
+    """Who answers for an agent."""
+
+    human: str
+    business: str | None = None
+    technical: str | None = None
+    service_account: str | None = None
+
+
+class Agent(Struct):
+    """A registered workload."""
+
+    identity: AgentIdentity
+    owners: AgentOwners
+    stages: tuple[str, ...]
+    workflows: tuple[str, ...]
+    connectors: tuple[str, ...] = ()
+    mode: Literal["active", "paused", "revoked"] = "active"
+
+
+class Capabilities(Struct):
+    """What the downstream system can itself enforce."""
+
+    retention: bool = False
+    approval: bool = False
+    revoke: bool = False
+    rollback: bool = False
+
+
+class Attested(Struct):
+    """Who vouched for the capabilities, and when (RFC 3339 date)."""
+
+    at: str
+    by: str
+
+
+class Destination(Struct):
+    """Where something comes out."""
+
+    channel: Literal["internal", "partner", "customer", "public"]
+    capabilities: Capabilities = Capabilities()
+    attested: Attested | None = None
+
+
+class TierRule(Struct):
+    """What a tier asks for: how many people, by which functions."""
+
+    seats: tuple[dict[str, object], ...] = ()  # {functions: [...], count: n}
+
+
+class PatternTrigger(Struct):
+    """Regular expressions (RE2) searched in every string of the body."""
+
+    patterns: tuple[str, ...] = ()
+    tier: str = "high"
+
+
+class Triggers(Struct):
+    """Which facts stop and ask."""
+
+    legal_or_price: PatternTrigger = PatternTrigger()
+
+
+class RegistryData(Struct):
+    """The sections of `registry.yaml`."""
+
+    people: dict[str, Person] = {}
+    processes: dict[str, Process] = {}
+    workflows: dict[str, Workflow] = {}
+    agents: dict[str, Agent] = {}
+    destinations: dict[str, Destination] = {}
+    tiers: dict[str, TierRule] = {}
+    triggers: Triggers = Triggers()
