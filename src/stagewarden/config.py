@@ -36,7 +36,7 @@ class Bind(msgspec.Struct, frozen=True):
     port: int
 
 
-class Listener(Struct):
+class Listener(Struct, frozen=True, kw_only=True):
     """One listener."""
 
     bind: Bind
@@ -44,7 +44,7 @@ class Listener(Struct):
     insecure: bool = False  # a public bind without TLS must say so
 
 
-class Listeners(Struct):
+class Listeners(Struct, frozen=True, kw_only=True):
     """A listener left out is not started."""
 
     agents: Listener | None = None
@@ -52,13 +52,13 @@ class Listeners(Struct):
     operations: Listener | None = None
 
 
-class KeyIdentity(Struct, tag="key", tag_field="kind"):
+class KeyIdentity(Struct, frozen=True, kw_only=True, tag="key", tag_field="kind"):
     """`Bearer sw_<id>_<43 base64url>`; the file maps id → SHA-256 in hex."""
 
     keys: Secret
 
 
-class JwtIdentity(Struct, tag="jwt", tag_field="kind"):
+class JwtIdentity(Struct, frozen=True, kw_only=True, tag="jwt", tag_field="kind"):
     """RFC 9068 / JWT-SVID / Kubernetes tokens. `keys`: `file:jwks.json` or an https URL (http only on loopback)."""
 
     issuer: str
@@ -68,33 +68,33 @@ class JwtIdentity(Struct, tag="jwt", tag_field="kind"):
     leeway: Seconds = Seconds(30)
 
 
-class TokenPeople(Struct, tag="token", tag_field="kind"):
+class TokenPeople(Struct, frozen=True, kw_only=True, tag="token", tag_field="kind"):
     """`Bearer swp_…`; the file holds SHA-256, person or program, scopes, expiry."""
 
     tokens: Secret
 
 
-class PasswordPeople(Struct, tag="password", tag_field="kind"):
+class PasswordPeople(Struct, frozen=True, kw_only=True, tag="password", tag_field="kind"):
     """scrypt in PHC form; sandbox only."""
 
     users: Secret
 
 
-class Identity(Struct):
+class Identity(Struct, frozen=True, kw_only=True):
     """Authenticators, tried in order: "not mine" goes on, "mine and bad" is 401."""
 
     agents: tuple[KeyIdentity | JwtIdentity, ...] = ()
     people: tuple[TokenPeople | PasswordPeople, ...] = ()
 
 
-class OpaServer(Struct):
+class OpaServer(Struct, frozen=True, kw_only=True):
     """An OPA server: `unix:/path` or `http(s)://host:port`; a TCP OPA needs a token in production."""
 
     url: str
     token: Secret | None = None
 
 
-class Policy(Struct):
+class Policy(Struct, frozen=True, kw_only=True):
     """Which engine judges, with which bundle, inside which deadline."""
 
     engine: Literal["wasm", "opa"] = "wasm"
@@ -104,14 +104,14 @@ class Policy(Struct):
     memory: Bytes = Bytes(64 << 20)  # cap of one Wasm instance
 
 
-class StageCredential(Struct):
+class StageCredential(Struct, frozen=True, kw_only=True):
     """A header attached by us at sending; the agent never sees it."""
 
     header: str
     value: Secret
 
 
-class Case(Struct):
+class Case(Struct, frozen=True, kw_only=True):
     """A refinement of a route: `when` maps `/pointer`, `query:NAME`, `lookup:/pointer` to literals."""
 
     when: dict[str, object]
@@ -120,7 +120,7 @@ class Case(Struct):
     reversible: str | None = None
 
 
-class Lookup(Struct):
+class Lookup(Struct, frozen=True, kw_only=True):
     """The GET asked of the upstream before judging."""
 
     get: str
@@ -131,7 +131,7 @@ class Lookup(Struct):
     ignore: tuple[str, ...] = ()  # JSON pointers left out of the digest (view counters and the like)
 
 
-class Route(Struct):
+class Route(Struct, frozen=True, kw_only=True):
     """One listed request: `match` is METHOD and a path template."""
 
     match: str
@@ -149,7 +149,7 @@ class Route(Struct):
     data_classes: tuple[str, ...] = ()
 
 
-class Upstream(Struct):
+class Upstream(Struct, frozen=True, kw_only=True):
     """One system the agent writes to; reached by mount or by Host."""
 
     url: str
@@ -165,7 +165,7 @@ class Upstream(Struct):
     answer_deadline: Seconds = Seconds(60)
 
 
-class Holds(Struct):
+class Holds(Struct, frozen=True, kw_only=True):
     """Deadlines of holds and the key that encrypts stored bytes."""
 
     wait: Seconds = Seconds(0)
@@ -175,21 +175,21 @@ class Holds(Struct):
     key: Secret = Secret("file:holds.key")
 
 
-class Session(Struct):
+class Session(Struct, frozen=True, kw_only=True):
     """How long a person stays signed in."""
 
     idle: Seconds = Seconds(1800)
     absolute: Seconds = Seconds(8 * 3600)
 
 
-class People(Struct):
+class People(Struct, frozen=True, kw_only=True):
     """The people's plane; `url` is where links to the console lead."""
 
     url: str | None = None
     session: Session = Session()
 
 
-class Audit(Struct):
+class Audit(Struct, frozen=True, kw_only=True):
     """The log; `reserve` is the free space below which nothing goes on."""
 
     directory: str = "audit"
@@ -198,7 +198,7 @@ class Audit(Struct):
     segment: Bytes = Bytes(64 << 20)
 
 
-class Limits(Struct):
+class Limits(Struct, frozen=True, kw_only=True):
     """Bounds of one request and of one agent."""
 
     body: Bytes = Bytes(1 << 20)
@@ -212,7 +212,7 @@ class Limits(Struct):
     holds_per_agent: int = 50
 
 
-class Config(Struct):
+class Config(Struct, frozen=True, kw_only=True):
     """The whole of `stagewarden.yaml`, validated."""
 
     version: Literal[1]

@@ -16,7 +16,7 @@ class StagewardenError(Exception):
     code: ClassVar[str] = "internal"
 
 
-class Refused(StagewardenError):  # noqa: N818 - the vocabulary's word
+class Refused(StagewardenError):
     """The request itself is not acceptable; the agent can mend it. `code` differs by instance."""
 
     def __init__(self, code: str, detail: str) -> None:
@@ -40,7 +40,7 @@ class BadCredential(Refused):
         super().__init__("unauthenticated", detail)
 
 
-class CannotTell(StagewardenError):  # noqa: N818 - the vocabulary's word
+class CannotTell(StagewardenError):
     """We could not find out; the gate answers no."""
 
     code = "cannot_tell"

@@ -11,14 +11,14 @@ from typing import Literal
 from stagewarden.config import Struct
 
 
-class PersonIdentity(Struct):
+class PersonIdentity(Struct, frozen=True, kw_only=True):
     """The only link between a sign-in and a person; never e-mail."""
 
     issuer: str
     subject: str
 
 
-class Person(Struct):
+class Person(Struct, frozen=True, kw_only=True):
     """Somebody who may own, review or stop."""
 
     functions: tuple[str, ...]
@@ -29,7 +29,7 @@ class Person(Struct):
     active: bool = True  # false: left
 
 
-class Process(Struct):
+class Process(Struct, frozen=True, kw_only=True):
     """The business process a workflow serves."""
 
     summary: str
@@ -37,7 +37,7 @@ class Process(Struct):
     review_cycle: str = ""
 
 
-class Owners(Struct):
+class Owners(Struct, frozen=True, kw_only=True):
     """Accountable people of a workflow."""
 
     business: str | None = None
@@ -46,7 +46,7 @@ class Owners(Struct):
     technical: str | None = None
 
 
-class Risk(Struct):
+class Risk(Struct, frozen=True, kw_only=True):
     """The risk register's five columns, each low|medium|high (approval_level: a tier)."""
 
     data_sensitivity: str
@@ -56,21 +56,21 @@ class Risk(Struct):
     approval_level: str
 
 
-class Fields(Struct):
+class Fields(Struct, frozen=True, kw_only=True):
     """Names a workflow may read and write."""
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
 
 
-class Scope(Struct):
+class Scope(Struct, frozen=True, kw_only=True):
     """What a workflow may touch."""
 
     fields: Fields = Fields()
     classes: Fields = Fields()
 
 
-class Actions(Struct):
+class Actions(Struct, frozen=True, kw_only=True):
     """Kinds by class; a kind in none of the three is prohibited."""
 
     allowed: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Actions(Struct):
     prohibited: tuple[str, ...] = ()
 
 
-class Rollback(Struct):
+class Rollback(Struct, frozen=True, kw_only=True):
     """What can be undone, and how."""
 
     kind: Literal["restore", "compensate", "none"]
@@ -88,7 +88,7 @@ class Rollback(Struct):
     tested_at: str | None = None
 
 
-class Approval(Struct):
+class Approval(Struct, frozen=True, kw_only=True):
     """Who approved the scope."""
 
     function: str
@@ -97,7 +97,7 @@ class Approval(Struct):
     evidence: str = ""
 
 
-class Workflow(Struct):
+class Workflow(Struct, frozen=True, kw_only=True):
     """A business use of an agent."""
 
     summary: str
@@ -114,7 +114,7 @@ class Workflow(Struct):
     automation: Literal["now", "later", "human_led"] = "now"
 
 
-class AgentIdentity(Struct):
+class AgentIdentity(Struct, frozen=True, kw_only=True):
     """`{key: ID}` or `{issuer, subject}`."""
 
     key: str | None = None
@@ -122,7 +122,7 @@ class AgentIdentity(Struct):
     subject: str | None = None
 
 
-class AgentOwners(Struct):
+class AgentOwners(Struct, frozen=True, kw_only=True):
     """Who answers for an agent."""
 
     human: str
@@ -131,7 +131,7 @@ class AgentOwners(Struct):
     service_account: str | None = None
 
 
-class Agent(Struct):
+class Agent(Struct, frozen=True, kw_only=True):
     """A registered workload."""
 
     identity: AgentIdentity
@@ -142,7 +142,7 @@ class Agent(Struct):
     mode: Literal["active", "paused", "revoked"] = "active"
 
 
-class Capabilities(Struct):
+class Capabilities(Struct, frozen=True, kw_only=True):
     """What the downstream system can itself enforce."""
 
     retention: bool = False
@@ -151,14 +151,14 @@ class Capabilities(Struct):
     rollback: bool = False
 
 
-class Attested(Struct):
+class Attested(Struct, frozen=True, kw_only=True):
     """Who vouched for the capabilities, and when (RFC 3339 date)."""
 
     at: str
     by: str
 
 
-class Destination(Struct):
+class Destination(Struct, frozen=True, kw_only=True):
     """Where something comes out."""
 
     channel: Literal["internal", "partner", "customer", "public"]
@@ -166,26 +166,26 @@ class Destination(Struct):
     attested: Attested | None = None
 
 
-class TierRule(Struct):
+class TierRule(Struct, frozen=True, kw_only=True):
     """What a tier asks for: how many people, by which functions."""
 
     seats: tuple[dict[str, object], ...] = ()  # {functions: [...], count: n}
 
 
-class PatternTrigger(Struct):
+class PatternTrigger(Struct, frozen=True, kw_only=True):
     """Regular expressions (RE2) searched in every string of the body."""
 
     patterns: tuple[str, ...] = ()
     tier: str = "high"
 
 
-class Triggers(Struct):
+class Triggers(Struct, frozen=True, kw_only=True):
     """Which facts stop and ask."""
 
     legal_or_price: PatternTrigger = PatternTrigger()
 
 
-class RegistryData(Struct):
+class RegistryData(Struct, frozen=True, kw_only=True):
     """The sections of `registry.yaml`."""
 
     people: dict[str, Person] = {}
