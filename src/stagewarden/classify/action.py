@@ -1,0 +1,84 @@
+"""From a matched route, its body and the looked-up asset to an Action and the facts. Pure; the strict answer stands where no case matches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stagewarden.errors import Refused
+from stagewarden.model import Action, Asset
+from stagewarden.wire import form, strict_json
+
+if TYPE_CHECKING:
+    from stagewarden.classify.lookup import Looked
+    from stagewarden.classify.routes import CompiledCase, Match
+    from stagewarden.model import JSON, Document
+
+_NOT_CLASSED = ("claims", "offers")  # facts that rules count: always lists
+
+
+def parse_body(match: Match, content_type: str | None, body: bytes, depth: int) -> JSON:
+    """The body as the route wants it; raises Refused (415) for another type, Ambiguous for what two parsers could read differently."""
+    wanted = match.route.config.body
+    media = (content_type or "").partition(";")[0].strip().lower()
+    if wanted == "none":
+        if body:
+            raise Refused("unsupported_body", "this route takes no body")
+        return None
+    if wanted == "json":
+        if media != "application/json" and not (media.startswith("application/") and media.endswith("+json")):
+            raise Refused("unsupported_body", "this route takes application/json")
+        document = strict_json.loads(body, depth)
+        strict_json.refuse_case_variants(document, match.route.body_names)
+        return document
+    if wanted == "form":
+        if media != "application/x-www-form-urlencoded":
+            raise Refused("unsupported_body", "this route takes application/x-www-form-urlencoded")
+        fields: Document = dict(form.loads(body))
+        strict_json.refuse_case_variants(fields, match.route.body_names)
+        return fields
+    if media not in match.route.config.types:
+        raise Refused("unsupported_body", f"this route takes {', '.join(match.route.config.types) or 'no media type'}")
+    return None
+
+
+def classify(match: Match, body: JSON, looked: Looked | None, *, external: bool) -> Action:
+    """The action: among matching cases the highest stage, then the first listed; else the route's own."""
+    route = match.route
+    query: Document = dict(match.target.query)
+    matching = [case for case in route.cases if _holds(case, body, query, looked)]
+    best = max(matching, key=lambda case: case.stage.rank, default=None)
+    return Action(
+        upstream=match.upstream.name,
+        route=route.name,
+        stage=best.stage if best else route.stage,
+        kind=best.kind if best else route.config.kind,
+        asset=Asset(match.asset_id, looked.digest if looked else None, looked.state if looked else "untracked"),
+        fields=tuple(sorted(body)) if isinstance(body, dict) else (),
+        data_classes=route.config.data_classes,
+        destination=match.upstream.config.destination,
+        external=external,
+        reversible=best.reversible if best else route.config.reversible,
+        loopback=match.upstream.loopback,
+    )
+
+
+def _holds(case: CompiledCase, body: JSON, query: Document, looked: Looked | None) -> bool:
+    if case.lookup and looked is None:
+        return False
+    return (
+        all(condition.holds(body) for condition in case.body)
+        and all(condition.holds(query) for condition in case.query)
+        and all(condition.holds(looked.document) for condition in case.lookup if looked)
+    )
+
+
+def facts(match: Match, body: JSON) -> Document:
+    """What the rules count: `claims` and `offers` are always lists (a lone value is a list of one), others as they stand."""
+    found: Document = {"claims": [], "offers": []}
+    for name, pointer in match.route.facts.items():
+        value = pointer.first(body)
+        if name in _NOT_CLASSED:
+            found[name] = value if isinstance(value, list) else [] if value is None else [value]
+        else:
+            found[name] = value
+    return found

@@ -1,0 +1,85 @@
+"""JSON pointers (RFC 6901) with `*` for any element of a list, and the conditions of `when`. Never evaluates anything else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagewarden.model import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A parsed pointer; the empty one is the whole document."""
+
+    tokens: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Pointer:
+        """RFC 6901 section 3 and 4: `~1` is `/`, `~0` is `~`."""
+        if text and not text.startswith("/"):
+            raise ValueError(f"a JSON pointer starts with `/`: {text!r}")
+        return cls(tuple(token.replace("~1", "/").replace("~0", "~") for token in text.split("/")[1:]))
+
+    def find(self, document: JSON) -> Iterator[JSON]:
+        """Every value the pointer names; nothing where it leads nowhere."""
+        return _find(document, self.tokens)
+
+    def first(self, document: JSON) -> JSON:
+        """The first value named, or None."""
+        return next(self.find(document), None)
+
+
+def _find(value: JSON, tokens: tuple[str, ...]) -> Iterator[JSON]:
+    if not tokens:
+        yield value
+        return
+    token, rest = tokens[0], tokens[1:]
+    if isinstance(value, dict):
+        if token in value:
+            yield from _find(value[token], rest)
+    elif isinstance(value, list):
+        if token == "*":
+            for element in value:
+                yield from _find(element, rest)
+        elif token.isdecimal() and token.isascii() and (token == "0" or token[0] != "0") and int(token) < len(value):
+            yield from _find(value[int(token)], rest)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One line of `when`: `literals` are type-exact, None standing for absent or null; `exists`/`absent` ask for presence only."""
+
+    pointer: Pointer
+    literals: tuple[JSON, ...] = ()
+    exists: bool = False
+    absent: bool = False
+
+    @classmethod
+    def parse(cls, pointer: Pointer, value: object) -> Condition:
+        """From configuration; raises ValueError for what is neither literal, list of literals, `{exists: true}` nor `{absent: true}`."""
+        if value == {"exists": True}:
+            return cls(pointer, exists=True)
+        if value == {"absent": True}:
+            return cls(pointer, absent=True)
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if not values or any(isinstance(each, (dict, list, tuple)) for each in values):
+            raise ValueError("expected a literal, a list of literals, {exists: true} or {absent: true}")
+        return cls(pointer, literals=tuple(values))
+
+    def holds(self, document: JSON) -> bool:
+        """Whether any value named by the pointer meets the condition."""
+        found = list(self.pointer.find(document))
+        if self.exists or self.absent:
+            return bool(found) is self.exists
+        if not found:
+            return any(literal is None for literal in self.literals)
+        return any(_same(value, literal) for value in found for literal in self.literals)
+
+
+def _same(value: JSON, literal: JSON) -> bool:
+    """Type-exact equality: in Python True == 1 == 1.0, here they are three things."""
+    return type(value) is type(literal) and value == literal

@@ -1,0 +1,1 @@
+"""Serving HTTP: the doors. They call the gate and decide nothing."""
