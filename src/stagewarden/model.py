@@ -343,6 +343,7 @@ class Hold:
     question: Document
     before: bytes | None = None  # the looked-up asset as it stood when asked, for "what changes"
     response: Answer | None = None
+    after_digest: str | None = None  # the look-up right after the send: a stored answer stands until it differs
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,12 +366,15 @@ class Ruling:
     body_read: bool = False
 
 
+Result: TypeAlias = Literal["done", "failed", "unknown", "not_sent"]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What then happened: `result` is one of done, failed, unknown, not_sent; `status` the upstream's, 0 without an answer."""
+    """What then happened; `status` is the upstream's, 0 without an answer."""
 
     ruling: str
-    result: Literal["done", "failed", "unknown", "not_sent"]
+    result: Result
     status: int
     sent_digest: str | None
     answer_digest: str | None
