@@ -1,0 +1,238 @@
+"""The people's plane: every act of a person or program, checked against "Who may do what" (lifecycles.md), recorded before it is told.
+
+Agents reach none of this. A vote never sends anything: it only moves the hold; the release loop sends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stagewarden.clock import new_id
+from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.gate import question as asking
+from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.holds import seats
+from stagewarden.model import Ask, Deny, HoldState, Vote
+
+if TYPE_CHECKING:
+    from stagewarden.audit.reader import Reader
+    from stagewarden.gate.people import VoteIntent
+    from stagewarden.gate.rooms import Rooms
+    from stagewarden.identity.people import Caller
+    from stagewarden.model import Document, Hold
+    from stagewarden.modes import Kill
+
+_LOOSENS = frozenset({"security", "technical"})
+_READS_PAYLOADS = frozenset({"security", "privacy"})
+_STRICTNESS = {"active": 0, "paused": 1, "revoked": 2}
+_LONGEST_REASON = 500
+
+
+class Acts:
+    """What people and programs can do; the people's listener and the terminal call nothing else."""
+
+    def __init__(self, rooms: Rooms, reader: Reader) -> None:
+        self._rooms = rooms
+        self._reader = reader
+
+    # -- holds --
+
+    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
+        """Holds, newest first; `state` is a state, `open` or `done`; `mine`: only those this caller could vote on."""
+        self._reads(caller)
+        holds, following = await self._rooms.holds.list(state=state, cursor=cursor, limit=limit)
+        views = [self._view(caller, hold) for hold in holds]
+        return [view for view in views if not mine or view.why_not is None], following
+
+    async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
+        """One hold; showing its bytes leaves a `read` entry."""
+        self._reads(caller)
+        view = self._view(caller, await self._hold(hold_id))
+        if view.payload:
+            await self._rooms.recorder.note("read", {"hold": hold_id, "by": caller.person or f"program:{caller.program}", "what": "payload"})
+        return view
+
+    async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
+        """Cast one vote. Order: hold state and digests (Conflict), person (NotAllowed), body (Invalid)."""
+        hold = await self._hold(hold_id)
+        if caller.person is None:
+            raise NotAllowed("a program's credential never votes")
+        # Pending holds stay during a stop and take no approvals meanwhile.
+        if intent.decision == "approve" and (stop := self._rooms.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage)):
+            raise Conflict(f"stopped meanwhile: {stop.reasons[0].text}")
+        # Open holds are judged again at each vote; a looser verdict changes nothing.
+        if intent.decision == "approve" and not await self.judge_again(hold):
+            raise Conflict("the policy no longer lets this wait for the same people")
+        now = self._rooms.clock.now_ns()
+        vote = Vote(
+            new_id("v", now), caller.person, intent.function, intent.decision, intent.reason, intent.note, intent.digest, intent.view_digest, now,
+            tuple(sorted(intent.answers.items())),
+        )  # fmt: skip
+        return await self._rooms.recorder.deliver(await self._rooms.holds.vote(hold_id, vote, self._rooms.registry)) or hold
+
+    async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
+        """Any listed person may stop a hold; nothing of it is sent after this returns."""
+        self._stops(caller)
+        hold = await self._hold(hold_id)
+        return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold.id, f"{_name(caller)}: {_bounded(reason)}")) or hold
+
+    async def judge_again(self, hold: Hold) -> bool:
+        """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
+        if hold.state is not HoldState.PENDING:
+            return True
+        verdict = await self._rooms.decider.decide(asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None))
+        if isinstance(verdict, Deny):
+            await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))
+            return False
+        if isinstance(verdict, Ask) and seats.stricter(verdict, hold):
+            for moved in await self._rooms.holds.reopen(hold, verdict, hold.before):
+                await self._rooms.recorder.deliver(moved)
+            return False
+        return True
+
+    async def judge_all_again(self) -> None:
+        """After a reload of policy or registry: every open hold."""
+        cursor: str | None = None
+        while True:
+            holds, cursor = await self._rooms.holds.list(state="pending", cursor=cursor, limit=100)
+            for hold in holds:
+                await self.judge_again(hold)
+            if cursor is None:
+                return
+
+    # -- agents and the stop --
+
+    async def list_agents(self, caller: Caller) -> list[AgentView]:
+        """Every registered agent with its mode in force."""
+        self._reads(caller)
+        return [self._agent(agent) for agent in sorted(self._rooms.registry.data.agents)]
+
+    async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
+        """Tightening takes any listed person; loosening takes security or technical and a reason, never only the owner after security."""
+        if agent not in self._rooms.registry.data.agents:
+            raise NotFound("no such agent")
+        if mode not in _STRICTNESS:
+            raise Invalid(f"mode: expected one of {', '.join(_STRICTNESS)}; recommend_only is not in this release")
+        before = self._agent(agent)
+        if _STRICTNESS[mode] < _STRICTNESS[before.mode]:
+            self._loosens(caller, reason)
+            self._not_its_owner(caller, before)
+        else:
+            self._stops(caller)
+        await self._rooms.modes.set_mode(agent, mode, by=_name(caller), reason=_bounded(reason))
+        await self._rooms.recorder.note("mode", {"agent": agent, "from": before.mode, "to": mode, "by": _name(caller), "reason": _bounded(reason)})
+        self._rooms.recorder.metrics.mode_changed(mode)
+        if _STRICTNESS[mode] > 0:
+            await self._stop_holds(f"agent:{agent}", f"{mode} by {_name(caller)}")
+        return self._agent(agent)
+
+    async def kills(self, caller: Caller) -> list[Kill]:
+        """The kills engaged."""
+        self._reads(caller)
+        return list(self._rooms.modes.kills())
+
+    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
+        """Stop a scope at once; durable in the local file before anything else is tried."""
+        self._stops(caller)
+        kill = await self._rooms.modes.kill(scope, by=_name(caller), reason=_bounded(reason))
+        await self._rooms.recorder.note("kill", {"kill": kill.id, "scope": kill.scope, "by": kill.by, "reason": kill.reason, "engaged": True})
+        self._rooms.recorder.metrics.killed(scope.partition(":")[0])
+        await self._stop_holds(scope, f"killed by {_name(caller)}")
+        return kill
+
+    async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
+        """Lift a kill by its id: security or technical, with a reason."""
+        self._loosens(caller, reason)
+        kill = await self._rooms.modes.unkill(kill_id, by=_name(caller), reason=_bounded(reason))
+        await self._rooms.recorder.note("kill", {"kill": kill.id, "scope": kill.scope, "by": _name(caller), "reason": _bounded(reason), "engaged": False})
+
+    # -- rulings --
+
+    async def rulings(self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50) -> tuple[list[Document], str | None]:
+        """Recorded rulings, newest first, as they stand in the log."""
+        self._reads(caller)
+        return await self._reader.rulings(agent=agent, effect=effect, cursor=cursor, limit=limit)
+
+    async def ruling(self, caller: Caller, ruling_id: str) -> Document:
+        """One ruling with its outcome."""
+        self._reads(caller)
+        found = await self._reader.ruling(ruling_id)
+        if found is None:
+            raise NotFound("no such ruling")
+        return found
+
+    # -- who may --
+
+    def functions(self, caller: Caller) -> frozenset[str]:
+        """The functions a person holds, read from the registry each time; a program holds none."""
+        person = self._rooms.registry.data.people.get(caller.person or "")
+        return frozenset(person.functions) if person is not None and person.active else frozenset()
+
+    def _reads(self, caller: Caller) -> None:
+        if caller.person is None and "read" not in caller.scopes:
+            raise NotAllowed("this token's scopes do not include `read`")
+
+    def _stops(self, caller: Caller) -> None:
+        if caller.person is None and "stop" not in caller.scopes:
+            raise NotAllowed("this token's scopes do not include `stop`")
+
+    def _loosens(self, caller: Caller, reason: str) -> None:
+        if caller.person is None:
+            raise NotAllowed("a program's credential never loosens or lifts")
+        if self.functions(caller).isdisjoint(_LOOSENS):
+            raise NotAllowed("loosening takes the function security or technical")
+        if not reason.strip():
+            raise Invalid("reason: loosening needs one")
+
+    def _not_its_owner(self, caller: Caller, before: AgentView) -> None:
+        """After a security cause the agent's own owner does not lift it."""
+        setter = self._rooms.registry.data.people.get(before.mode_by or "")
+        owners = before.agent.owners
+        if setter is not None and "security" in setter.functions and caller.person in {owners.human, owners.business, owners.technical}:
+            raise NotAllowed("security set this mode: the agent's own owner does not lift it")
+
+    def _payload(self, caller: Caller, hold: Hold) -> bool:
+        if caller.person is None:
+            return "payloads" in caller.scopes
+        functions = self.functions(caller)
+        entry = self._rooms.registry.data.agents.get(hold.agent)
+        owners = {entry.owners.human, entry.owners.business, entry.owners.technical} if entry else set()
+        asked = {function for seat in hold.seats for function in seat.functions}
+        return caller.person in owners or not functions.isdisjoint(asked | _READS_PAYLOADS)
+
+    # -- views --
+
+    async def _hold(self, hold_id: str) -> Hold:
+        hold = await self._rooms.holds.get(hold_id)
+        if hold is None:
+            raise NotFound("no such hold")
+        return hold
+
+    def _view(self, caller: Caller, hold: Hold) -> HoldView:
+        registry = self._rooms.registry
+        asked = sorted({function for seat in hold.seats for function in seat.functions} & self.functions(caller))
+        why_not = "a program's credential never votes" if caller.person is None else seats.why_not(caller.person, hold, registry)
+        return HoldView(hold, tuple(seats.view(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
+
+    def _agent(self, agent: str) -> AgentView:
+        entry = self._rooms.registry.data.agents[agent]
+        stored = self._rooms.modes.stored(agent)
+        mode = self._rooms.modes.mode_of(agent, entry.mode)
+        if stored is None:
+            return AgentView(agent, entry, mode)
+        return AgentView(agent, entry, mode, stored.by, stored.reason, stored.at_ns)
+
+    async def _stop_holds(self, scope: str, why: str) -> None:
+        """What was approved before a stop does not fire after it. The stop itself already holds: this only makes it visible."""
+        for moved in await self._rooms.holds.stop_in_scope(scope, why):
+            await self._rooms.recorder.deliver(moved)
+
+
+def _name(caller: Caller) -> str:
+    return caller.person or f"program:{caller.program}"
+
+
+def _bounded(reason: str) -> str:
+    if len(reason) > _LONGEST_REASON:
+        raise Invalid(f"reason: longer than {_LONGEST_REASON} characters")
+    return reason

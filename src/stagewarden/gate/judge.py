@@ -1,0 +1,322 @@
+"""The agents' plane: one request is settled in numbered steps, and every outcome is a recorded Ruling, "could not tell" included.
+
+Order of judgement: contract section 3. The only `except` that turns an error into a no stands here. Nothing is sent from here
+before its record is durable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+from stagewarden.classify import action as classing
+from stagewarden.classify import classify
+from stagewarden.errors import AuditUnavailable, CannotTell, NotFound, Refused, UpstreamFailed, UpstreamUnavailable
+from stagewarden.gate.lookup import look_up, lookup_key
+from stagewarden.gate.question import Parts, build
+from stagewarden.gate.rooms import is_edit_of_asset
+from stagewarden.gate.sending import Relay, result_of
+from stagewarden.holds import NewHold, seats
+from stagewarden.model import Allow, Ask, Deny, HoldState, Outcome, Request, Ruling
+from stagewarden.wire import headers as wire_headers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from stagewarden.classify import Looked, Match
+    from stagewarden.gate.rooms import Rooms
+    from stagewarden.model import JSON, Action, Head, Hold, Principal, Question, Verdict
+
+
+class BodyReader(Protocol):
+    """Reads the whole body of the request being judged, at most `limit` bytes; raises Refused over it."""
+
+    def __call__(self, limit: int) -> Awaitable[bytes]:
+        """Read it, once."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is known so far of one request; becomes the Ruling. Lives only while its request is judged."""
+
+    head: Head
+    principal: Principal | None = None
+    action: Action | None = None
+    request: Request | None = None
+    question: Question | None = None
+    hold: Hold | None = None
+    digest: str | None = None
+    body_read: bool = False
+    match: Match | None = None
+    looked: Looked | None = None
+    phases: dict[str, float] = field(default_factory=dict)
+    agent: str | None = None  # counted as in flight for this agent
+    asset: tuple[str, ...] | None = None  # the look-up's lock we hold
+
+
+class Passage:
+    """One judged request until its answer is out; close it always."""
+
+    __slots__ = ("_draft", "_gate", "ruling")
+
+    def __init__(self, gate: Judge, draft: Draft, ruling: Ruling) -> None:
+        self._gate = gate
+        self._draft = draft
+        self.ruling = ruling
+
+    @asynccontextmanager
+    async def send(self) -> AsyncIterator[Relay]:
+        """Step (8): send what was judged and record what came of it. Raises UpstreamFailed, or Stopped with the no."""
+        async with self._gate.sent(self.ruling) as relay:
+            yield relay
+
+    def close(self) -> None:
+        """Let go of the asset and of the agent's place in flight."""
+        self._gate.close(self._draft)
+
+    def __enter__(self) -> Passage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Stopped(UpstreamFailed):  # noqa: N818 - the vocabulary's word
+    """A stop was engaged between the yes and the first byte; nothing was sent."""
+
+    def __init__(self, verdict: Deny) -> None:
+        super().__init__(verdict.reasons[0].text)
+        self.code = verdict.reasons[0].code  # type: ignore[misc]  # an instance narrows the class's code
+        self.verdict = verdict
+
+
+class Judge:
+    """Settles agents' requests."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._inflight: Counter[str] = Counter()
+
+    async def judge(self, head: Head, read_body: BodyReader) -> Passage:
+        """Settle one request."""
+        draft = Draft(head)
+        try:
+            verdict = await self._verdict(draft, read_body)
+            ruling = await self._record(draft, verdict)
+        except BaseException:
+            self.close(draft)
+            raise
+        return Passage(self, draft, ruling)
+
+    async def _verdict(self, draft: Draft, read_body: BodyReader) -> Verdict:
+        try:
+            return await self._settle(draft, read_body)
+        except Refused as refused:
+            return Deny.by_gate(refused.code, refused.detail)
+        except CannotTell as failure:  # the only place where an error becomes a verdict, and it becomes a no
+            self._rooms.recorder.metrics.error(failure)
+            return Deny.by_gate(failure.code, "Could not find out, so the answer is no", {"cause": type(failure).__name__})
+
+    async def _settle(self, draft: Draft, read_body: BodyReader) -> Verdict:
+        rooms, head = self._rooms, draft.head
+        started = rooms.clock.monotonic()
+        # (1) Who asks? An unknown gets no body read.
+        principal = draft.principal = await rooms.identities.authenticate(head)
+        started = self._phase(draft, "authn", started)
+        self._admit(draft, principal.agent)
+        # (2) Stopped? Then nobody is asked.
+        workflow = self._workflow(principal, None)
+        if stop := rooms.modes.stop(agent=principal.agent, workflow=workflow, registry_mode=rooms.registry_mode(principal.agent)):
+            return stop
+        # (3) What is asked? Only what a route lists has a stage at all.
+        match = rooms.routes.find(head)
+        if isinstance(match, Deny):
+            return match
+        draft.match = match
+        workflow = self._workflow(principal, match.route.config.workflow)
+        principal = draft.principal = replace(principal, workflow=workflow)
+        if stop := rooms.modes.stop(upstream=match.upstream.name) or (rooms.modes.stop(workflow=workflow) if workflow else None):
+            return stop
+        body = await read_body(0 if match.route.config.body == "none" else rooms.config.limits.body)
+        draft.body_read = True
+        request = draft.request = self._request(head, match, principal, body)
+        document = classing.parse_body(match, head.header("content-type"), body, rooms.config.limits.json_depth)
+        # (4) What already stands? The asset is looked up and stays ours until the answer.
+        refusal = await self._look_up(draft, match, principal)
+        action = draft.action = classify(match, document, draft.looked, external=rooms.is_external(match.upstream.config.destination))
+        draft.digest = request.digest(principal.agent, action.stage)
+        if refusal is not None:
+            return refusal
+        if stop := rooms.modes.stop(stage=action.stage):
+            return stop
+        asserted = wire_headers.asserts(head.headers, rooms.config.limits.json_depth)
+        parts = Parts(request, draft.digest, match.target, head.host, document, principal, action, classing.facts(match, document), asserted)
+        question = draft.question = build(parts, rooms.circumstances(principal.agent))
+        started = self._phase(draft, "context", started)
+        # (5) May they?
+        verdict = await rooms.decider.decide(question)
+        started = self._phase(draft, "policy", started)
+        # (6) People: the request waits as a Hold; only the release loop sends it.
+        if isinstance(verdict, Ask):
+            verdict = await self._hold(draft, verdict)
+            self._phase(draft, "approval", started)
+        elif isinstance(verdict, Allow) and is_edit_of_asset(action):
+            for moved in await rooms.holds.supersede_asset(action.upstream, str(action.asset and action.asset.id)):
+                await rooms.recorder.deliver(moved)
+        return verdict
+
+    async def _record(self, draft: Draft, verdict: Verdict) -> Ruling:
+        """(7) Record before anything happens; if this fails, nothing happens."""
+        rooms = self._rooms
+        ruling = _ruling(draft, verdict, rooms)
+        if draft.principal is None:
+            rooms.recorder.refusal(verdict.reasons[0].code, draft.head.peer)
+            return ruling
+        started = rooms.clock.monotonic()
+        try:
+            await rooms.recorder.ruling(ruling)
+        except AuditUnavailable as failure:
+            rooms.recorder.metrics.error(failure)
+            return _ruling(draft, Deny.by_gate(failure.code, "The record could not be made durable, so nothing happens"), rooms)
+        rooms.recorder.metrics.phase("audit", rooms.clock.monotonic() - started)
+        return ruling
+
+    @asynccontextmanager
+    async def sent(self, ruling: Ruling) -> AsyncIterator[Relay]:
+        """(8) Send the judged bytes with the stage's credential and record the outcome, whatever it is."""
+        rooms, request, action, principal = self._rooms, ruling.request, ruling.action, ruling.principal
+        assert isinstance(ruling.verdict, Allow)
+        assert request is not None
+        assert action is not None
+        assert principal is not None
+        started = rooms.clock.monotonic()
+        relay: Relay | None = None
+        failure: UpstreamFailed | None = None
+        ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", ruling.verdict.obligations.review))
+        try:
+            head = rooms.sender.head(request, action.stage, ours)
+            async with rooms.sender.connected(principal.agent, request, action.stage) as connection:
+                if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
+                    raise Stopped(stop)
+                relay = Relay(await rooms.sender.exchange(connection, request, head))
+                yield relay
+        except CannotTell as error:
+            failure = UpstreamUnavailable(str(error))
+            raise failure from error
+        except UpstreamFailed as error:
+            failure = error
+            raise
+        finally:
+            await rooms.recorder.outcome(_outcome(ruling, relay, failure, rooms.clock.monotonic() - started))
+
+    def close(self, draft: Draft) -> None:
+        """Let go of what the draft holds; safe to call twice."""
+        if draft.asset is not None:
+            self._rooms.assets.release(draft.asset)
+            draft.asset = None
+        if draft.agent is not None:
+            self._inflight[draft.agent] -= 1
+            if not self._inflight[draft.agent]:
+                del self._inflight[draft.agent]
+            draft.agent = None
+            self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
+
+    async def own_hold(self, head: Head, hold_id: str) -> Hold:
+        """The hold, for the agent that asked; anybody else's does not exist."""
+        principal = await self._rooms.identities.authenticate(head)
+        hold = await self._rooms.holds.get(hold_id)
+        if hold is None or hold.agent != principal.agent:
+            raise NotFound("no such hold")
+        return hold
+
+    async def withdraw(self, head: Head, hold_id: str) -> Hold:
+        """The agent takes its request back; recorded before it is answered."""
+        hold = await self.own_hold(head, hold_id)
+        return await self._rooms.recorder.deliver(await self._rooms.holds.withdraw(hold.id)) or hold
+
+    def _admit(self, draft: Draft, agent: str) -> None:
+        if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent:
+            raise Refused("overloaded", "this agent has as many requests under way as it may")
+        self._inflight[agent] += 1
+        draft.agent = agent
+        self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
+
+    def _workflow(self, principal: Principal, of_route: str | None) -> str | None:
+        """The credential's, else the route's, else the agent's only one; more than one left is None (`shared_identity`)."""
+        if principal.workflow or of_route:
+            return principal.workflow or of_route
+        entry = self._rooms.registry.data.agents.get(principal.agent)
+        return entry.workflows[0] if entry is not None and len(entry.workflows) == 1 else None
+
+    def _request(self, head: Head, match: Match, principal: Principal, body: bytes) -> Request:
+        address = self._rooms.sender.address(match.upstream.name)
+        kept = wire_headers.end_to_end(head.headers, principal.credential.header)
+        withheld = self._rooms.sender.withheld(match.upstream.name)
+        kept = tuple((name, value) for name, value in kept if name.lower() not in withheld)
+        return Request(match.upstream.name, head.method, address.scheme, address.authority, match.target.raw, kept, body)
+
+    async def _look_up(self, draft: Draft, match: Match, principal: Principal) -> Deny | None:
+        """Fetch the asset for an agent whose workflow lists a kind of this route; anybody else is judged by the strict answer."""
+        key = lookup_key(match)
+        if key is None or not self._rooms.lists(principal.workflow, match.route.kinds):
+            return None
+        await self._rooms.assets.acquire(key)
+        draft.asset = key
+        answer = await look_up(self._rooms, principal.agent, match)
+        if isinstance(answer, str):
+            return Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer})
+        draft.looked = answer
+        return None
+
+    async def _hold(self, draft: Draft, verdict: Ask) -> Verdict:
+        """Where the request already waits, or a new hold; nobody is asked for seats that nobody can fill."""
+        rooms, principal, action, request, question = self._rooms, draft.principal, draft.action, draft.request, draft.question
+        assert principal is not None
+        assert action is not None
+        assert request is not None
+        assert question is not None
+        initiator = principal.initiator or ""
+        ignores = frozenset(name.lower() for name in rooms.config.upstreams[action.upstream].repeat_ignores)
+        repeat = request.repeat_digest(principal.agent, ignores)
+        known = await rooms.holds.find_repeat(principal.agent, principal.workflow or "", initiator, repeat)
+        if known is not None and not (known.response is not None and _asset_moved_on(known, draft.looked)):
+            draft.hold = known
+            return verdict
+        new = NewHold(
+            ruling=draft.head.id, verdict=verdict, request=request, question=question.document, digest=draft.digest or "", repeat_digest=repeat,
+            agent=principal.agent, workflow=principal.workflow or "", initiator=initiator, action=action, before=draft.looked.body if draft.looked else None,
+        )  # fmt: skip
+        missing = seats.missing(verdict.seats, rooms.holds.candidates(new, rooms.registry))
+        if missing:
+            return Deny.by_gate("seats_unfillable", "Nobody who may vote can fill these seats", {"functions": [*missing]})
+        draft.hold = await rooms.recorder.deliver(await rooms.holds.open(new))
+        return verdict
+
+    def _phase(self, draft: Draft, name: str, started: float) -> float:
+        now = self._rooms.clock.monotonic()
+        draft.phases[name] = now - started
+        return now
+
+
+def _ruling(draft: Draft, verdict: Verdict, rooms: Rooms) -> Ruling:
+    return Ruling(
+        draft.head.id, rooms.clock.now_ns(), draft.head, verdict, draft.principal, draft.action, draft.request, draft.question, draft.hold, draft.digest,
+        draft.phases, rooms.decider.revision, rooms.registry.revision, draft.body_read,
+    )  # fmt: skip
+
+
+def _asset_moved_on(hold: Hold, looked: Looked | None) -> bool:
+    """A stored answer stands until the asset differs from what it was right after the send (lifecycles.md, "A repeat")."""
+    return hold.state is HoldState.DONE and hold.after_digest is not None and looked is not None and looked.digest != hold.after_digest
+
+
+def _outcome(ruling: Ruling, relay: Relay | None, failure: UpstreamFailed | None, seconds: float) -> Outcome:
+    """What came of a direct send: an answer below 400 is done, 4xx failed, 5xx or none unknown; not sent where no byte left."""
+    failure = failure or (relay.failure if relay else None)
+    if relay is None:
+        result: Result = "not_sent" if isinstance(failure, UpstreamUnavailable | Stopped) else "unknown"
+        return Outcome(ruling.id, result, 0, None if result == "not_sent" else ruling.digest, None, 0, seconds, failure.code if failure else None)
+    result = "unknown" if failure else result_of(relay.answer.status)
+    return Outcome(ruling.id, result, relay.answer.status, ruling.digest, relay.digest, relay.size, seconds, failure.code if failure else None)

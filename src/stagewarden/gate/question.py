@@ -1,0 +1,123 @@
+"""Building the question: everything the policy is asked, as one document (contract section 4). Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stagewarden.clock import rfc3339
+from stagewarden.model import QUESTION_VERSION, Document, Question
+
+if TYPE_CHECKING:
+    from stagewarden.classify import Looked
+    from stagewarden.model import JSON, Action, Asset, Hold, Principal, Request, Target, Vote
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What stands besides the request: the clock, the registry's revision, the environment and the agent's mode."""
+
+    now_ns: int
+    registry: str
+    environment: str
+    mode: str
+
+    def state(self) -> Document:
+        """`input.state`. Sampling, thresholds and releases come with their issues: until then they say nothing."""
+        return {
+            "registry": self.registry, "environment": self.environment, "mode": self.mode, "sample": False, "thresholds": [],
+            "release": {"fingerprint": None, "validated": True},
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one question is made of."""
+
+    request: Request
+    digest: str
+    target: Target
+    host: str
+    body: JSON
+    principal: Principal
+    action: Action
+    facts: Document
+    asserted: Document
+
+
+def build(parts: Parts, circumstances: Circumstances) -> Question:
+    """The question about a fresh request: no approval, no grants."""
+    return Question(
+        {
+            "version": QUESTION_VERSION,
+            "time": rfc3339(circumstances.now_ns),
+            "time_ns": circumstances.now_ns,
+            "request": _request(parts),
+            "principal": _principal(parts.principal),
+            "action": _action(parts.action),
+            "facts": parts.facts,
+            "asserted": parts.asserted,
+            "grants": [],
+            "approval": None,
+            "state": circumstances.state(),
+        }
+    )
+
+
+def again(stored: Document, circumstances: Circumstances, looked: Looked | None, approval: Document | None) -> Question:
+    """The stored question with time, registry, mode and look-up new, and the approval added (lifecycles.md, "The release question")."""
+    document: Document = {
+        **stored, "time": rfc3339(circumstances.now_ns), "time_ns": circumstances.now_ns, "state": circumstances.state(), "approval": approval,
+    }  # fmt: skip
+    action = stored["action"]
+    if looked is not None and isinstance(action, dict) and isinstance(action["asset"], dict):
+        document["action"] = {**action, "asset": {**action["asset"], "digest": looked.digest, "state": looked.state}}
+    return Question(document)
+
+
+def approval(hold: Hold, votes: tuple[Vote, ...]) -> Document:
+    """What people decided, as the policy sees it; `votes` are those that still count."""
+    return {
+        "hold": hold.id,
+        "state": "approved",
+        "digest": hold.digest,
+        "votes": [{"person": vote.person, "function": vote.function, "at": rfc3339(vote.at_ns), "view_digest": vote.view_digest} for vote in votes],
+        "approved_at_ns": hold.approved_at_ns,
+        "expires_ns": hold.use_by_ns,
+    }
+
+
+def _request(parts: Parts) -> Document:
+    request = parts.request
+    headers: dict[str, JSON] = {}
+    for name, value in request.headers:
+        values = headers.setdefault(name.lower(), [])
+        assert isinstance(values, list)
+        values.append(value)
+    return {
+        "method": request.method, "upstream": request.upstream, "host": parts.host, "path": list(parts.target.segments), "raw_path": parts.target.path,
+        "query": dict(parts.target.query), "headers": headers, "body": parts.body, "size": len(request.body), "digest": parts.digest,
+    }  # fmt: skip
+
+
+def _principal(principal: Principal) -> Document:
+    credential = principal.credential
+    return {
+        "agent": principal.agent,
+        "workflow": principal.workflow,
+        "credential": {"kind": credential.kind, "issuer": credential.issuer, "expires_ns": credential.expires_ns},
+        "chain": [{"kind": link.kind, "id": link.id, "verified": link.verified} for link in principal.chain],
+        "trigger": dict(principal.trigger) if principal.trigger else None,
+    }
+
+
+def _action(action: Action) -> Document:
+    return {
+        "upstream": action.upstream, "route": action.route, "stage": str(action.stage), "kind": action.kind, "asset": _asset(action.asset),
+        "fields": list(action.fields), "data_classes": list(action.data_classes), "destination": action.destination, "external": action.external,
+        "reversible": action.reversible, "loopback": action.loopback,
+    }  # fmt: skip
+
+
+def _asset(asset: Asset | None) -> Document | None:
+    return None if asset is None else {"id": asset.id, "digest": asset.digest, "state": asset.state}

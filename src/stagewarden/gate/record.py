@@ -1,0 +1,84 @@
+"""Writing down: the only file that appends to the audit log. What cannot be made durable did not happen (law 6)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import structlog
+
+from stagewarden.audit import entries
+from stagewarden.errors import AuditUnavailable
+
+if TYPE_CHECKING:
+    from stagewarden.audit.log import AuditLog
+    from stagewarden.holds import Holds, Moved
+    from stagewarden.metrics import Metrics
+    from stagewarden.model import Document, Hold, Outcome, Ruling
+
+_MOST_PEERS = 1000  # distinct (code, peer) pairs in one second's summary; beyond that they are counted as `other`
+
+
+class Recorder:
+    """Views of a ruling in the log and in the metrics, and the outbox of the state database."""
+
+    def __init__(self, log: AuditLog, metrics: Metrics, holds: Holds) -> None:
+        self._log = log
+        self._holds = holds
+        self.metrics = metrics
+        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._logger = structlog.get_logger("stagewarden.gate")
+
+    async def ruling(self, ruling: Ruling) -> None:
+        """Make one ruling durable; raises AuditUnavailable, and then nothing may happen."""
+        await self._log.append("ruling", entries.ruling_entry(ruling))
+        self.metrics.observe(ruling)
+
+    async def outcome(self, outcome: Outcome) -> None:
+        """What then happened. The effect is done: a failure here is reported, not undone."""
+        try:
+            await self._log.append("outcome", entries.outcome_entry(outcome))
+        except AuditUnavailable as failure:
+            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))  # noqa: TRY400 - no traceback: a known state
+        self.metrics.finish(outcome)
+
+    async def note(self, kind: str, body: Document) -> None:
+        """Record one entry of another kind (mode, kill, read, policy, registry, config), durable on return."""
+        await self._log.append(kind, body)
+
+    async def deliver(self, moved: Moved | None) -> Hold | None:
+        """Bring a move's outbox entries into the log before anybody is told; then strike them off."""
+        if moved is None:
+            return None
+        if moved.entries:
+            await asyncio.gather(*(self._log.append(entry.kind, entry.body, entry_id=entry.id) for entry in moved.entries))
+            await self._holds.delivered([entry.id for entry in moved.entries])
+            self.metrics.moved(moved.hold, moved.entries)
+        return moved.hold
+
+    async def recover(self) -> int:
+        """Append what a crash left between database and log, once each; how many there were."""
+        pending = await self._holds.undelivered()
+        for entry in pending:
+            if not self._log.has(entry.id):
+                await self._log.append(entry.kind, entry.body, entry_id=entry.id)
+        await self._holds.delivered([entry.id for entry in pending])
+        return len(pending)
+
+    def refusal(self, code: str, peer: str) -> None:
+        """Count a refusal of somebody unknown; nobody waits for it."""
+        key = (code, peer) if len(self._refusals) < _MOST_PEERS or (code, peer) in self._refusals else (code, "other")
+        self._refusals[key] += 1
+        self.metrics.refused(code)
+
+    async def summarize_refusals(self) -> None:
+        """One entry per second with the refusals before identity, by code and peer."""
+        if not self._refusals:
+            return
+        counted, self._refusals = self._refusals, Counter()
+        rows: list[Document] = [{"code": code, "peer": peer, "count": count} for (code, peer), count in sorted(counted.items())]
+        try:
+            await self._log.append("refusals", {"refusals": [*rows]})
+        except AuditUnavailable as failure:
+            self._logger.error("refusals_not_recorded", count=sum(counted.values()), cause=str(failure))  # noqa: TRY400 - a known state

@@ -1,0 +1,76 @@
+"""What the gate works with, wired once by app.py. The reloadable parts are replaced whole, never changed in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stagewarden.gate.question import Circumstances
+
+if TYPE_CHECKING:
+    from stagewarden.classify import RouteTable
+    from stagewarden.clock import Clock
+    from stagewarden.config import Config
+    from stagewarden.decision import Decider
+    from stagewarden.gate.locks import KeyedLocks
+    from stagewarden.gate.record import Recorder
+    from stagewarden.gate.sending import Sender
+    from stagewarden.holds import Holds
+    from stagewarden.identity.agents import AgentIdentities
+    from stagewarden.model import Action, Deny, Stage
+    from stagewarden.modes import Modes
+    from stagewarden.registry import Registry
+
+
+@dataclass(slots=True)
+class Rooms:
+    """Everything the gate asks. `registry` is replaced on reload, after the decider has loaded it."""
+
+    config: Config
+    registry: Registry
+    clock: Clock
+    identities: AgentIdentities
+    routes: RouteTable
+    decider: Decider
+    holds: Holds
+    modes: Modes
+    sender: Sender
+    recorder: Recorder
+    assets: KeyedLocks
+
+    def circumstances(self, agent: str) -> Circumstances:
+        """What stands at this moment."""
+        return Circumstances(self.clock.now_ns(), self.registry.revision, self.config.environment, self.mode(agent))
+
+    def mode(self, agent: str) -> str:
+        """The stricter of the registry's and the stored mode; an agent nobody registered counts as active and is the policy's to deny."""
+        entry = self.registry.data.agents.get(agent)
+        return self.modes.mode_of(agent, entry.mode if entry else "active")
+
+    def stopped(self, agent: str, workflow: str | None, upstream: str, stage: Stage) -> Deny | None:
+        """Whether anything stops this, asked again immediately before the first byte."""
+        return (
+            self.modes.stop(agent=agent, workflow=workflow, registry_mode=self.registry_mode(agent))
+            or self.modes.stop(upstream=upstream)
+            or self.modes.stop(stage=stage)
+        )
+
+    def registry_mode(self, agent: str) -> str:
+        """What the registry says of this agent."""
+        entry = self.registry.data.agents.get(agent)
+        return entry.mode if entry else "active"
+
+    def is_external(self, destination: str) -> bool:
+        """Anything but an internal destination leaves the house; an unknown one counts as leaving it."""
+        entry = self.registry.data.destinations.get(destination)
+        return entry is None or entry.channel != "internal"
+
+    def lists(self, workflow: str | None, kinds: frozenset[str]) -> bool:
+        """Whether the workflow lists any of these kinds as allowed or restricted."""
+        entry = self.registry.data.workflows.get(workflow or "")
+        return entry is not None and not kinds.isdisjoint((*entry.actions.allowed, *entry.actions.restricted))
+
+
+def is_edit_of_asset(action: Action) -> bool:
+    """An edit voids what people approved of the same asset."""
+    return action.stage == "edit" and action.asset is not None and action.asset.id is not None

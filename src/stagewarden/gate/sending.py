@@ -1,0 +1,117 @@
+"""The last steps before an upstream: the stage's credential is attached, the stop is checked again, the bytes leave once.
+
+Never retries, never changes what was judged: the head is serialized from the frozen Request plus the credential and our own headers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stagewarden.errors import CannotTell, UpstreamFailed
+from stagewarden.model import Stage
+from stagewarden.wire.upstream import endpoint, serialize
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from stagewarden import config
+    from stagewarden.model import Headers, Request, Result
+    from stagewarden.wire.upstream import Connection, Endpoint, UpstreamAnswer, Upstreams
+
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Destination:
+    """One upstream as the sender needs it. `credentials` holds the header for every stage that has one, lower stages' filled in."""
+
+    endpoint: Endpoint
+    config: config.Upstream
+    credentials: Mapping[Stage, tuple[str, str]]
+    withheld: frozenset[str]  # lower-case names of credential headers: whatever the agent put there stays here
+
+
+class Sender:
+    """Sends judged requests. The only holder of the upstreams' credentials."""
+
+    def __init__(self, upstreams: Mapping[str, config.Upstream], read_secret: Callable[[config.Secret], str], pool: Upstreams) -> None:
+        self._pool = pool
+        self._destinations = {name: _destination(upstream, read_secret) for name, upstream in upstreams.items()}
+
+    def address(self, upstream: str) -> Endpoint:
+        """Scheme and authority as they will be sent."""
+        return self._destinations[upstream].endpoint
+
+    def withheld(self, upstream: str) -> frozenset[str]:
+        """Header names that never pass from the agent to this upstream."""
+        return self._destinations[upstream].withheld
+
+    def head(self, request: Request, stage: Stage, ours: Headers) -> bytes:
+        """The request head as it will be written."""
+        destination = self._destinations[request.upstream]
+        credential = destination.credentials.get(stage)
+        if credential is None:
+            raise CannotTell(f"upstream {request.upstream} has no credential for stage {stage}")
+        announced = ours if destination.config.announce else ()
+        return serialize(request.method, request.target, request.authority, (*request.headers, credential, *announced), len(request.body))
+
+    @asynccontextmanager
+    async def connected(self, agent: str, request: Request, stage: Stage, *, fresh: bool = False) -> AsyncIterator[Connection]:
+        """A connection nobody else uses: pooled per (agent, upstream, credential). Raises UpstreamUnavailable."""
+        destination = self._destinations[request.upstream]
+        key = (agent, request.upstream, str(stage))
+        async with self._pool.lease(key, destination.endpoint, destination.config.connect_deadline, fresh=fresh) as connection:
+            yield connection
+
+    async def exchange(self, connection: Connection, request: Request, head: bytes) -> UpstreamAnswer:
+        """Write head and body once and read the answer's head."""
+        return await connection.exchange(head, request.body, self._destinations[request.upstream].config.answer_deadline)
+
+
+def _destination(upstream: config.Upstream, read_secret: Callable[[config.Secret], str]) -> _Destination:
+    credentials: dict[Stage, tuple[str, str]] = {}
+    nearest: tuple[str, str] | None = None
+    # A stage without a credential of its own takes the nearest lower stage's, never a higher one.
+    for stage in Stage:
+        if own := upstream.credentials.get(stage):
+            nearest = (own.header, read_secret(own.value))
+        if nearest is not None:
+            credentials[stage] = nearest
+    withheld = frozenset(credential.header.lower() for credential in upstream.credentials.values())
+    return _Destination(endpoint(upstream.url), upstream, credentials, withheld)
+
+
+def result_of(status: int) -> Result:
+    """An answer below 400 is done, 4xx failed, 5xx unknown (lifecycles.md, "A hold")."""
+    return "done" if status < _CLIENT_ERROR else "failed" if status < _SERVER_ERROR else "unknown"
+
+
+class Relay:
+    """An upstream's answer on its way to the agent, counted and digested as it passes."""
+
+    __slots__ = ("_digest", "answer", "failure", "size")
+
+    def __init__(self, answer: UpstreamAnswer) -> None:
+        self.answer = answer
+        self.size = 0
+        self.failure: UpstreamFailed | None = None
+        self._digest = hashlib.sha256()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, piece by piece; raises OutcomeUnknown where it is cut short."""
+        try:
+            async for chunk in self.answer.chunks:
+                self.size += len(chunk)
+                self._digest.update(chunk)
+                yield chunk
+        except UpstreamFailed as failure:
+            self.failure = failure
+            raise
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what has passed so far."""
+        return f"sha256:{self._digest.hexdigest()}"
