@@ -223,6 +223,19 @@ class Judge:
             draft.agent = None
             self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
 
+    @property
+    def challenge(self) -> str:
+        """What a client may authenticate with, for `WWW-Authenticate`."""
+        return self._rooms.identities.challenge
+
+    def refuse(self, code: str, peer: str) -> None:
+        """Count what the door could not even make a Head of."""
+        self._rooms.recorder.refusal(code, peer)
+
+    async def outcome_of(self, hold_id: str, seconds: float) -> Hold:
+        """Where a hold stands once it has ended, at the latest after `seconds`."""
+        return await self._rooms.holds.wait_for_end(hold_id, seconds)
+
     async def own_hold(self, head: Head, hold_id: str) -> Hold:
         """The hold, for the agent that asked; anybody else's does not exist."""
         principal = await self._rooms.identities.authenticate(head)

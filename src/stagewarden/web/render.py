@@ -185,8 +185,8 @@ def relayed(status: int, reason: str, headers: Headers, extra: Mapping[str, str]
     return Relayed(status=status, reason=reason, headers=merged)
 
 
-def stored(answer: Answer, headers: Mapping[str, str]) -> Relayed:
+def stored(answer: Answer, headers: Headers, extra: Mapping[str, str]) -> Relayed:
     """The head of the answer kept with a hold; its body follows."""
-    response = relayed(answer.status, "", answer.headers, headers)
+    response = relayed(answer.status, "", headers, extra)
     response.content_length = len(answer.body)
     return response

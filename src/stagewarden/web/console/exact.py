@@ -1,0 +1,119 @@
+"""Text as it is: characters a reader cannot see are named in place, so that what is read is what is sent.
+
+Must never drop, reorder or normalize anything; a run is either the text itself or the name of one hidden character.
+Sources: Trojan Source (CVE-2021-42574), Unicode TR 36; tag characters and variation selectors as carriers of hidden text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A stretch of text. `hidden`: `text` names a character that cannot be seen; `changed`: marked as different."""
+
+    text: str
+    hidden: bool = False
+    changed: bool = False
+
+
+# Blank although their category is a letter or a symbol; combining grapheme joiner; Mongolian and ideographic variation selectors.
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef"
+# Format characters and spaces other than the ordinary ones. Line feed and tab are layout; U+00A0 and U+202F look like what they are.
+_CONTROL = "\x00-\x08\x0b-\x1f\x7f-\x9f"
+_FORMAT = "\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+_WIDE = "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
+_SPACES = "\u1680\u2000-\u200a\u205f\u3000"
+_PRIVATE = "\ue000-\uf8ff\U000f0000-\U0010ffff"
+# An emoji may carry U+FE0F; anywhere else it hides something.
+_EMOJI_STYLE = "(?<![\u203c-\u3299\U0001f000-\U0001faff#*0-9\u00a9\u00ae])\ufe0f"
+_HIDDEN = re.compile(f"[{_BLANK}{_CONTROL}{_FORMAT}{_WIDE}{_SPACES}{_PRIVATE}]|{_EMOJI_STYLE}")
+
+_NAMES = {
+    0x0D: "carriage return",
+    0x1B: "escape",
+    0x00: "nul",
+    0xAD: "soft hyphen",
+    0x200B: "zero width",
+    0x200C: "zero width non-joiner",
+    0x200D: "zero width joiner",
+    0x200E: "left-to-right mark",
+    0x200F: "right-to-left mark",
+    0x202A: "left-to-right embedding",
+    0x202B: "right-to-left embedding",
+    0x202C: "end of embedding",
+    0x202D: "left-to-right override",
+    0x202E: "right-to-left override",
+    0x2066: "left-to-right isolate",
+    0x2067: "right-to-left isolate",
+    0x2068: "isolate",
+    0x2069: "end of isolate",
+    0xFEFF: "byte order mark",
+}
+
+
+def reveal(text: str, *, changed: bool = False) -> tuple[Run, ...]:
+    """The text in runs, each hidden character as `U+XXXX name`."""
+    runs: list[Run] = []
+    end = 0
+    for found in _HIDDEN.finditer(text):
+        if found.start() > end:
+            runs.append(Run(text[end : found.start()], changed=changed))
+        runs.append(Run(name(found.group()), hidden=True, changed=changed))
+        end = found.end()
+    if end < len(text):
+        runs.append(Run(text[end:], changed=changed))
+    return tuple(runs)
+
+
+def count(text: str) -> int:
+    """How many hidden characters there are."""
+    return sum(1 for _ in _HIDDEN.finditer(text))
+
+
+def name(character: str) -> str:
+    """`U+202E right-to-left override`."""
+    point = ord(character)
+    plain = _NAMES.get(point) or ("tag" if 0xE0000 <= point <= 0xE007F else unicodedata.name(character, "control").lower())
+    return f"U+{point:04X} {plain}"
+
+
+def one_line(text: str) -> str:
+    """A title fit for a sentence: hidden characters named, line ends as spaces, quotation marks that could end ours as apostrophes."""
+    spoken = " ".join(_HIDDEN.sub(lambda found: f"[{name(found.group())}]", text).split())
+    return re.sub("[\"\u201c\u201d\u201e\u201f\u00ab\u00bb\uff02\u2033\u3003]", "\u2019", spoken)
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """Bytes as text where they are UTF-8, else as hexadecimal lines; `hidden` counts characters named in place."""
+
+    runs: tuple[Run, ...]
+    size: int
+    hidden: int
+    text: bool
+
+
+def content(data: bytes) -> Bytes:
+    """All of `data`, readable."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        lines = "\n".join(data[at : at + 16].hex(" ") for at in range(0, len(data), 16))
+        return Bytes((Run(lines),), len(data), 0, text=False)
+    return Bytes(reveal(text), len(data), count(text), text=True)
+
+
+def digest_parts(digest: str) -> tuple[str, str]:
+    """`sha256:9f2c41ab…` as first and last eight digits in fours."""
+    digits = digest.removeprefix("sha256:")
+    return f"{digits[:4]} {digits[4:8]}", f"{digits[-8:-4]} {digits[-4:]}"
+
+
+def short_id(identifier: str) -> str:
+    """Prefix, first six, last four; the link carries the whole."""
+    prefix, _, rest = identifier.partition("_")
+    return f"{prefix}_{rest[:6]}…{rest[-4:]}" if len(rest) > 12 else identifier
