@@ -18,6 +18,11 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 Document: TypeAlias = dict[str, JSON]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
+Function: TypeAlias = Literal["business", "security", "privacy", "technical", "reviewer", "marketing", "operations", "compliance", "legal", "manager"]
+DataClass: TypeAlias = Literal[
+    "public", "internal", "contact", "consent", "identity", "billing", "segment", "inferred_trait", "regulated", "source_material"
+]  # fmt: skip
+
 QUESTION_VERSION = 1
 DIGEST_FORMAT = b"stagewarden/request/1"
 

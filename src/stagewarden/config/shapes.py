@@ -1,39 +1,22 @@
-"""YAML → frozen Config: every key, default, unit and limit on this page (contract section 2).
+"""The whole of `stagewarden.yaml` on one page: every key, its default, unit and limit (contract section 2).
 
-Strict: unknown and duplicate keys and wrong units are errors with file, line, key and remedy; a key whose feature is
-not in this release is refused by name. The only file that reads the environment. Never holds a secret in a repr.
+Frozen values and nothing else: what may stand together is said in rules.py. Never holds a secret, only where it is.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from stagewarden.config.units import Bind, Bytes, Seconds, Secret
+from stagewarden.config.yaml_source import Source
+from stagewarden.model import Stage
+
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Base of every configuration section."""
-
-
-class Seconds(float):
-    """A duration, written `200ms`, `30s`, `5m`, `4h`, `60d`."""
-
-
-class Bytes(int):
-    """A size, written `512B`, `32KiB`, `1MiB`."""
-
-
-class Secret(msgspec.Struct, frozen=True):
-    """Where a secret is: `file:PATH` (relative to the configuration file) or `env:NAME`; read once, at start."""
-
-    reference: str
-
-
-class Bind(msgspec.Struct, frozen=True):
-    """`HOST:PORT`; port 0 lets the system choose (tests, demo)."""
-
-    host: str
-    port: int
 
 
 class Listener(Struct, frozen=True, kw_only=True):
@@ -115,16 +98,16 @@ class Case(Struct, frozen=True, kw_only=True):
     """A refinement of a route: `when` maps `/pointer`, `query:NAME`, `lookup:/pointer` to literals."""
 
     when: dict[str, object]
-    stage: str
+    stage: Stage
     kind: str
-    reversible: str | None = None
+    reversible: Literal["restore", "compensate", "none"] | None = None
 
 
 class Lookup(Struct, frozen=True, kw_only=True):
     """The GET asked of the upstream before judging."""
 
     get: str
-    as_: str = msgspec.field(name="as", default="generate")
+    as_: Stage = msgspec.field(name="as", default=Stage.GENERATE)
     state: str | None = None  # JSON pointer to the upstream's word for the state
     states: dict[str, str] = {}  # the upstream's word → registry state; unmapped is a no
     digest: bool = False
@@ -135,9 +118,9 @@ class Route(Struct, frozen=True, kw_only=True):
     """One listed request: `match` is METHOD and a path template."""
 
     match: str
-    stage: str
+    stage: Stage
     kind: str
-    reversible: str = "compensate"
+    reversible: Literal["restore", "compensate", "none"] = "compensate"
     query: tuple[str, ...] = ()
     body: Literal["json", "form", "opaque", "none"] = "none"
     types: tuple[str, ...] = ()  # media types of an opaque body
@@ -157,7 +140,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
     mount: str | None = None
     hosts: tuple[str, ...] = ()
     catalogue: str | None = None
-    credentials: dict[str, StageCredential] = {}
+    credentials: dict[Stage, StageCredential] = {}
     routes: tuple[Route, ...] = ()
     announce: bool = True
     repeat_ignores: tuple[str, ...] = ()
@@ -228,3 +211,11 @@ class Config(Struct, frozen=True, kw_only=True):
     state: str = "sqlite:state.db"
     audit: Audit = Audit()
     limits: Limits = Limits()
+
+    # Set by load(), never by the file:
+    base: Path = Path()  # relative paths start here
+    revision: str = ""  # first 16 hex digits of the SHA-256 of what was written
+    source: Source = Source("", None, {})  # for naming lines
+
+
+INTERNAL = frozenset({"base", "revision", "source"})

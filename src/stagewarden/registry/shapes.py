@@ -1,7 +1,6 @@
-"""The registry: people, workflows, agents, destinations, tiers and triggers as frozen values, and its lint.
+"""The sections of `registry.yaml` (governance section 1) as frozen values: every key and default on one page.
 
-`document()` is exactly what the policy sees as `data.registry` (every default filled in), plus `revision`, the first 16 hex
-digits of the SHA-256 of its canonical JSON. An unreadable or blank registry refuses to load; nothing is guessed.
+What may stand together is said in lint.py. The defaults of a security question are its strict answer, or shipped data (defaults.py).
 """
 
 from __future__ import annotations
@@ -9,6 +8,10 @@ from __future__ import annotations
 from typing import Literal
 
 from stagewarden.config import Struct
+from stagewarden.model import DataClass, Function, Stage, Tier
+from stagewarden.registry.defaults import LEGAL_OR_PRICE
+
+Level = Literal["low", "medium", "high"]
 
 
 class PersonIdentity(Struct, frozen=True, kw_only=True):
@@ -21,7 +24,7 @@ class PersonIdentity(Struct, frozen=True, kw_only=True):
 class Person(Struct, frozen=True, kw_only=True):
     """Somebody who may own, review or stop."""
 
-    functions: tuple[str, ...]
+    functions: tuple[Function, ...]
     name: str = ""
     identity: PersonIdentity | None = None
     aliases: tuple[str, ...] = ()  # other ids of the same human being
@@ -49,11 +52,11 @@ class Owners(Struct, frozen=True, kw_only=True):
 class Risk(Struct, frozen=True, kw_only=True):
     """The risk register's five columns, each low|medium|high (approval_level: a tier)."""
 
-    data_sensitivity: str
-    external_impact: str
-    regulatory_exposure: str
-    rollback_difficulty: str
-    approval_level: str
+    data_sensitivity: Level
+    external_impact: Level
+    regulatory_exposure: Level
+    rollback_difficulty: Level
+    approval_level: Tier
 
 
 class Fields(Struct, frozen=True, kw_only=True):
@@ -63,11 +66,18 @@ class Fields(Struct, frozen=True, kw_only=True):
     write: tuple[str, ...] = ()
 
 
+class Classes(Struct, frozen=True, kw_only=True):
+    """Data classes a workflow may read and write."""
+
+    read: tuple[DataClass, ...] = ()
+    write: tuple[DataClass, ...] = ()
+
+
 class Scope(Struct, frozen=True, kw_only=True):
     """What a workflow may touch."""
 
     fields: Fields = Fields()
-    classes: Fields = Fields()
+    classes: Classes = Classes()
 
 
 class Actions(Struct, frozen=True, kw_only=True):
@@ -91,7 +101,7 @@ class Rollback(Struct, frozen=True, kw_only=True):
 class Approval(Struct, frozen=True, kw_only=True):
     """Who approved the scope."""
 
-    function: str
+    function: Function
     person: str
     at: str
     evidence: str = ""
@@ -136,7 +146,7 @@ class Agent(Struct, frozen=True, kw_only=True):
 
     identity: AgentIdentity
     owners: AgentOwners
-    stages: tuple[str, ...]
+    stages: tuple[Stage, ...]
     workflows: tuple[str, ...]
     connectors: tuple[str, ...] = ()
     mode: Literal["active", "paused", "revoked"] = "active"
@@ -166,17 +176,24 @@ class Destination(Struct, frozen=True, kw_only=True):
     attested: Attested | None = None
 
 
+class TierSeat(Struct, frozen=True, kw_only=True):
+    """`count` different people, each holding one of `functions`."""
+
+    functions: tuple[Function, ...]
+    count: int = 1
+
+
 class TierRule(Struct, frozen=True, kw_only=True):
     """What a tier asks for: how many people, by which functions."""
 
-    seats: tuple[dict[str, object], ...] = ()  # {functions: [...], count: n}
+    seats: tuple[TierSeat, ...] = ()
 
 
 class PatternTrigger(Struct, frozen=True, kw_only=True):
-    """Regular expressions (RE2) searched in every string of the body."""
+    """Regular expressions (RE2) searched in every string of the body; the shipped ones where none are written."""
 
-    patterns: tuple[str, ...] = ()
-    tier: str = "high"
+    patterns: tuple[str, ...] = LEGAL_OR_PRICE
+    tier: Tier = Tier.HIGH
 
 
 class Triggers(Struct, frozen=True, kw_only=True):
@@ -186,12 +203,12 @@ class Triggers(Struct, frozen=True, kw_only=True):
 
 
 class RegistryData(Struct, frozen=True, kw_only=True):
-    """The sections of `registry.yaml`."""
+    """The sections of `registry.yaml`; a tier that is not written asks for what governance section 3 says."""
 
     people: dict[str, Person] = {}
     processes: dict[str, Process] = {}
     workflows: dict[str, Workflow] = {}
     agents: dict[str, Agent] = {}
     destinations: dict[str, Destination] = {}
-    tiers: dict[str, TierRule] = {}
+    tiers: dict[Tier, TierRule] = {}
     triggers: Triggers = Triggers()

@@ -1,0 +1,62 @@
+"""YAML → frozen Config (contract section 2), and the only place that reads the environment.
+
+Strict: unknown and duplicate keys, wrong units, in-line secrets and keys of later releases are errors with file, line, key and
+remedy; all of them are reported, not the first. Importers see one module, however many files it takes.
+"""
+
+from stagewarden.config.load import load
+from stagewarden.config.secrets import Secrets
+from stagewarden.config.shapes import (
+    Audit,
+    Case,
+    Config,
+    Holds,
+    Identity,
+    JwtIdentity,
+    KeyIdentity,
+    Limits,
+    Listener,
+    Listeners,
+    Lookup,
+    OpaServer,
+    PasswordPeople,
+    People,
+    Policy,
+    Route,
+    Session,
+    StageCredential,
+    Struct,
+    TokenPeople,
+    Upstream,
+)
+from stagewarden.config.units import Bind, Bytes, Seconds, Secret
+
+__all__ = [
+    "Audit",
+    "Bind",
+    "Bytes",
+    "Case",
+    "Config",
+    "Holds",
+    "Identity",
+    "JwtIdentity",
+    "KeyIdentity",
+    "Limits",
+    "Listener",
+    "Listeners",
+    "Lookup",
+    "OpaServer",
+    "PasswordPeople",
+    "People",
+    "Policy",
+    "Route",
+    "Seconds",
+    "Secret",
+    "Secrets",
+    "Session",
+    "StageCredential",
+    "Struct",
+    "TokenPeople",
+    "Upstream",
+    "load",
+]

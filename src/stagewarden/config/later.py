@@ -1,0 +1,57 @@
+"""Keys of the contract whose feature is not in this release: known, and refused by name instead of ignored.
+
+A value that asks for nothing (null, an empty list, `0s`) is accepted and dropped, so that a file written for a later release can
+say so. Never list a key here that is read somewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stagewarden.config import shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stagewarden.model import JSON
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What the key would do, what to do meanwhile, and the values that ask for nothing."""
+
+    feature: str
+    meanwhile: str = "remove the key"
+    harmless: tuple[JSON, ...] = (None,)
+
+    def message(self) -> str:
+        """The refusal, by name."""
+        return f"is not in this release: {self.feature}"
+
+
+CONFIGURATION: Mapping[tuple[type, str], Later] = {
+    (shapes.Config, "evidence"): Later("evidence feeds", "remove the section; claims and offers ask for people", (None, {})),
+    (shapes.Config, "notify"): Later("notifications", "write `notify: []`; the console's inbox shows what waits", (None, [])),
+    (shapes.Listener, "tls"): Later("TLS on our own listeners", "bind to loopback, or terminate TLS in front of the sidecar"),
+    (shapes.Policy, "verification_key"): Later("signed bundles", "write null, and protect the bundle file by its permissions"),
+    (shapes.Policy, "max_age"): Later("refusing writes on an old policy"),
+    (shapes.Holds, "settle"): Later(
+        "a pause between the last vote and the sending", "write 0s or remove the key", (None, "0s", "0ms", "0m", "0h", "0d")
+    ),
+    (shapes.Holds, "escalate_at"): Later("escalation before the deadline"),
+    (shapes.Holds, "hours"): Later("working hours"),
+    (shapes.People, "step_up"): Later("step-up authentication", "remove the key", (None, {}, {"acr": None})),
+    (shapes.Audit, "key"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),
+    (shapes.Audit, "checkpoint"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),
+    (shapes.Audit, "payloads"): Later("a payload archive beside the log", "remove the key; bodies are kept with holds only"),
+    (shapes.Limits, "spool"): Later("spooling large bodies to disk", "remove the key; `limits.body` bounds a body"),
+}
+
+# Words that stand where a kind or a choice is expected
+LATER_WORDS: Mapping[str, Later] = {
+    "mtls": Later("agents by X.509-SVID", "use kind `jwt` (JWT-SVID) or `key`"),
+    "oidc": Later("people by OpenID Connect", "use kind `token`, or `password` in a sandbox"),
+    "batched": Later("batched durability", "write before_effect"),
+    "recommend_only": Later("proposals", "use `paused`"),
+}

@@ -1,0 +1,29 @@
+"""`stagewarden.yaml` → Config, or every problem in it. Nothing is started, written or asked of the network here."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+import orjson
+
+from stagewarden.config import later, reading, yaml_source
+from stagewarden.config.shapes import INTERNAL, Config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stagewarden.model import JSON
+
+
+def revision(document: JSON) -> str:
+    """First 16 hex digits of the SHA-256 of the sorted JSON: the same content has the same revision, however it is laid out."""
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+def load(path: Path) -> Config:
+    """Read, check and freeze; raises ConfigError with all problems. Secrets are not opened here (see Secrets)."""
+    source = yaml_source.read(path)
+    config = reading.build(source, Config, later.CONFIGURATION, internal=INTERNAL)
+    return msgspec.structs.replace(config, base=path.resolve().parent, revision=revision(source.document), source=source)

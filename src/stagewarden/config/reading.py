@@ -1,0 +1,185 @@
+"""Plain values → frozen Structs by their types, collecting every problem with its exact place.
+
+One walk over the type tree (msgspec.inspect): unknown keys get the nearest known name, keys of later releases are refused by name,
+missing keys are named at their parent. Never echoes a value whose type is Secret. Used for the configuration and the registry.
+"""
+
+from __future__ import annotations
+
+import difflib
+from enum import Enum
+from typing import TYPE_CHECKING, Final, TypeVar, cast
+
+import msgspec
+from msgspec import inspect
+
+from stagewarden.config.later import LATER_WORDS
+from stagewarden.config.units import PARSERS, Misfit
+from stagewarden.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stagewarden.config.later import Later
+    from stagewarden.config.yaml_source import Place, Source
+    from stagewarden.errors import Problem
+
+T = TypeVar("T")
+
+_FAILED: Final = object()
+_WORDS: Mapping[type, str] = {
+    dict: "a mapping",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    type(None): "nothing",
+}
+
+
+def build(source: Source, shape: type[T], later: Mapping[tuple[type, str], Later], *, internal: frozenset[str] = frozenset()) -> T:
+    """The document as a value of `shape`; raises ConfigError with all problems. `internal` fields cannot be written in the file."""
+    reader = Reader(source, later, internal)
+    value = reader.value(source.document, inspect.type_info(shape), ())
+    if reader.problems:
+        raise ConfigError(tuple(sorted(reader.problems, key=lambda problem: problem.line)))
+    return cast("T", value)  # built as `shape` by the walk over its own type
+
+
+class Reader:
+    """The walk; `problems` grows, and a failed part is left out of its parent."""
+
+    def __init__(self, source: Source, later: Mapping[tuple[type, str], Later], internal: frozenset[str]) -> None:
+        self.problems: list[Problem] = []
+        self._source = source
+        self._later = later
+        self._internal = internal
+
+    def value(self, raw: object, shape: inspect.Type, place: Place) -> object:
+        """`raw` as `shape`, or `_FAILED` after noting why."""
+        match shape:
+            case inspect.StructType(cls=cls) if cls in PARSERS:
+                return self._scalar(raw, cls, place)
+            case inspect.CustomType(cls=cls) if cls in PARSERS:
+                return self._scalar(raw, cls, place)
+            case inspect.CustomType():
+                return raw
+            case inspect.StructType():
+                return self._struct(raw, shape, place)
+            case inspect.DictType():
+                return self._mapping(raw, shape, place)
+            case inspect.VarTupleType():
+                return self._tuple(raw, shape, place)
+            case inspect.UnionType():
+                return self._union(raw, shape, place)
+            case _:
+                return self._leaf(raw, shape, place)
+
+    def _refuse(self, place: Place, message: str, remedy: str) -> object:
+        self.problems.append(self._source.problem(place, message, remedy))
+        return _FAILED
+
+    def _wrong(self, raw: object, wanted: str, place: Place) -> object:
+        return self._refuse(place, f"is {_WORDS.get(type(raw), 'something else')}, not {wanted}", f"write {wanted}")
+
+    def _scalar(self, raw: object, cls: type, place: Place) -> object:
+        try:
+            return PARSERS[cls](raw)
+        except Misfit as misfit:
+            return self._refuse(place, misfit.message, misfit.remedy)
+
+    def _struct(self, raw: object, shape: inspect.StructType, place: Place) -> object:
+        if not isinstance(raw, dict):
+            return self._wrong(raw, "a mapping", place)
+        fields = {field.encode_name: field for field in shape.fields if field.encode_name not in self._internal or place}
+        sound = True
+        found: dict[str, object] = {}
+        for key, inner in raw.items():
+            if key == shape.tag_field:
+                continue
+            field = fields.get(key)
+            if field is None:
+                sound = self._stranger(key, inner, shape, (*place, key), sorted(fields)) and sound
+                continue
+            value = self.value(inner, field.type, (*place, key))
+            sound = sound and value is not _FAILED
+            found[field.name] = value
+        for name, field in fields.items():
+            if field.required and name not in raw:
+                self._refuse(place, f"lacks the key `{name}`", f"add `{name}:`")
+                sound = False
+        return shape.cls(**found) if sound else _FAILED
+
+    def _stranger(self, key: str, raw: object, shape: inspect.StructType, place: Place, known: list[str]) -> bool:
+        later = self._later.get((shape.cls, key))
+        if later is None:
+            near = difflib.get_close_matches(key, known, n=1)
+            self._refuse(place, "is an unknown key", f"did you mean `{near[0]}`?" if near else f"known here: {', '.join(known) or 'no key at all'}")
+            return False
+        if any(type(raw) is type(value) and raw == value for value in later.harmless):
+            return True
+        self._refuse(place, later.message(), later.meanwhile)
+        return False
+
+    def _mapping(self, raw: object, shape: inspect.DictType, place: Place) -> object:
+        if not isinstance(raw, dict):
+            return self._wrong(raw, "a mapping", place)
+        found: dict[object, object] = {}
+        for key, inner in raw.items():
+            name = self.value(key, shape.key_type, (*place, key))
+            value = self.value(inner, shape.value_type, (*place, key))
+            found[name] = value
+        return _FAILED if _FAILED in found or any(value is _FAILED for value in found.values()) else found
+
+    def _tuple(self, raw: object, shape: inspect.VarTupleType, place: Place) -> object:
+        if not isinstance(raw, list):
+            return self._wrong(raw, "a list", place)
+        found = tuple([self.value(inner, shape.item_type, (*place, number)) for number, inner in enumerate(raw)])
+        return _FAILED if any(value is _FAILED for value in found) else found
+
+    def _union(self, raw: object, shape: inspect.UnionType, place: Place) -> object:
+        options = [option for option in shape.types if not isinstance(option, inspect.NoneType)]
+        if raw is None and len(options) < len(shape.types):
+            return None
+        if len(options) == 1:
+            return self.value(raw, options[0], place)
+        tagged = {option.tag: option for option in options if isinstance(option, inspect.StructType) and option.tag_field}
+        if not isinstance(raw, dict):
+            return self._wrong(raw, "a mapping", place)
+        field = next(iter(tagged.values())).tag_field or "kind"
+        tag = raw.get(field)
+        if tag in tagged:
+            return self._struct(raw, tagged[tag], place)
+        names = ", ".join(sorted(map(str, tagged)))
+        if isinstance(tag, str) and tag in LATER_WORDS:
+            return self._refuse((*place, field), f"`{tag}` {LATER_WORDS[tag].message()}", LATER_WORDS[tag].meanwhile)
+        return self._refuse((*place, field), "is not a kind known here" if field in raw else f"lacks the key `{field}`", f"one of {names}")
+
+    def _leaf(self, raw: object, shape: inspect.Type, place: Place) -> object:
+        match shape:
+            case inspect.LiteralType(values=values):
+                return self._choice(raw, values, place)
+            case inspect.EnumType(cls=cls):
+                chosen = self._choice(raw, tuple(str(member.value) for member in cls), place)
+                return chosen if chosen is _FAILED else cast("type[Enum]", cls)(chosen)
+            case inspect.StrType():
+                return raw if isinstance(raw, str) else self._wrong(raw, "text", place)
+            case inspect.BoolType():
+                return raw if isinstance(raw, bool) else self._wrong(raw, "true or false", place)
+            case inspect.IntType():
+                return raw if isinstance(raw, int) and not isinstance(raw, bool) else self._wrong(raw, "a whole number", place)
+            case inspect.FloatType():
+                return float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else self._wrong(raw, "a number", place)
+            case _:
+                raise msgspec.ValidationError(f"no reading for {shape!r}")  # a shape of ours that this walk does not know: a bug, found by any test
+
+    def _choice(self, raw: object, values: tuple[object, ...], place: Place) -> object:
+        for value in values:
+            if type(raw) is type(value) and raw == value:
+                return value
+        if isinstance(raw, str) and raw in LATER_WORDS:
+            return self._refuse(place, f"`{raw}` {LATER_WORDS[raw].message()}", LATER_WORDS[raw].meanwhile)
+        known = ", ".join(str(value) for value in values)
+        near = difflib.get_close_matches(str(raw), [str(value) for value in values], n=1)
+        return self._refuse(place, "is not a value known here", f"one of {known}" + (f"; did you mean `{near[0]}`?" if near else ""))

@@ -1,0 +1,58 @@
+"""The registry: people, workflows, agents, destinations, tiers and triggers as frozen values, its lint, and the cross checks.
+
+An unreadable or blank registry refuses to load; nothing is guessed.
+"""
+
+from stagewarden.registry.load import load
+from stagewarden.registry.registry import Registry
+from stagewarden.registry.shapes import (
+    Actions,
+    Agent,
+    AgentIdentity,
+    AgentOwners,
+    Approval,
+    Attested,
+    Capabilities,
+    Destination,
+    Fields,
+    Owners,
+    PatternTrigger,
+    Person,
+    PersonIdentity,
+    Process,
+    RegistryData,
+    Risk,
+    Rollback,
+    Scope,
+    TierRule,
+    TierSeat,
+    Triggers,
+    Workflow,
+)
+
+__all__ = [
+    "Actions",
+    "Agent",
+    "AgentIdentity",
+    "AgentOwners",
+    "Approval",
+    "Attested",
+    "Capabilities",
+    "Destination",
+    "Fields",
+    "Owners",
+    "PatternTrigger",
+    "Person",
+    "PersonIdentity",
+    "Process",
+    "Registry",
+    "RegistryData",
+    "Risk",
+    "Rollback",
+    "Scope",
+    "TierRule",
+    "TierSeat",
+    "Triggers",
+    "Workflow",
+    "load",
+]
