@@ -348,6 +348,8 @@ class Hold:
     question: Document
     before: bytes | None = None  # the looked-up asset as it stood when asked, for "what changes"
     response: Answer | None = None
+    after_digest: str | None = None  # the look-up's digest right after the send; a later difference ends the stored answer
+    payload: bool = True  # False: request, question, before and response were not read for this value, or are deleted
     after_digest: str | None = None  # the look-up right after the send: a stored answer stands until it differs
 
 
