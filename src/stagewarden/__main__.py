@@ -1,0 +1,5 @@
+"""`python -m stagewarden` is the console script."""
+
+from stagewarden.cli import main
+
+main()
