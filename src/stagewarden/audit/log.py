@@ -1,0 +1,334 @@
+"""The log as the gate uses it: append, and wait until it is durable.
+
+`append` gives an entry its place in the chain at once; one flush is under way at any time, in a thread of its own, and
+everybody who comes meanwhile shares the next one. Write error, full disk, failed sync: everybody waiting is told, nothing more is
+accepted, and the log comes back by itself once the tail has been read back. Never says yes to what is not on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from stagewarden.audit import segments
+from stagewarden.audit.chain import Broken, walk
+from stagewarden.audit.disk import SystemDisk, Tail, Written
+from stagewarden.audit.line import KINDS, MAX_LINE, VERSION, Stamp, bounded, canonical, digest
+from stagewarden.clock import new_id
+from stagewarden.errors import AuditUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagewarden.audit.chain import Tip
+    from stagewarden.audit.disk import Disk
+    from stagewarden.clock import Clock
+    from stagewarden.config import Audit
+    from stagewarden.model import Document
+
+# What already happened, or makes things safer, may use the reserve: the end of what was begun is recorded to the last byte.
+_MAY_USE_RESERVE = frozenset({"outcome", "mode", "kill", "recovered", "start"})
+# These are made by entries.py, which lets only canonical values through; all others pass `bounded` here.
+_KNOWN_CANONICAL = frozenset({"ruling", "outcome"})
+_REMEMBERED = 100_000  # entry ids; the outbox is struck off within moments, so what recovery asks for is recent
+_WAITING = 20_000  # entries that may wait for one flush
+_STALLED = 5.0  # seconds a flush may take before the disk counts as gone
+_LOOK_AGAIN = 0.5  # seconds between looks at the free space
+_TRY_AGAIN = 1.0  # seconds between attempts to come back
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """One flush, for the metrics: how many entries, how long it took, and `ok` or `failed`; `refused` entries never got to one."""
+
+    entries: int
+    seconds: float
+    result: str
+
+
+Observer: TypeAlias = "Callable[[Flushed], None]"
+
+
+@dataclass(slots=True)
+class _Batch:
+    lines: list[bytes] = field(default_factory=list)
+    waiters: list[asyncio.Future[int]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+
+
+def _unobserved(_: Flushed) -> None:
+    """Nobody counts."""
+
+
+class AuditLog:
+    """Append-only, hash-chained, durable. Belongs to one event loop; `open` before and `close` after."""
+
+    def __init__(self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = _unobserved, disk: Disk | None = None) -> None:
+        self._config = config
+        self._clock = clock
+        self._observe = observe
+        self._disk = disk or SystemDisk()
+        self.directory = base / config.directory
+        self._boot = new_id("b", clock.now_ns())
+        self._stamp = Stamp()
+        self._seq = 0
+        self._head = ""
+        self._down: str | None = "the log is not open"
+        self._next = _Batch()
+        self._flying: _Batch | None = None
+        self._since = 0.0
+        self._scheduled = False
+        self._free, self._looked_at = 0, float("-inf")
+        self._ids: set[str] = set()
+        self._order: deque[str] = deque()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._retry: asyncio.TimerHandle | None = None
+
+    async def open(self, about: Document | None = None) -> None:
+        """Check the whole log, cut a torn last line, go on; `about` is recorded in the `start` entry.
+
+        Raises AuditUnavailable with file and line when the log is broken, another process writes it or the disk does not work.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._lock, self._tail, tip = await asyncio.to_thread(self._prepare)
+        self._seq, self._head, self._down = tip.seq, tip.head, None
+        self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
+        self._thread.start()
+        try:
+            if tip.torn:
+                await self.append("recovered", {"why": "torn", "cut": tip.torn, "after": tip.seq - 1})
+            await self.append("start", about or {})
+        except BaseException:
+            await self.close()
+            raise
+
+    def append(self, kind: str, body: Document, entry_id: str | None = None) -> asyncio.Future[int]:
+        """Queue one entry; the future resolves to its `seq` when it is durable, or raises AuditUnavailable.
+
+        Raises ValueError for a body that uses a member of the envelope, or an unknown kind: a fault in the caller.
+        """
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if (why := self._refusal(kind)) is not None:
+            self._observe(Flushed(1, 0.0, "refused"))
+            return _failed(future, why)
+        if kind not in _KNOWN_CANONICAL:
+            body = _plain(kind, body)
+        entry = {
+            **body,
+            "v": VERSION,
+            "seq": self._seq,
+            "time": self._stamp(self._clock.now_ns()),
+            "boot": self._boot,
+            "kind": kind,
+            "prev": self._head,
+        }
+        if entry_id is not None:
+            entry["id"] = entry_id
+        if len(entry) != len(body) + (6 if entry_id is None else 7):
+            raise ValueError(f"{kind}: the body uses a member of the envelope: {sorted(body)}")
+        try:
+            line = canonical(entry)
+        except TypeError as failure:
+            return _failed(future, f"{kind}: no canonical form: {failure}")
+        if len(line) > MAX_LINE:
+            return _failed(future, f"{kind}: the entry has {len(line)} bytes")
+        self._seq += 1
+        self._head = digest(line)
+        waiting = self._next
+        waiting.lines.append(line)
+        waiting.waiters.append(future)
+        if entry_id is not None:
+            waiting.ids.append(entry_id)
+        if self._flying is None and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)  # not at once: whoever appends in this turn of the loop comes along
+        return future
+
+    def has(self, entry_id: str) -> bool:
+        """Whether an entry of this id is in the log, as far as the last ones go."""
+        return entry_id in self._ids
+
+    @property
+    def writable(self) -> bool:
+        """Whether a ruling would be accepted now."""
+        return self.trouble is None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no ruling would be accepted now; None when one would."""
+        return self._refusal("ruling")
+
+    @property
+    def free_bytes(self) -> int:
+        """Free space as last looked at."""
+        self._look(self._clock.monotonic())
+        return self._free
+
+    async def close(self) -> None:
+        """Flush what waits, stop the thread, let the lock go. Safe to call twice."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        while self._down is None and (self._flying is not None or self._next.lines):
+            await asyncio.wait([*(self._flying or self._next).waiters])
+            await asyncio.sleep(0)
+        self._down = "closed"
+        if self._retry is not None:
+            self._retry.cancel()
+        self._jobs.put(None)
+        await asyncio.to_thread(thread.join, _STALLED)
+        self._tail.close()
+        segments.unlock(self._lock)
+
+    # -- on the event loop ---------------------------------------------------------------------------------------------
+
+    def _refusal(self, kind: str) -> str | None:
+        """Why this entry is not accepted now."""
+        if self._down is not None:
+            return self._down
+        now = self._clock.monotonic()
+        if self._flying is not None and now - self._since > _STALLED:
+            return f"the disk has not answered for {_STALLED:.0f} s"
+        if len(self._next.lines) >= _WAITING:
+            return f"{_WAITING} entries are waiting for the disk"
+        self._look(now)
+        if self._free < self._config.reserve and kind not in _MAY_USE_RESERVE:
+            return f"{self.directory}: {self._free} bytes free, fewer than the reserve of {self._config.reserve}"
+        return None
+
+    def _look(self, now: float) -> None:
+        if now - self._looked_at < _LOOK_AGAIN:
+            return
+        self._looked_at = now
+        try:
+            self._free = self._disk.free(self.directory)
+        except OSError:
+            self._free = 0
+
+    def _flush(self) -> None:
+        """Hand everything that waits to the thread."""
+        self._scheduled = False
+        if not self._next.lines or self._flying is not None or self._down is not None:
+            return
+        batch, self._next = self._next, _Batch()
+        self._flying, self._since = batch, self._clock.monotonic()
+        written = Written(b"\n".join(batch.lines) + b"\n", self._seq, self._head)
+        self._jobs.put(lambda: self._write(written))
+
+    def _landed(self, failure: str | None) -> None:
+        """The flush is over: tell everybody, and start the next."""
+        batch, self._flying = self._flying, None
+        assert batch is not None
+        self._observe(Flushed(len(batch.lines), self._clock.monotonic() - self._since, "failed" if failure else "ok"))
+        if failure is not None:
+            self._go_down(failure, batch)
+            return
+        first = self._seq - len(self._next.lines) - len(batch.lines)
+        for seq, waiter in enumerate(batch.waiters, first):
+            if not waiter.done():
+                waiter.set_result(seq)
+        self._remember(batch.ids)
+        self._flush()
+
+    def _go_down(self, failure: str, batch: _Batch) -> None:
+        """Nothing of this batch, nor of what came after it, is in the log: the chain goes back to what is durable."""
+        waiting, self._next = self._next, _Batch()
+        if waiting.lines:
+            self._observe(Flushed(len(waiting.lines), 0.0, "failed"))
+        self._seq, self._head, self._down = self._tail.seq, self._tail.head, failure
+        for waiter in (*batch.waiters, *waiting.waiters):
+            if not waiter.done():
+                _failed(waiter, failure)
+        self._retry = self._loop.call_later(_TRY_AGAIN, self._jobs.put, self._recover)
+
+    def _recovered(self, failure: str | None, dropped: int) -> None:
+        if self._down == "closed":
+            return
+        if failure is not None:
+            self._down = failure
+            self._retry = self._loop.call_later(_TRY_AGAIN, self._jobs.put, self._recover)
+            return
+        why, self._down, self._retry = self._down, None, None
+        self.append("recovered", {"why": why, "cut": dropped, "after": self._seq - 1})
+
+    def _remember(self, ids: list[str]) -> None:
+        self._ids.update(ids)
+        self._order.extend(ids)
+        while len(self._order) > _REMEMBERED:
+            self._ids.discard(self._order.popleft())
+
+    # -- on the thread -------------------------------------------------------------------------------------------------
+
+    def _prepare(self) -> tuple[int, Tail, Tip]:
+        """(1) The directory is ours alone. (2) So is the lock. (3) The chain holds. (4) A torn last line goes."""
+        segments.own_directory(self.directory)
+        lock = segments.lock(self.directory)
+        try:
+            tip = walk(self.directory, self._see)
+            if tip.torn and tip.segment is not None:
+                segments.cut(tip.segment, tip.size)
+            tail = Tail(self.directory, self._config.segment, self._disk, tip)
+            tail.open()
+        except Broken as broken:
+            segments.unlock(lock)
+            raise AuditUnavailable(f"the log is {broken}") from broken
+        except OSError as failure:
+            segments.unlock(lock)
+            raise AuditUnavailable(_said(failure)) from failure
+        return lock, tail, tip
+
+    def _see(self, entry: Document) -> None:
+        entry_id = entry.get("id")
+        if isinstance(entry_id, str):
+            self._remember([entry_id])
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _write(self, written: Written) -> None:
+        failure = None
+        try:
+            self._tail.write(written)
+        except (OSError, AuditUnavailable) as error:
+            failure = _said(error)
+        self._tell(lambda: self._landed(failure))
+
+    def _recover(self) -> None:
+        failure, dropped = None, 0
+        try:
+            dropped = self._tail.recover()
+        except (OSError, AuditUnavailable) as error:
+            failure = _said(error)
+        self._tell(lambda: self._recovered(failure, dropped))
+
+    def _tell(self, what: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:  # the loop is gone, and with it everybody who waited
+            return
+
+
+def _failed(future: asyncio.Future[int], why: str) -> asyncio.Future[int]:
+    """Whoever waits is told; nobody waiting is no fault of its own, so the exception counts as seen."""
+    future.set_exception(AuditUnavailable(why))
+    future.exception()
+    return future
+
+
+def _plain(kind: str, body: Document) -> Document:
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}")
+    plain = bounded(body)
+    assert isinstance(plain, dict)
+    return plain
+
+
+def _said(failure: Exception) -> str:
+    return f"{failure.filename or 'audit'}: {failure.strerror}" if isinstance(failure, OSError) else str(failure)
