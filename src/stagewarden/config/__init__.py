@@ -5,6 +5,7 @@ remedy; all of them are reported, not the first. Importers see one module, howev
 """
 
 from stagewarden.config.load import load
+from stagewarden.config.places import Places
 from stagewarden.config.secrets import Secrets
 from stagewarden.config.shapes import (
     Audit,
@@ -48,6 +49,7 @@ __all__ = [
     "OpaServer",
     "PasswordPeople",
     "People",
+    "Places",
     "Policy",
     "Route",
     "Seconds",

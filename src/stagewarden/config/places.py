@@ -1,0 +1,28 @@
+"""Where programs are looked for, and where Stagewarden keeps what it has fetched. Reads the environment; creates nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """`search` is PATH; `cache` is ours (XDG base directories: `XDG_CACHE_HOME`, else `~/.cache`)."""
+
+    search: str
+    cache: Path
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str] | None = None) -> Places:
+        """The places of this process, or of `environ`."""
+        known = os.environ if environ is None else environ
+        base = Path(known.get("XDG_CACHE_HOME", ""))
+        if not base.is_absolute():  # the specification: relative paths are invalid and ignored
+            base = Path(known.get("HOME", "/")) / ".cache"
+        return cls(known.get("PATH", os.defpath), base / "stagewarden")
