@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stagewarden.errors import Refused
-from stagewarden.model import Action, Asset
+from stagewarden.model import Action, Asset, Stage
 from stagewarden.wire import form, strict_json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from stagewarden.classify.lookup import Looked
     from stagewarden.classify.routes import CompiledCase, Match
     from stagewarden.model import JSON, Document
 
-_NOT_CLASSED = ("claims", "offers")  # facts that rules count: always lists
+_COUNTED = ("claims", "offers")  # facts that rules count
 
 
 def parse_body(match: Match, content_type: str | None, body: bytes, depth: int) -> JSON:
@@ -72,13 +74,21 @@ def _holds(case: CompiledCase, body: JSON, query: Document, looked: Looked | Non
     )
 
 
-def facts(match: Match, body: JSON) -> Document:
-    """What the rules count: `claims` and `offers` are always lists (a lone value is a list of one), others as they stand."""
-    found: Document = {"claims": [], "offers": []}
+def facts(match: Match, action: Action, body: JSON, looked: Looked | None) -> Document:
+    """What the rules count. `claims` and `offers` are always lists, of the body and of the content that would go out with it.
+
+    `content` is the looked-up asset where this request would let it out: what is published by its id is never in the body.
+    """
+    content = looked.document if looked is not None and action.stage.rank >= Stage.QUEUE.rank else None
+    found: Document = {"claims": [], "offers": [], "content": content}
     for name, pointer in match.route.facts.items():
-        value = pointer.first(body)
-        if name in _NOT_CLASSED:
-            found[name] = value if isinstance(value, list) else [] if value is None else [value]
+        if name in _COUNTED:
+            found[name] = [value for document in (body, content) for value in _as_list(pointer.find(document))]
         else:
-            found[name] = value
+            found[name] = pointer.first(body)
     return found
+
+
+def _as_list(values: Iterator[JSON]) -> list[JSON]:
+    """Every value as elements: a lone value is a list of one, null is none."""
+    return [each for value in values for each in (value if isinstance(value, list) else [value]) if each is not None]

@@ -152,7 +152,7 @@ class Judge:
         if stop := rooms.modes.stop(stage=action.stage):
             return stop
         asserted = wire_headers.asserts(head.headers, rooms.config.limits.json_depth)
-        parts = Parts(request, draft.digest, match.target, head.host, document, principal, action, classing.facts(match, document), asserted)
+        parts = Parts(request, draft.digest, match.target, head.host, document, principal, action, classing.facts(match, action, document, draft.looked), asserted)
         question = draft.question = build(parts, rooms.circumstances(principal.agent))
         started = self._phase(draft, "context", started)
         # (5) May they?
