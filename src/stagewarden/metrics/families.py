@@ -1,0 +1,71 @@
+"""The metrics there are: one table, which README, dashboards and alerts are held to. Only what something real feeds stands here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stagewarden.metrics import labels
+from stagewarden.metrics.cells import Family
+
+_FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+_SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+_HUMAN: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 259200.0)
+_REGISTRY: Final = ()  # the registry or the configuration names the values
+_P: Final = "stagewarden_"
+
+DECISIONS: Final = Family(
+    f"{_P}decisions_total", "counter", "Rulings by stage, effect and risk; error: we could not find out", ("stage", "effect", "risk"),
+    (labels.STAGES, labels.EFFECTS, labels.RISKS),
+)  # fmt: skip
+REASONS: Final = Family(
+    f"{_P}decision_reasons_total", "counter", "Rulings by the first reason's code", ("effect", "reason"), (labels.EFFECTS, labels.REASONS)
+)
+WORKFLOWS: Final = Family(f"{_P}workflow_decisions_total", "counter", "Rulings by workflow", ("workflow", "effect"), (_REGISTRY, labels.EFFECTS))
+VIOLATIONS: Final = Family(f"{_P}policy_violations_total", "counter", "Denials by kind of violation", ("kind",), (labels.VIOLATIONS,))
+REFUSALS: Final = Family(f"{_P}refusals_total", "counter", "Requests refused before anybody was identified", ("code",), (labels.REFUSALS,))
+FAIL_OPEN: Final = Family(f"{_P}fail_open_total", "counter", "Requests let through without a verdict: no code path counts here, so it stays 0")
+ERRORS: Final = Family(
+    f"{_P}errors_total", "counter", "Times we could not find out, by part", ("component", "kind"), (labels.COMPONENTS, labels.ERROR_KINDS)
+)
+REQUEST: Final = Family(
+    f"{_P}request_duration_seconds", "histogram", "Request in to answer out, without waiting for people", ("outcome",), (labels.EFFECTS,), _SLOW
+)
+OVERHEAD: Final = Family(f"{_P}overhead_duration_seconds", "histogram", "What we cost: the request without its upstream time", buckets=_FAST)
+PHASE: Final = Family(f"{_P}phase_duration_seconds", "histogram", "Our time by phase", ("phase",), (labels.PHASES,), _FAST)
+UPSTREAM: Final = Family(f"{_P}upstream_duration_seconds", "histogram", "Connect to answer, by upstream", ("upstream",), (_REGISTRY,), _SLOW)
+RESPONSES: Final = Family(
+    f"{_P}upstream_responses_total", "counter", "Answers by upstream and class; `none`: no answer", ("upstream", "class"), (_REGISTRY, labels.CLASSES)
+)
+INFLIGHT: Final = Family(f"{_P}inflight_requests", "gauge", "Requests under way")
+EFFECTS: Final = Family(
+    f"{_P}effects_total", "counter", "Requests of which bytes went upstream; `no`: the outcome could not be recorded", ("audited",), (labels.YES_NO,)
+)
+APPROVALS: Final = Family(f"{_P}approvals_total", "counter", "Holds by how they were decided", ("outcome", "risk"), (labels.HOLD_ENDS, labels.RISKS))
+PENDING: Final = Family(f"{_P}approvals_pending", "gauge", "Holds waiting for people", ("risk",), (labels.RISKS,))
+OLDEST: Final = Family(f"{_P}approvals_oldest_seconds", "gauge", "Age of the oldest hold waiting for people", ("risk",), (labels.RISKS,))
+WAIT: Final = Family(
+    f"{_P}approval_wait_seconds", "histogram", "From asking to a vote, by risk and seat", ("risk", "seat"), (labels.RISKS, labels.SEATS), _HUMAN
+)
+VOTES: Final = Family(f"{_P}votes_total", "counter", "Votes", ("decision", "risk"), (labels.DECISIONS, labels.RISKS))
+REJECTIONS: Final = Family(f"{_P}rejections_total", "counter", "Rejecting votes by reason", ("reason",), (labels.REJECT_REASONS,))
+DIGEST_MISMATCH: Final = Family(f"{_P}digest_mismatch_total", "counter", "Approved content that was no longer the same when it was to be sent")
+AGENT_MODE: Final = Family(f"{_P}agent_mode", "gauge", "1 for the mode an agent is in", ("agent", "mode"), (_REGISTRY, labels.MODES))
+MODE_CHANGES: Final = Family(f"{_P}mode_changes_total", "counter", "Modes given to agents by people", ("to",), (labels.MODES,))
+KILLS: Final = Family(f"{_P}kills_total", "counter", "Kills engaged, by kind of scope", ("scope",), (labels.SCOPES,))
+KILLS_ENGAGED: Final = Family(f"{_P}kills_engaged", "gauge", "Kills in force", ("scope",), (labels.SCOPES,))
+REVOCATION: Final = Family(f"{_P}revocation_seconds", "histogram", "From the order to stop until this process obeys", buckets=_SLOW)
+APPENDS: Final = Family(
+    f"{_P}audit_appends_total", "counter", "Audit entries; refused: not accepted, because the log could not take them", ("result",), (labels.APPENDS,)
+)
+APPEND_SECONDS: Final = Family(f"{_P}audit_append_seconds", "histogram", "One durable write of the audit log, sync included", buckets=_FAST)
+DISK_FREE: Final = Family(f"{_P}audit_disk_free_bytes", "gauge", "Free space where the audit log lies")
+ENGINE_UP: Final = Family(f"{_P}opa_up", "gauge", "1 while the policy engine (OPA server or Wasm) answers")
+ENGINE: Final = Family(f"{_P}opa_requests_total", "counter", "Questions to the policy engine by result", ("result",), (labels.ENGINE_RESULTS,))
+POLICY_LOADED: Final = Family(f"{_P}policy_loaded_timestamp_seconds", "gauge", "When the policy in force was loaded")
+RELOAD_FAILURES: Final = Family(
+    f"{_P}reload_failures_total", "counter", "Reloads refused; the last good one stays in force", ("what",), (labels.RELOADS,)
+)
+LOOP_LAG: Final = Family(f"{_P}event_loop_lag_seconds", "gauge", "How late the event loop was at its last look")
+BUILD_INFO: Final = Family(f"{_P}build_info", "gauge", "The running version", ("version",), (_REGISTRY,))
+POLICY_INFO: Final = Family(f"{_P}policy_info", "gauge", "The policy in force", ("revision", "engine"), (_REGISTRY, ("wasm", "opa")))
+REGISTRY_INFO: Final = Family(f"{_P}registry_info", "gauge", "The registry in force", ("revision",), (_REGISTRY,))
