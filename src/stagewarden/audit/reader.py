@@ -6,6 +6,7 @@ What it gives is what the lines say. It does not judge them: `verify` does. Work
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from stagewarden.model import Document
 
+_CURSOR = re.compile(r"[0-9]{1,16}")
 _LOOKED_AT = 50_000  # entries one page may look at; a page may so be short and still have a next one
 
 
@@ -133,7 +135,7 @@ def _seq(entry: Document) -> int:
 def _before(cursor: str | None) -> int | None:
     if cursor is None:
         return None
-    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 20):
+    if _CURSOR.fullmatch(cursor) is None:
         raise Invalid("cursor: not one of ours")
     return int(cursor)
 

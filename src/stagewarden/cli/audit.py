@@ -1,0 +1,185 @@
+"""`audit verify` and `audit show`: the log, offline. Reads only; needs no running process and no secret.
+
+What agents wrote is shown escaped: a log that is looked at must not steer the terminal (CVE-2024-45808, CVE-2025-25294).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from stagewarden import config as configuration
+from stagewarden.audit.reader import Reader
+from stagewarden.audit.verify import Report
+from stagewarden.audit.verify import verify as check_log
+from stagewarden.errors import ConfigError, StagewardenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from stagewarden.model import JSON, Document
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_LOG_OPTIONS = (
+    click.option("--config", "config", type=_FILE, help="The configuration file that names the log."),
+    click.option("--directory", type=_FOLDER, help="The log's directory."),
+)
+_ENVELOPE = ("v", "seq", "time", "boot", "kind", "prev")
+_WIDEST = 200  # characters of a summary
+
+
+def printable(text: str) -> str:
+    """The text with every control, format and invisible character as an escape: C0, C1, bidi, zero-width, line separators."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text)
+
+
+@click.group()
+def audit() -> None:
+    """The log of everything that was decided, offline."""
+
+
+def _log_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_LOG_OPTIONS):
+        command = option(command)
+    return command
+
+
+@audit.command()
+@_log_options
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def verify(config: Path | None, directory: Path | None, *, as_json: bool) -> None:
+    """Say whether the log is what was written: `unanchored` (exit 0) or `broken` (exit 1).
+
+    An unfinished last line was never acknowledged: while a process has the log open it is ignored, else it is reported as torn.
+    """
+    where = _directory(config, directory)
+    with Console(stderr=True).status("Following the chain"):
+        report = check_log(where)
+    click.echo(orjson.dumps(report) if as_json else "\n".join(map(printable, _sentence(report).split("\n"))))
+    sys.exit(1 if report.state == "broken" else 0)
+
+
+@audit.command()
+@_log_options
+@click.option("--json", "as_json", is_flag=True, help="The entries as they stand in the log, one a line.")
+@click.option("--ruling", help="Everything about one ruling: r_…")
+@click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many of the newest entries.")
+def show(config: Path | None, directory: Path | None, ruling: str | None, last: int, *, as_json: bool) -> None:
+    """Show entries, oldest first."""
+    reader = Reader(_directory(config, directory))
+    try:
+        lines = [*_about(reader, ruling)] if ruling else [*reversed([*islice(reader.newest(), last)])]
+        if as_json:
+            for line in lines:
+                click.echo(_for_terminal(line) if sys.stdout.isatty() else line)
+        else:
+            _print_table([orjson.loads(line) for line in lines], whole=ruling is not None)
+    except (StagewardenError, orjson.JSONDecodeError) as failure:
+        raise click.ClickException(printable(str(failure))) from failure
+    if ruling and not lines:
+        raise click.ClickException(f"the log has no ruling {printable(ruling)}")
+
+
+def _directory(config: Path | None, directory: Path | None) -> Path:
+    if (config is None) == (directory is None):
+        raise click.UsageError("say where the log is: --config FILE or --directory D")
+    if directory is not None:
+        return directory
+    assert config is not None
+    try:
+        loaded = configuration.load(config)
+    except ConfigError as failure:
+        raise click.ClickException(str(failure)) from failure
+    return loaded.base / loaded.audit.directory
+
+
+def _sentence(report: Report) -> str:
+    if report.state == "broken":
+        return f"broken at {report.at}, {report.how}: {report.text}"
+    caution = "No outside checkpoint was given: a missing end, or a log written anew, would not show."
+    return f"{report.state} after {report.size - 1}: {report.text}\n{caution}"
+
+
+def _about(reader: Reader, ruling: str) -> Iterator[bytes]:
+    """The entries of one ruling and of its hold, oldest first."""
+    names = {ruling}
+    kept: deque[bytes] = deque()
+    for line in reader.newest():
+        if not any(name.encode() in line for name in names):
+            continue
+        entry = orjson.loads(line)
+        if entry.get("ruling") not in names and entry.get("hold") not in names:
+            continue
+        kept.appendleft(line)
+        names |= {value for value in (entry.get("hold"),) if isinstance(value, str) and value.startswith("h_")}
+    return iter(kept)
+
+
+def _for_terminal(line: bytes) -> str:
+    """The same JSON with what could steer a terminal as JSON escapes."""
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line.decode("utf-8", "replace"))
+
+
+def _print_table(entries: list[Document], *, whole: bool) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("seq", "time", "kind", "who", "what"):
+        table.add_column(name, justify="right" if name == "seq" else "left", no_wrap=name != "what", overflow="fold")
+    for entry in entries:
+        what = "\n".join(_members(entry)) if whole else _summary(entry)[:_WIDEST]
+        cells = (entry.get("seq"), entry.get("time"), entry.get("kind"), _who(entry), what)
+        table.add_row(*(Text("\n".join(printable(part) for part in str(cell).split("\n"))) for cell in cells))
+    Console(highlight=False).print(table)
+
+
+def _members(entry: Document) -> list[str]:
+    """The whole body, one member a line; whatever a value holds stays on that line."""
+    return [f"{name}: {printable(_plain(value))}" for name, value in entry.items() if name not in _ENVELOPE]
+
+
+def _plain(value: JSON) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _who(entry: Document) -> str:
+    principal = entry.get("principal")
+    if isinstance(principal, dict):
+        return str(principal.get("agent", ""))
+    return str(entry.get("person") or entry.get("by") or "")
+
+
+def _summary(entry: Document) -> str:
+    """One line by kind; an unknown shape shows its members."""
+    said = "  ".join(_members(entry))
+    match entry:
+        case {"kind": "ruling", "effect": effect, "reasons": [{"code": code}, *_]}:
+            said = f"{effect} {_asked(entry)}: {code}  {entry.get('ruling')}"
+        case {"kind": "outcome", "result": result, "status": status}:
+            said = f"{result} {status or ''}  {entry.get('ruling')}"
+        case {"kind": "hold", "hold": hold, "state": state, "event": event}:
+            said = f"{hold} {entry.get('from') or 'new'} → {state} ({event})"
+        case {"kind": "vote", "hold": hold, "decision": decision, "function": function}:
+            said = f"{decision} {hold} as {function}"
+        case {"kind": "refusals", "refusals": list(rows)}:
+            said = ", ".join(f"{row.get('count')} x {row.get('code')}" for row in rows if isinstance(row, dict))
+    return said
+
+
+def _asked(entry: Document) -> str:
+    match entry:
+        case {"proposed": {"kind": kind, "upstream": upstream}}:
+            return f"{kind} at {upstream}"
+        case {"request": {"method": method, "path": path}}:
+            return f"{method} {path}"
+        case _:
+            return ""
