@@ -1,0 +1,118 @@
+"""Agents' credentials → Principal: the configured authenticators in order, "not mine" goes on, "mine and bad" is final.
+
+Nobody's credential is a bad one. Never falls back to a weaker authenticator after a stronger one said no.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from stagewarden.config import JwtIdentity, KeyIdentity
+from stagewarden.errors import BadCredential, ConfigError, Problem
+from stagewarden.identity.fetch import MAX_REPLY, url_problem
+from stagewarden.identity.jwks import JwksSource
+from stagewarden.identity.jws import ALGORITHMS
+from stagewarden.identity.jwt import JwtAuthenticator, JwtSettings
+from stagewarden.identity.keys import KeyAuthenticator, parse_keys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stagewarden.clock import Clock
+    from stagewarden.config import Secrets
+    from stagewarden.identity.fetch import Fetch
+    from stagewarden.identity.jwks import Load
+    from stagewarden.model import Head, Principal
+    from stagewarden.registry import Registry
+
+MAX_LEEWAY = 300.0
+
+
+class Authenticator(Protocol):
+    """One kind of credential."""
+
+    async def authenticate(self, head: Head) -> Principal | None:
+        """The principal; None: not mine; BadCredential: mine and bad; CannotTell: mine, and it could not be found out."""
+
+
+class AgentIdentities:
+    """The listener's authenticators. `open` before use; `reload` re-reads keys and registry, all of it or nothing."""
+
+    challenge = 'Bearer realm="stagewarden"'  # RFC 6750 section 3; says nothing about what was wrong
+
+    def __init__(self, settings: tuple[KeyIdentity | JwtIdentity, ...], secrets: Secrets, registry: Registry, clock: Clock, fetch: Fetch) -> None:
+        _check(settings)
+        self._settings = settings
+        self._secrets = secrets
+        self._registry = registry
+        self._clock = clock
+        self._fetch = fetch
+        self._sources = {one.issuer: JwksSource(one.keys, self._load(one.keys), clock) for one in settings if isinstance(one, JwtIdentity)}
+        self._authenticators: tuple[Authenticator, ...] = ()
+
+    async def open(self) -> None:
+        """Read keys and key sets; ConfigError where one must not be used. A key set behind a URL may be unreachable for now."""
+        await self.reload(self._registry)
+
+    async def reload(self, registry: Registry) -> None:
+        """Read everything again and forget verified tokens; on ConfigError, or where an issuer is out of reach, the last good keys stay."""
+        self._authenticators = tuple([await self._build(one, registry) for one in self._settings])
+        self._registry = registry
+
+    async def authenticate(self, head: Head) -> Principal:
+        """Who asks. BadCredential where the credential is bad or nobody's, CannotTell where its issuer's keys are out of reach."""
+        for authenticator in self._authenticators:
+            principal = await authenticator.authenticate(head)
+            if principal is not None:
+                return principal
+        raise BadCredential("no credential that is known here")
+
+    async def _build(self, one: KeyIdentity | JwtIdentity, registry: Registry) -> Authenticator:
+        if isinstance(one, KeyIdentity):
+            return KeyAuthenticator(parse_keys(self._secrets.text(one.keys), one.keys.reference), registry)
+        source = self._sources[one.issuer]
+        await source.open(may_be_unreachable=not one.keys.startswith("file:"))
+        return JwtAuthenticator(JwtSettings(one.issuer, one.audience, frozenset(one.algorithms), float(one.leeway)), source, registry, self._clock)
+
+    def _load(self, keys: str) -> Load:
+        if not keys.startswith("file:"):
+            return lambda: self._fetch(keys)
+        path = self._secrets.path(keys)
+        return lambda: asyncio.to_thread(_read, path)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as handle:
+        return handle.read(MAX_REPLY)
+
+
+def _check(settings: tuple[KeyIdentity | JwtIdentity, ...]) -> None:
+    """What would make a credential ambiguous or a check optional is refused before anything starts."""
+    problems: list[Problem] = []
+    issuers: set[str] = set()
+    for number, one in enumerate(settings):
+        if isinstance(one, KeyIdentity):
+            continue
+        place = f"identity.agents[{number}]"
+        wrong = sorted(set(one.algorithms) - ALGORITHMS)
+        if wrong or not one.algorithms:
+            problems.append(
+                _problem(f"{place}.algorithms", f"allows {', '.join(wrong) or 'nothing'}", f"choose from {', '.join(sorted(ALGORITHMS))}")
+            )
+        if not one.issuer.strip() or not one.audience.strip():
+            problems.append(_problem(place, "has an empty issuer or audience", "name both: a token for anybody is for nobody"))
+        if one.issuer in issuers:
+            problems.append(_problem(f"{place}.issuer", "stands twice", "one entry per issuer"))
+        if not 0 <= one.leeway <= MAX_LEEWAY:
+            problems.append(_problem(f"{place}.leeway", "is more than five minutes", "keep the clocks in step instead"))
+        address = None if one.keys.startswith("file:") else url_problem(one.keys)
+        if address is not None:
+            problems.append(_problem(f"{place}.keys", address, "write file:PATH or an https URL"))
+        issuers.add(one.issuer)
+    if problems:
+        raise ConfigError(tuple(problems))
+
+
+def _problem(key: str, message: str, remedy: str) -> Problem:
+    return Problem("configuration", 0, key, message, remedy)
