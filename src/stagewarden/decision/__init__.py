@@ -2,3 +2,10 @@
 
 Never turns an error into a verdict: what is not understood raises PolicyUnavailable, and the gate answers no.
 """
+
+from __future__ import annotations
+
+from stagewarden.decision.engine import Decider, load_bundle, make
+from stagewarden.decision.wasm import WasmDecider
+
+__all__ = ["Decider", "WasmDecider", "load_bundle", "make"]

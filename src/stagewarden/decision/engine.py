@@ -1,0 +1,79 @@
+"""One verb, two makers: what the gate asks (`Decider`), and how the configuration becomes one.
+
+Production refuses here what only a sandbox may do: an OPA without a token on TCP. Builds, but never starts judging: the
+caller loads the registry and runs the self-test.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from stagewarden.decision import build, bundle, toolchain
+from stagewarden.decision.opa import Address, OpaDecider
+from stagewarden.decision.wasm import WasmDecider
+from stagewarden.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from stagewarden.clock import Clock
+    from stagewarden.config import Config, Places, Secrets
+    from stagewarden.decision.bundle import Bundle
+    from stagewarden.model import Document, Question, Verdict
+
+BUILTIN = "builtin"
+
+
+class Decider(Protocol):
+    """Answers a question with a verdict, or raises PolicyUnavailable; nothing else."""
+
+    revision: str
+
+    async def decide(self, question: Question) -> Verdict:
+        """The verdict; raises PolicyUnavailable."""
+
+    async def load(self, document: Document) -> None:
+        """Judge by this registry (`Registry.document()`) from now on; on ConfigError or PolicyUnavailable the last one stays."""
+
+    async def self_test(self) -> None:
+        """After `load`, before the first request; raises PolicyUnavailable."""
+
+    async def close(self) -> None:
+        """Judge nothing more."""
+
+
+def load_bundle(spec: str, base: Path, places: Places) -> Bundle:
+    """`builtin`, a directory of Rego (compiled now, by OPA) or a bundle file; relative to `base`. Raises ConfigError."""
+    if spec == BUILTIN:
+        with resources.as_file(resources.files("stagewarden") / "bundle" / "stagewarden.tar.gz") as path:
+            return bundle.read(path)
+    path = base / spec
+    if not path.is_dir():
+        return bundle.read(path)
+    try:
+        return build.build(path, toolchain.required(places))
+    except toolchain.NoOpa as error:
+        raise _refused("policy.bundle", str(error), "or name a bundle.tar.gz made by `stagewarden policy build`") from None
+
+
+def make(config: Config, secrets: Secrets, clock: Clock, places: Places) -> Decider:
+    """The configured engine with its bundle; raises ConfigError."""
+    policy = config.policy
+    loaded = load_bundle(policy.bundle, Path(config.base), places)
+    if policy.engine == "wasm":
+        return WasmDecider(loaded, policy.deadline, policy.memory)
+    if policy.opa is None:
+        raise _refused("policy.opa", "is missing although the engine is opa", "say where OPA listens: {url: unix:/run/opa/opa.sock}")
+    try:
+        address = Address.parse(policy.opa.url, Path(config.base))
+    except ValueError as error:
+        raise _refused("policy.opa.url", str(error), "for example unix:/run/opa/opa.sock") from None
+    production = config.environment == "production"
+    if production and address.socket is None and policy.opa.token is None:
+        raise _refused("policy.opa.token", "is missing: over TCP any local program could answer or be asked", "set a token, or use a unix socket")
+    token = None if policy.opa.token is None else secrets.text(policy.opa.token)
+    return OpaDecider(address, loaded.revision, policy.deadline, clock, token=token, bundled=production)
+
+
+def _refused(key: str, message: str, remedy: str) -> ConfigError:
+    return ConfigError((Problem("", 0, key, message, remedy),))
