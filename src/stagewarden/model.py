@@ -350,7 +350,6 @@ class Hold:
     response: Answer | None = None
     after_digest: str | None = None  # the look-up's digest right after the send; a later difference ends the stored answer
     payload: bool = True  # False: request, question, before and response were not read for this value, or are deleted
-    after_digest: str | None = None  # the look-up right after the send: a stored answer stands until it differs
 
 
 @dataclass(frozen=True, slots=True)

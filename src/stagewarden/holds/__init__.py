@@ -1,0 +1,19 @@
+"""Holds: requests that wait for people, from the first question to the last answer (lifecycles.md, "A hold").
+
+Everything here is a move of one table, written with its log entry in one transaction. Nothing here sends, asks a policy, or
+appends to the log: the gate does.
+"""
+
+from stagewarden.holds.crypto import Vault
+from stagewarden.holds.ending import Ending
+from stagewarden.holds.entries import Moved, OutboxEntry, view_digest
+from stagewarden.holds.opening import Opening
+from stagewarden.holds.releasing import Releasing
+from stagewarden.holds.rows import NewHold
+from stagewarden.holds.voting import Voting
+
+__all__ = ["Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
+
+
+class Holds(Opening, Voting, Ending, Releasing):
+    """All acts on holds; built once, with the store, the vault, the clock, and the configuration's holds and limits."""

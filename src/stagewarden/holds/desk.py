@@ -1,0 +1,194 @@
+"""The desk all acts on holds are done at: reading, one write transaction per act, the outbox, waiting for news.
+
+A move is one conditional UPDATE and its entry, in one transaction; there is no other way to write a state. Entries go from
+the outbox into the log by the gate's hand; only then is anybody told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+
+from stagewarden import clock as clocks
+from stagewarden.errors import Conflict, NotFound
+from stagewarden.holds import lifecycle, rows
+from stagewarden.holds.bell import Bell
+from stagewarden.holds.deadlines import Deadlines, running
+from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
+from stagewarden.holds.paging import after, cursor_of
+from stagewarden.model import HoldState
+from stagewarden.store.tables import holds, outbox, votes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from stagewarden import config
+    from stagewarden.clock import Clock
+    from stagewarden.holds.crypto import Vault
+    from stagewarden.holds.lifecycle import Event
+    from stagewarden.holds.paging import Filter
+    from stagewarden.model import Document, Hold, Vote
+    from stagewarden.store import Store
+
+_LIGHT = tuple(column for column in holds.c if column.name not in {*rows.SEALED, "data_key"})
+_BATCH = 500  # ids in one statement
+
+
+async def fetch(
+    connection: AsyncConnection, vault: Vault | None, *where: ColumnElement[bool], order: Sequence[Any] = (), limit: int | None = None
+) -> list[Hold]:
+    """Holds as values; without a vault their payload is left unread."""
+    columns = tuple(holds.c) if vault is not None else _LIGHT
+    found = (await connection.execute(select(*columns).where(*where).order_by(*order).limit(limit))).mappings().all()
+    cast: dict[str, list[Any]] = {row["id"]: [] for row in found}
+    for batch in _batches(tuple(cast)):
+        query = select(votes).where(votes.c.hold.in_(batch), votes.c.void_at_ns == 0).order_by(votes.c.at_ns, votes.c.id)
+        for vote in (await connection.execute(query)).mappings():
+            cast[vote["hold"]].append(vote)
+    return [
+        rows.restored(row, cast[row["id"]], None if vault is None or row["data_key"] is None else vault.unwrap(row["id"], row["data_key"]))
+        for row in found
+    ]
+
+
+class Pen:
+    """One write transaction on holds: what it moved, and the entries it wrote."""
+
+    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int) -> None:
+        self.connection = connection
+        self.now_ns = now_ns
+        self.touched: dict[str, Hold] = {}
+        self._vault = vault
+
+    async def load(self, hold_id: str, *, payload: bool = False) -> Hold:
+        """The hold as it stands in this transaction; NotFound."""
+        found = await fetch(self.connection, self._vault if payload else None, holds.c.id == hold_id)
+        if not found:
+            raise NotFound(f"hold {hold_id}: no such hold")
+        return found[0]
+
+    async def move(self, hold: Hold, event: Event, cause: Cause, **columns: object) -> Moved:
+        """(1) Allowed by the table. (2) Still where, and in whose hands, it was read. (3) Entry. Conflict otherwise."""
+        state = lifecycle.move(hold.state, event)
+        if state in lifecycle.ENDED:
+            columns = {"ended_at_ns": self.now_ns, "ended_by": cause.reason, **columns}
+        unchanged = (holds.c.id == hold.id, holds.c.state == str(hold.state), holds.c.attempt == hold.attempt)
+        result = await self.connection.execute(update(holds).where(*unchanged).values(state=str(state), **columns))
+        if result.rowcount != 1:
+            raise Conflict(f"hold {hold.id} is no longer {hold.state}")
+        moved = await self.load(hold.id, payload=hold.payload)
+        self.touched[hold.id] = moved
+        return Moved(moved, (await self._entry("hold", moved, hold_body(moved, hold.state, event, cause)),))
+
+    async def add(self, hold: Hold, cause: Cause) -> Moved:
+        """Store a fresh hold; Clash where one stands for the same repeat."""
+        await self.connection.execute(insert(holds).values(rows.stored(hold, self._vault)))
+        self.touched[hold.id] = hold
+        return Moved(hold, (await self._entry("hold", hold, hold_body(hold, None, "opened", cause)),))
+
+    async def record_vote(self, hold: Hold, vote: Vote) -> OutboxEntry:
+        """Store a vote with its note sealed; Clash where this person's vote stands already."""
+        wrapped = await self.connection.scalar(select(holds.c.data_key).where(holds.c.id == hold.id))
+        if wrapped is None:
+            raise Conflict(f"hold {hold.id}: its payload is deleted")
+        await self.connection.execute(insert(votes).values(rows.vote_row(vote, hold.id, self._vault.unwrap(hold.id, wrapped))))
+        return await self._entry("vote", hold, vote_body(hold, vote))
+
+    async def seal(self, hold: Hold, column: str, plain: bytes) -> bytes | None:
+        """Ciphertext for a column of this hold; None where its payload is deleted already."""
+        wrapped = await self.connection.scalar(select(holds.c.data_key).where(holds.c.id == hold.id))
+        return None if wrapped is None else self._vault.unwrap(hold.id, wrapped).seal(column, plain)
+
+    async def _entry(self, kind: Any, hold: Hold, body: Document) -> OutboxEntry:
+        entry = OutboxEntry(clocks.new_id("e", self.now_ns), kind, body)
+        await self.connection.execute(insert(outbox).values(id=entry.id, created_ns=self.now_ns, hold=hold.id, kind=kind, body=body))
+        return entry
+
+
+class Desk:
+    """Reading and waiting; the acts are added by opening, voting, ending and releasing."""
+
+    def __init__(self, store: Store, vault: Vault, clock: Clock, terms: config.Holds, limits: config.Limits) -> None:
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._terms = terms
+        self._limits = limits
+        self._deadlines = Deadlines(clock)
+        self.changed = Bell()
+
+    async def get(self, hold_id: str) -> Hold:
+        """One hold with its payload; NotFound."""
+        async with self._store.reading() as connection:
+            found = await fetch(connection, self._vault, holds.c.id == hold_id)
+        if not found:
+            raise NotFound(f"hold {hold_id}: no such hold")
+        return found[0]
+
+    async def list(self, wanted: Filter, cursor: str | None = None, limit: int = 50) -> tuple[tuple[Hold, ...], str | None]:
+        """Newest first, without payload; the cursor of the next page, or None at the end. Invalid for a cursor not ours."""
+        where = wanted.where() if cursor is None else (*wanted.where(), after(cursor))
+        async with self._store.reading() as connection:
+            found = await fetch(connection, None, *where, order=(holds.c.asked_at_ns.desc(), holds.c.id.desc()), limit=limit + 1)
+        return tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) > limit else None
+
+    async def outcome(self, hold_id: str, seconds: float) -> Hold:
+        """The hold once nothing more will be sent for it, or as it stands after so many seconds; no polling."""
+        async with self.changed.listen(hold_id) as news:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    while (await self.get(hold_id)).state in lifecycle.OPEN:
+                        await news.wait()
+                        news.clear()
+        return await self.get(hold_id)
+
+    async def undelivered(self, limit: int = 1000) -> tuple[OutboxEntry, ...]:
+        """Entries not known to be in the log, oldest first."""
+        async with self._store.reading() as connection:
+            found = (await connection.execute(select(outbox).order_by(outbox.c.number).limit(limit))).mappings().all()
+        return tuple(OutboxEntry(row["id"], row["kind"], row["body"]) for row in found)
+
+    async def delivered(self, ids: Iterable[str]) -> None:
+        """These entries are durable in the log: forget them, and wake whoever waits for their holds."""
+        wanted = tuple(ids)
+        rung: set[str] = set()
+        async with self._store.writing() as connection:
+            for batch in _batches(wanted):
+                rung.update((await connection.execute(select(outbox.c.hold).where(outbox.c.id.in_(batch)))).scalars())
+                await connection.execute(delete(outbox).where(outbox.c.id.in_(batch)))
+        self.changed.ring(rung)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Pen]:
+        """One transaction; afterwards the clocks know the deadlines of what it moved."""
+        async with self._store.writing() as connection:
+            pen = Pen(connection, self._vault, self._clock.now_ns())
+            yield pen
+        for hold in pen.touched.values():
+            self._watch(hold)
+
+    def _watch(self, hold: Hold) -> None:
+        if hold.state in lifecycle.OPEN and hold.state is not HoldState.SENT:
+            self._deadlines.note(hold.id, running(hold))
+        else:
+            self._deadlines.forget(hold.id)
+
+    def _claimed_by(self, hold: Hold, attempt: str) -> None:
+        """Conflict unless this attempt holds the claim."""
+        if hold.state is not HoldState.CLAIMED or hold.attempt != attempt:
+            raise Conflict(f"hold {hold.id} is {hold.state} and not claimed by this attempt")
+
+    def _in_time(self, hold: Hold) -> None:
+        """Conflict when the deadline that runs for this hold is over on either clock; the release loop will expire it."""
+        if self._deadlines.over(hold.id, running(hold)):
+            raise Conflict(f"hold {hold.id}: its time is over")
+
+
+def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))

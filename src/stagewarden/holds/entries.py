@@ -1,0 +1,87 @@
+"""What the log is told about holds, and the digest of what a person was shown.
+
+Entries are written to the outbox by the transaction that moves the hold. They hold ids, digests and codes: never a body, a
+header, a note or a credential.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import orjson
+
+from stagewarden.holds.ballot import note_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stagewarden.holds.lifecycle import Event
+    from stagewarden.model import JSON, Ask, Document, Hold, HoldState, Vote
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """An entry for the log, appended under its own id: appending it twice is noticed."""
+
+    id: str
+    kind: Literal["hold", "vote"]
+    body: Document
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A hold after a move, and the entries that must be in the log before anybody is told; none: nothing changed."""
+
+    hold: Hold
+    entries: tuple[OutboxEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a hold moves: who did it (a person, an agent, or None for the sidecar itself), and a code or short text."""
+
+    by: str | None = None
+    reason: str | None = None
+
+
+def hold_body(hold: Hold, was: HoldState | None, event: Event | str, cause: Cause) -> Document:
+    """A `hold` entry: from where to where, by which event, and what the hold is about."""
+    return {
+        "hold": hold.id, "event": str(event), "from": None if was is None else str(was), "state": str(hold.state),
+        "ruling": hold.ruling, "agent": hold.agent, "workflow": hold.workflow, "upstream": hold.upstream, "stage": str(hold.stage),
+        "action": hold.kind, "asset": hold.asset, "tier": str(hold.tier), "digest": hold.digest, "view_digest": hold.view_digest,
+        "by": cause.by, "reason": cause.reason, "attempt": hold.attempt, "successor": hold.successor,
+    }  # fmt: skip
+
+
+def vote_body(hold: Hold, vote: Vote) -> Document:
+    """A `vote` entry: who decided what, in which function, about which bytes."""
+    answers: dict[str, JSON] = dict(vote.answers)
+    return {
+        "hold": hold.id, "vote": vote.id, "ruling": hold.ruling, "agent": hold.agent, "person": vote.person, "function": vote.function,
+        "decision": vote.decision, "reason": vote.reason, "note": note_digest(vote), "answers": answers,
+        "digest": vote.digest, "view_digest": vote.view_digest,
+    }  # fmt: skip
+
+
+def verdict_document(verdict: Ask) -> Document:
+    """The verdict as JSON, as far as a person is shown it."""
+    return {
+        "effect": verdict.effect,
+        "tier": str(verdict.tier),
+        "reasons": [reason.document() for reason in verdict.reasons],
+        "seats": [{"functions": list(seat.functions), "count": seat.count} for seat in verdict.seats],
+        "obligations": {"review": verdict.obligations.review},
+    }
+
+
+def view_digest(digest: str, verdict: Ask, lookup_digest: str | None, evidence: Sequence[Document] = ()) -> str:
+    """SHA-256 of the canonical JSON of what a vote is about (lifecycles.md, "Votes"); no ages, votes or clocks.
+
+    orjson with sorted keys equals RFC 8785 here: member names are ASCII, and numbers are integers or short decimals. Nobody
+    but us computes it, so that equality to itself is all that is needed.
+    """
+    shown: Document = {"digest": digest, "verdict": verdict_document(verdict), "lookup": lookup_digest, "evidence": list(evidence)}
+    return "sha256:" + hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()

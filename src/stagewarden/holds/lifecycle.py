@@ -1,0 +1,91 @@
+"""The life of a hold as one table (lifecycles.md, "A hold"): what may become of it, and by which event.
+
+Code and tests read the same dict. A pair that is not listed cannot happen; there is no other way to change a state.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from stagewarden.errors import Conflict
+from stagewarden.model import HoldState
+
+LEASE_NS: Final = 30_000_000_000  # how long a claim lives without being renewed
+
+
+class Event(StrEnum):
+    """What happens to a hold."""
+
+    VOTED = "voted"  # an approval, seats still open
+    FILLED = "filled"  # the last seat
+    REJECTED = "rejected"
+    DECIDE_BY_PASSED = "decide_by_passed"
+    USE_BY_PASSED = "use_by_passed"
+    WITHDRAWN = "withdrawn"  # by the agent
+    STOPPED = "stopped"  # this hold, by a person
+    KILLED = "killed"  # kill, pause or revoke in scope
+    SUPERSEDED = "superseded"
+    CLAIMED = "claimed"  # release begins
+    RELEASED = "released"  # lease over, connect failed, could not tell
+    VOTES_LAPSED = "votes_lapsed"  # the release question held only because some votes no longer count
+    SENDING = "sending"  # connected, stop checked again; the next step is the first byte
+    NOT_SENT = "not_sent"  # a stop was seen before the first byte
+    ANSWERED = "answered"  # < 400
+    REFUSED = "refused"  # 4xx
+    LOST = "lost"  # 5xx, no answer, lease over, crash
+
+
+_S = HoldState
+
+TRANSITIONS: Final[dict[tuple[HoldState, Event], HoldState]] = {
+    (_S.PENDING, Event.VOTED): _S.PENDING,
+    (_S.PENDING, Event.FILLED): _S.APPROVED,
+    (_S.PENDING, Event.REJECTED): _S.REJECTED,
+    (_S.PENDING, Event.DECIDE_BY_PASSED): _S.EXPIRED,
+    (_S.PENDING, Event.WITHDRAWN): _S.WITHDRAWN,
+    (_S.APPROVED, Event.WITHDRAWN): _S.WITHDRAWN,
+    (_S.PENDING, Event.STOPPED): _S.STOPPED,
+    (_S.APPROVED, Event.STOPPED): _S.STOPPED,
+    (_S.CLAIMED, Event.STOPPED): _S.STOPPED,
+    (_S.APPROVED, Event.KILLED): _S.STOPPED,
+    (_S.CLAIMED, Event.KILLED): _S.STOPPED,
+    (_S.PENDING, Event.SUPERSEDED): _S.SUPERSEDED,
+    (_S.APPROVED, Event.SUPERSEDED): _S.SUPERSEDED,
+    (_S.CLAIMED, Event.SUPERSEDED): _S.SUPERSEDED,
+    (_S.APPROVED, Event.USE_BY_PASSED): _S.EXPIRED,
+    (_S.CLAIMED, Event.USE_BY_PASSED): _S.EXPIRED,
+    (_S.APPROVED, Event.CLAIMED): _S.CLAIMED,
+    (_S.CLAIMED, Event.RELEASED): _S.APPROVED,
+    (_S.CLAIMED, Event.VOTES_LAPSED): _S.PENDING,
+    (_S.CLAIMED, Event.SENDING): _S.SENT,
+    (_S.SENT, Event.NOT_SENT): _S.STOPPED,
+    (_S.SENT, Event.ANSWERED): _S.DONE,
+    (_S.SENT, Event.REFUSED): _S.FAILED,
+    (_S.SENT, Event.LOST): _S.UNKNOWN,
+    (_S.UNKNOWN, Event.ANSWERED): _S.DONE,
+    (_S.UNKNOWN, Event.REFUSED): _S.FAILED,
+}
+
+OPEN: Final = frozenset({_S.PENDING, _S.APPROVED, _S.CLAIMED, _S.SENT})
+"""Something may still be sent, or is being sent."""
+
+ENDED: Final = frozenset(_S) - OPEN
+"""Nothing more will be sent. `unknown` alone may still learn what happened."""
+
+FINAL: Final = ENDED - {_S.UNKNOWN}
+
+
+def move(state: HoldState, event: Event) -> HoldState:
+    """Where `event` leads from `state`; Conflict where it leads nowhere."""
+    try:
+        return TRANSITIONS[state, event]
+    except KeyError:
+        raise Conflict(f"the hold is {state}: {event} is not possible") from None
+
+
+def answer_event(status: int) -> Event:
+    """What an upstream's status means for a hold: < 400 answered, 4xx refused, 5xx nobody knows what it did."""
+    if status < 400:  # noqa: PLR2004  # RFC 9110 section 15: the class is the first digit
+        return Event.ANSWERED
+    return Event.REFUSED if status < 500 else Event.LOST  # noqa: PLR2004  # as above

@@ -1,0 +1,173 @@
+"""Releasing a hold: claimed by one attempt, sent at most once, then what became of it.
+
+`sent` is durable before the first byte leaves and is never taken back to be sent again. Who does not hold the claim changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import insert, select, update
+
+from stagewarden.clock import NANOSECONDS
+from stagewarden.errors import CannotTell, Conflict, StateUnavailable
+from stagewarden.holds import rows
+from stagewarden.holds.desk import Desk, fetch
+from stagewarden.holds.entries import Cause, Moved
+from stagewarden.holds.lifecycle import LEASE_NS, Event, answer_event
+from stagewarden.holds.seats import fill, filled
+from stagewarden.model import HoldState
+from stagewarden.store.tables import holds, meta, outbox, votes
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from stagewarden.holds.desk import Pen
+    from stagewarden.model import Answer, Hold
+
+_KEY_CHECK = "holds.key"
+_LONGEST_PAUSE = 30.0  # seconds between two tries to connect
+
+
+class Releasing(Desk):
+    """Acts of the release loop."""
+
+    async def due(self, limit: int = 100) -> tuple[str, ...]:
+        """Ids of holds ready for release, longest approved first. One whose entries are not in the log yet is not ready."""
+        now = self._clock.now_ns()
+        ready = (holds.c.state == "approved", holds.c.use_by_ns > now, holds.c.not_before_ns <= now)
+        logged = ~select(outbox.c.number).where(outbox.c.hold == holds.c.id).exists()
+        query = select(holds.c.id).where(*ready, logged).order_by(holds.c.approved_at_ns, holds.c.number).limit(limit)
+        async with self._store.reading() as connection:
+            return tuple((await connection.execute(query)).scalars())
+
+    async def claim(self, hold_id: str, attempt: str) -> Moved:
+        """Take an approved hold for one attempt (30 s, renewable); Conflict for everybody who comes second.
+
+        (1) In time. (2) Approval and votes are in the log. (3) Votes of exactly this fill every seat. (4) The stored bytes are the approved ones.
+        """
+        async with self._writing() as pen:
+            hold = await pen.load(hold_id, payload=True)
+            if hold.state is not HoldState.APPROVED:
+                raise Conflict(f"the hold is {hold.state}; it cannot be claimed")
+            self._in_time(hold)
+            if await pen.connection.scalar(select(outbox.c.number).where(outbox.c.hold == hold_id).limit(1)) is not None:
+                raise Conflict(f"hold {hold_id}: its approval is not in the log yet")
+            _check_approval(hold)
+            lease = pen.now_ns + LEASE_NS
+            return await pen.move(hold, Event.CLAIMED, Cause(), attempt=attempt, fence=holds.c.fence + 1, lease_until_ns=lease)
+
+    async def claim_next(self, attempt: str) -> Moved | None:
+        """Claim the hold that has waited longest, or None when none is ready."""
+        for hold_id in await self.due():
+            try:
+                return await self.claim(hold_id, attempt)
+            except Conflict:
+                continue
+        return None
+
+    async def renew(self, hold_id: str, attempt: str) -> None:
+        """Another 30 s for a claim or a send under way; Conflict when it is no longer ours."""
+        async with self._store.writing() as connection:
+            now = self._clock.now_ns()
+            ours = (holds.c.id == hold_id, holds.c.attempt == attempt, holds.c.state.in_(("claimed", "sent")), holds.c.lease_until_ns > now)
+            result = await connection.execute(update(holds).where(*ours).values(lease_until_ns=now + LEASE_NS))
+        if result.rowcount != 1:
+            raise Conflict(f"hold {hold_id} is not held by this attempt any longer")
+
+    async def release_claim(self, hold_id: str, attempt: str, reason: str = "cannot_tell") -> Moved:
+        """Nothing was sent (connect failed, could not tell): approved again, retried until use-by after a pause that doubles."""
+        async with self._writing() as pen:
+            hold = await self._mine(pen, hold_id, attempt)
+            fence = await pen.connection.scalar(select(holds.c.fence).where(holds.c.id == hold_id)) or 1
+            pause = min(_LONGEST_PAUSE, 2.0 ** min(fence - 1, 16))
+            retry = pen.now_ns + int(pause * NANOSECONDS)
+            return await pen.move(hold, Event.RELEASED, Cause(reason=reason), attempt=None, lease_until_ns=0, not_before_ns=retry)
+
+    async def back_to_pending(self, hold_id: str, attempt: str, void: Collection[str]) -> Moved:
+        """Some votes (by id) no longer count: they are void, the others stand, decide-by stays, use-by is open again."""
+        async with self._writing() as pen:
+            hold = await self._mine(pen, hold_id, attempt)
+            theirs = (votes.c.hold == hold_id, votes.c.id.in_(sorted(void)), votes.c.void_at_ns == 0)
+            await pen.connection.execute(update(votes).where(*theirs).values(void_at_ns=pen.now_ns))
+            cause = Cause(reason=f"void: {' '.join(sorted(void))}")
+            return await pen.move(hold, Event.VOTES_LAPSED, cause, attempt=None, lease_until_ns=0, approved_at_ns=0, use_by_ns=0)
+
+    async def mark_sent(self, hold_id: str, attempt: str) -> Moved:
+        """Connected, stop checked again: from here on the bytes may have left. Conflict: send nothing."""
+        async with self._writing() as pen:
+            hold = await self._mine(pen, hold_id, attempt)
+            self._in_time(hold)
+            until = await pen.connection.scalar(select(holds.c.lease_until_ns).where(holds.c.id == hold_id)) or 0
+            if until <= pen.now_ns:
+                raise Conflict(f"hold {hold_id}: the lease of this attempt is over")
+            return await pen.move(hold, Event.SENDING, Cause(), lease_until_ns=pen.now_ns + LEASE_NS)
+
+    async def not_sent(self, hold_id: str, attempt: str, by: str | None, reason: str, code: str = "killed") -> Moved:
+        """A stop was seen after `sent` and before the first byte."""
+        async with self._writing() as pen:
+            hold = await pen.load(hold_id)
+            _check_attempt(hold, attempt)
+            return await pen.move(hold, Event.NOT_SENT, Cause(by, reason), ended_by=code)
+
+    async def finish(self, hold_id: str, attempt: str, answer: Answer | None, *, code: str | None = None, after_digest: str | None = None) -> Moved:
+        """What became of a send: answer < 400 done, 4xx failed, 5xx or none (`code` says why) unknown; kept encrypted.
+
+        Also the late answer of the same attempt, after we had given it up. `after_digest` is the look-up's, taken right after.
+        """
+        async with self._writing() as pen:
+            hold = await pen.load(hold_id, payload=True)
+            _check_attempt(hold, attempt)
+            event = Event.LOST if answer is None else answer_event(answer.status)
+            if hold.state is HoldState.UNKNOWN and event is Event.LOST:
+                return Moved(hold, ())
+            kept = None if answer is None else await pen.seal(hold, "response", rows.answer_bytes(answer))
+            cause = Cause(reason=code or (None if answer is None else f"status_{answer.status}"))
+            return await pen.move(hold, event, cause, response=kept, after_digest=after_digest)
+
+    async def recover(self) -> tuple[Moved, ...]:
+        """Once at start: claims nobody holds any more → approved; sends nobody finished → unknown, never sent again.
+
+        With a database of our own everything half-done is ours; with replicas only what has outlived its lease is taken.
+        """
+        async with self._writing() as pen:
+            await self._check_key(pen)
+            half_done = holds.c.state.in_(("claimed", "sent"))
+            abandoned = half_done if self._store.exclusive else half_done & (holds.c.lease_until_ns <= pen.now_ns)
+            moved = [await self._recover(pen, hold) for hold in await fetch(pen.connection, None, abandoned)]
+            for hold in await fetch(pen.connection, None, holds.c.state.in_(("pending", "approved", "claimed"))):
+                self._watch(hold)
+        return tuple(moved)
+
+    async def _check_key(self, pen: Pen) -> None:
+        """A database that was written with another `holds.key` must not start: its holds could be neither shown nor sent."""
+        known = await pen.connection.scalar(select(meta.c.value).where(meta.c.name == _KEY_CHECK))
+        if known is None:
+            wrapped, _ = self._vault.mint(_KEY_CHECK)
+            await pen.connection.execute(insert(meta).values(name=_KEY_CHECK, value=wrapped.hex()))
+        else:
+            self._vault.unwrap(_KEY_CHECK, bytes.fromhex(known))
+
+    async def _recover(self, pen: Pen, hold: Hold) -> Moved:
+        if hold.state is HoldState.SENT:
+            return await pen.move(hold, Event.LOST, Cause(reason="recovered"))
+        return await pen.move(hold, Event.RELEASED, Cause(reason="recovered"), attempt=None, lease_until_ns=0)
+
+    async def _mine(self, pen: Pen, hold_id: str, attempt: str) -> Hold:
+        hold = await pen.load(hold_id)
+        self._claimed_by(hold, attempt)
+        return hold
+
+
+def _check_attempt(hold: Hold, attempt: str) -> None:
+    if hold.attempt != attempt:
+        raise Conflict(f"hold {hold.id} is not held by this attempt")
+
+
+def _check_approval(hold: Hold) -> None:
+    """CannotTell where what is stored is not what was approved: nothing may be sent on it."""
+    if not hold.payload or hold.request.digest(hold.agent, hold.stage) != hold.digest:
+        raise StateUnavailable(f"hold {hold.id}: the stored request is not the one that was approved")
+    counted = (vote for vote in hold.votes if (vote.digest, vote.view_digest) == (hold.digest, hold.view_digest))
+    if not filled(fill(hold.seats, counted)):
+        raise CannotTell(f"hold {hold.id}: the stored votes do not fill its seats")

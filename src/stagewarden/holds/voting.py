@@ -1,0 +1,57 @@
+"""Votes: counted once per person, bound to what was shown, matched to seats at each reading.
+
+Checks and their order are in ballot.py; who may vote is in eligibility.py. Handing in the same ballot again changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stagewarden.clock import NANOSECONDS, new_id
+from stagewarden.errors import Conflict
+from stagewarden.holds import ballot as ballots
+from stagewarden.holds.desk import Desk
+from stagewarden.holds.eligibility import seat_views
+from stagewarden.holds.entries import Cause, Moved
+from stagewarden.holds.lifecycle import Event
+from stagewarden.holds.seats import filled
+from stagewarden.model import HoldState
+from stagewarden.store import Clash
+
+if TYPE_CHECKING:
+    from stagewarden.holds.ballot import Ballot
+    from stagewarden.holds.desk import Pen
+    from stagewarden.holds.eligibility import Directory
+    from stagewarden.model import Hold
+
+
+class Voting(Desk):
+    """The act of a person."""
+
+    async def vote(self, hold_id: str, ballot: Ballot, registry: Directory) -> Moved:
+        """Count a ballot. Raises NotFound, Conflict (hold, digests, voted already), NotAllowed (person), Invalid (body), in this order."""
+        try:
+            async with self._writing() as pen:
+                hold = await pen.load(hold_id, payload=True)
+                if any(ballots.repeated(ballot, vote) for vote in hold.votes):
+                    return Moved(hold, ())
+                if hold.state is HoldState.PENDING:
+                    self._in_time(hold)
+                ballots.check(ballot, hold, registry)
+                return await self._count(pen, hold, ballot, registry)
+        except Clash as error:
+            raise Conflict("this person has already voted on this hold") from error
+
+    async def _count(self, pen: Pen, hold: Hold, ballot: Ballot, registry: Directory) -> Moved:
+        """(1) The vote and its entry. (2) The move it makes. (3) Use-by is fixed when the last seat fills."""
+        vote = ballots.as_vote(ballot, new_id("v", pen.now_ns), pen.now_ns)
+        entry = await pen.record_vote(hold, vote)
+        if vote.decision == "reject":
+            moved = await pen.move(hold, Event.REJECTED, Cause(vote.person, vote.reason))
+        elif filled(seat_views(replace(hold, votes=(*hold.votes, vote)), registry)):
+            use_by = pen.now_ns + int(self._terms.use_within * NANOSECONDS)
+            moved = await pen.move(hold, Event.FILLED, Cause(vote.person), approved_at_ns=pen.now_ns, use_by_ns=use_by)
+        else:
+            moved = await pen.move(hold, Event.VOTED, Cause(vote.person))
+        return Moved(moved.hold, (entry, *moved.entries))

@@ -1,0 +1,108 @@
+"""The tables, portable between SQLite and PostgreSQL.
+
+Columns that hold what an agent wrote are bytes, and only ever ciphertext (holds/crypto.py): `data_key`, `request`, `question`,
+`before`, `response`, `note`. Times are nanoseconds since the epoch, 0 = not set. A change here raises `SCHEMA`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text
+
+SCHEMA = 1
+APPLICATION = "stagewarden"
+
+# One hold at most for one repeat while it is open, or while nobody knows what became of it (lifecycles.md, "A repeat").
+SINGLE = "state IN ('pending', 'approved', 'claimed', 'sent', 'unknown')"
+
+_REPEAT = ("agent", "workflow", "initiator", "repeat_digest")
+
+metadata = MetaData()
+_Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers rows by itself for INTEGER alone
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", String, nullable=False),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("state", String, nullable=False),
+    Column("ruling", String, nullable=False),
+    Column("digest", String, nullable=False),
+    Column("view_digest", String, nullable=False),
+    Column("repeat_digest", String, nullable=False),
+    Column("agent", String, nullable=False),
+    Column("workflow", String, nullable=False),
+    Column("initiator", String, nullable=False),
+    Column("upstream", String, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("asset", String),
+    Column("lookup_digest", String),
+    Column("after_digest", String),
+    Column("tier", String, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    Column("seats", JSON, nullable=False),
+    Column("questions", JSON, nullable=False),
+    Column("principal", JSON, nullable=False),
+    Column("method", String, nullable=False),
+    Column("path", String, nullable=False),
+    Column("asked_at_ns", BigInteger, nullable=False),
+    Column("expires_at_ns", BigInteger, nullable=False),
+    Column("approved_at_ns", BigInteger, nullable=False, default=0),
+    Column("use_by_ns", BigInteger, nullable=False, default=0),
+    Column("ended_at_ns", BigInteger, nullable=False, default=0),
+    Column("attempt", String),
+    Column("fence", Integer, nullable=False, default=0),
+    Column("lease_until_ns", BigInteger, nullable=False, default=0),
+    Column("not_before_ns", BigInteger, nullable=False, default=0),
+    Column("successor", String),
+    Column("ended_by", String),
+    Column("data_key", LargeBinary),  # NULL: payload deleted
+    Column("request", LargeBinary),
+    Column("question", LargeBinary),
+    Column("before", LargeBinary),
+    Column("response", LargeBinary),
+    Index("one_hold_per_repeat", *_REPEAT, unique=True, sqlite_where=text(SINGLE), postgresql_where=text(SINGLE)),
+    Index("holds_repeats", "repeat_digest", "agent"),
+    Index("holds_state", "state", "asked_at_ns"),
+    Index("holds_asked", "asked_at_ns", "id"),
+    Index("holds_agent", "agent", "state"),
+    Index("holds_asset", "upstream", "asset"),
+    sqlite_autoincrement=True,
+)
+
+votes = Table(
+    "votes",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("hold", String, ForeignKey("holds.id"), nullable=False),
+    Column("person", String, nullable=False),
+    Column("function", String, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("reason", String),
+    Column("note", LargeBinary),
+    Column("digest", String, nullable=False),
+    Column("view_digest", String, nullable=False),
+    Column("answers", JSON, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("void_at_ns", BigInteger, nullable=False, default=0),
+    Index("one_vote_per_person", "hold", "person", unique=True, sqlite_where=text("void_at_ns = 0"), postgresql_where=text("void_at_ns = 0")),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("hold", String, nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("body", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
