@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stagewarden.clock import new_id
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import question as asking
 from stagewarden.gate.people import AgentView, HoldView
-from stagewarden.holds import seats
-from stagewarden.model import Ask, Deny, HoldState, Vote
+from stagewarden.gate.successor import stricter, successor
+from stagewarden.holds import lifecycle
+from stagewarden.holds.ballot import Ballot
+from stagewarden.holds.eligibility import eligible, seat_views
+from stagewarden.holds.paging import Filter
+from stagewarden.model import Ask, Deny, HoldState
 
 if TYPE_CHECKING:
     from stagewarden.audit.reader import Reader
@@ -26,6 +29,7 @@ _LOOSENS = frozenset({"security", "technical"})
 _READS_PAYLOADS = frozenset({"security", "privacy"})
 _STRICTNESS = {"active": 0, "paused": 1, "revoked": 2}
 _LONGEST_REASON = 500
+_PAGE = 100
 
 
 class Acts:
@@ -40,53 +44,52 @@ class Acts:
     async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
         """Holds, newest first; `state` is a state, `open` or `done`; `mine`: only those this caller could vote on."""
         self._reads(caller)
-        holds, following = await self._rooms.holds.list(state=state, cursor=cursor, limit=limit)
+        holds, following = await self._rooms.holds.list(Filter(_states(state)), cursor, limit)
         views = [self._view(caller, hold) for hold in holds]
         return [view for view in views if not mine or view.why_not is None], following
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes leaves a `read` entry."""
         self._reads(caller)
-        view = self._view(caller, await self._hold(hold_id))
+        view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
             await self._rooms.recorder.note("read", {"hold": hold_id, "by": caller.person or f"program:{caller.program}", "what": "payload"})
         return view
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
         """Cast one vote. Order: hold state and digests (Conflict), person (NotAllowed), body (Invalid)."""
-        hold = await self._hold(hold_id)
+        hold = await self._rooms.holds.get(hold_id)
         if caller.person is None:
             raise NotAllowed("a program's credential never votes")
-        # Pending holds stay during a stop and take no approvals meanwhile.
-        if intent.decision == "approve" and (stop := self._rooms.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage)):
-            raise Conflict(f"stopped meanwhile: {stop.reasons[0].text}")
-        # Open holds are judged again at each vote; a looser verdict changes nothing.
-        if intent.decision == "approve" and not await self.judge_again(hold):
-            raise Conflict("the policy no longer lets this wait for the same people")
-        now = self._rooms.clock.now_ns()
-        vote = Vote(
-            new_id("v", now), caller.person, intent.function, intent.decision, intent.reason, intent.note, intent.digest, intent.view_digest, now,
-            tuple(sorted(intent.answers.items())),
+        if intent.decision == "approve":
+            # Pending holds stay during a stop and take no approvals meanwhile.
+            if stop := self._rooms.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage):
+                raise Conflict(f"stopped meanwhile: {stop.reasons[0].text}")
+            # Open holds are judged again at each vote; a looser verdict changes nothing.
+            if not await self.judge_again(hold):
+                raise Conflict("the policy no longer lets this wait for the same people")
+        ballot = Ballot(
+            caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
         )  # fmt: skip
-        return await self._rooms.recorder.deliver(await self._rooms.holds.vote(hold_id, vote, self._rooms.registry)) or hold
+        return await self._rooms.recorder.deliver(await self._rooms.holds.vote(hold_id, ballot, self._rooms.registry))
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Any listed person may stop a hold; nothing of it is sent after this returns."""
         self._stops(caller)
-        hold = await self._hold(hold_id)
-        return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold.id, f"{_name(caller)}: {_bounded(reason)}")) or hold
+        return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold_id, _name(caller), _bounded(reason)))
 
     async def judge_again(self, hold: Hold) -> bool:
         """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
         if hold.state is not HoldState.PENDING:
             return True
-        verdict = await self._rooms.decider.decide(asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None))
+        question = asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None)
+        verdict = await self._rooms.decider.decide(question)
         if isinstance(verdict, Deny):
             await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))
             return False
-        if isinstance(verdict, Ask) and seats.stricter(verdict, hold):
-            for moved in await self._rooms.holds.reopen(hold, verdict, hold.before):
-                await self._rooms.recorder.deliver(moved)
+        if isinstance(verdict, Ask) and stricter(verdict, hold):
+            linked = successor(hold, verdict, question, None)
+            await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons, linked))
             return False
         return True
 
@@ -94,9 +97,9 @@ class Acts:
         """After a reload of policy or registry: every open hold."""
         cursor: str | None = None
         while True:
-            holds, cursor = await self._rooms.holds.list(state="pending", cursor=cursor, limit=100)
+            holds, cursor = await self._rooms.holds.list(Filter(frozenset({HoldState.PENDING})), cursor, _PAGE)
             for hold in holds:
-                await self.judge_again(hold)
+                await self.judge_again(await self._rooms.holds.get(hold.id))
             if cursor is None:
                 return
 
@@ -120,10 +123,7 @@ class Acts:
         else:
             self._stops(caller)
         await self._rooms.modes.set_mode(agent, mode, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.recorder.note("mode", {"agent": agent, "from": before.mode, "to": mode, "by": _name(caller), "reason": _bounded(reason)})
-        self._rooms.recorder.metrics.mode_changed(mode)
-        if _STRICTNESS[mode] > 0:
-            await self._stop_holds(f"agent:{agent}", f"{mode} by {_name(caller)}")
+        await self._rooms.stops.settle()
         return self._agent(agent)
 
     async def kills(self, caller: Caller) -> list[Kill]:
@@ -135,16 +135,14 @@ class Acts:
         """Stop a scope at once; durable in the local file before anything else is tried."""
         self._stops(caller)
         kill = await self._rooms.modes.kill(scope, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.recorder.note("kill", {"kill": kill.id, "scope": kill.scope, "by": kill.by, "reason": kill.reason, "engaged": True})
-        self._rooms.recorder.metrics.killed(scope.partition(":")[0])
-        await self._stop_holds(scope, f"killed by {_name(caller)}")
+        await self._rooms.stops.settle()
         return kill
 
     async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
         """Lift a kill by its id: security or technical, with a reason."""
         self._loosens(caller, reason)
-        kill = await self._rooms.modes.unkill(kill_id, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.recorder.note("kill", {"kill": kill.id, "scope": kill.scope, "by": _name(caller), "reason": _bounded(reason), "engaged": False})
+        await self._rooms.modes.unkill(kill_id, by=_name(caller), reason=_bounded(reason))
+        await self._rooms.stops.settle()
 
     # -- rulings --
 
@@ -202,17 +200,11 @@ class Acts:
 
     # -- views --
 
-    async def _hold(self, hold_id: str) -> Hold:
-        hold = await self._rooms.holds.get(hold_id)
-        if hold is None:
-            raise NotFound("no such hold")
-        return hold
-
     def _view(self, caller: Caller, hold: Hold) -> HoldView:
         registry = self._rooms.registry
         asked = sorted({function for seat in hold.seats for function in seat.functions} & self.functions(caller))
-        why_not = "a program's credential never votes" if caller.person is None else seats.why_not(caller.person, hold, registry)
-        return HoldView(hold, tuple(seats.view(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
+        why_not = "a program's credential never votes" if caller.person is None else eligible(caller.person, hold, registry)
+        return HoldView(hold, tuple(seat_views(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
 
     def _agent(self, agent: str) -> AgentView:
         entry = self._rooms.registry.data.agents[agent]
@@ -221,11 +213,6 @@ class Acts:
         if stored is None:
             return AgentView(agent, entry, mode)
         return AgentView(agent, entry, mode, stored.by, stored.reason, stored.at_ns)
-
-    async def _stop_holds(self, scope: str, why: str) -> None:
-        """What was approved before a stop does not fire after it. The stop itself already holds: this only makes it visible."""
-        for moved in await self._rooms.holds.stop_in_scope(scope, why):
-            await self._rooms.recorder.deliver(moved)
 
 
 def _name(caller: Caller) -> str:
@@ -236,3 +223,15 @@ def _bounded(reason: str) -> str:
     if len(reason) > _LONGEST_REASON:
         raise Invalid(f"reason: longer than {_LONGEST_REASON} characters")
     return reason
+
+
+def _states(wanted: str | None) -> frozenset[HoldState]:
+    """`open`, `ended`, one state, or None for any."""
+    if wanted is None:
+        return frozenset()
+    if wanted in {"open", "ended"}:
+        return frozenset(state for state in HoldState if (state in lifecycle.OPEN) is (wanted == "open"))
+    try:
+        return frozenset({HoldState(wanted)})
+    except ValueError:
+        raise Invalid(f"state: open, ended or one of {', '.join(HoldState)}") from None

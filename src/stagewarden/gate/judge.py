@@ -6,6 +6,7 @@ before its record is durable.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,8 +19,10 @@ from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.question import Parts, build
 from stagewarden.gate.rooms import is_edit_of_asset
 from stagewarden.gate.sending import Relay, result_of
-from stagewarden.holds import NewHold, seats
-from stagewarden.model import Allow, Ask, Deny, HoldState, Outcome, Request, Ruling
+from stagewarden.holds import NewHold
+from stagewarden.holds.eligibility import candidates
+from stagewarden.holds.seats import fillable
+from stagewarden.model import Allow, Ask, Deny, Outcome, Request, Ruling
 from stagewarden.wire import headers as wire_headers
 
 if TYPE_CHECKING:
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
     from stagewarden.classify import Looked, Match
     from stagewarden.gate.rooms import Rooms
     from stagewarden.model import JSON, Action, Head, Hold, Principal, Question, Verdict
+
+
+_POLL_IDLE = 0.02  # seconds; only while draining
 
 
 class BodyReader(Protocol):
@@ -163,7 +169,7 @@ class Judge:
             verdict = await self._hold(draft, verdict)
             self._phase(draft, "approval", started)
         elif isinstance(verdict, Allow) and is_edit_of_asset(action):
-            for moved in await rooms.holds.supersede_asset(action.upstream, str(action.asset and action.asset.id)):
+            for moved in await rooms.holds.supersede_asset(action.upstream, str(action.asset and action.asset.id), "edited"):
                 await rooms.recorder.deliver(moved)
         return verdict
 
@@ -209,7 +215,7 @@ class Judge:
             failure = error
             raise
         finally:
-            await rooms.recorder.outcome(_outcome(ruling, relay, failure, rooms.clock.monotonic() - started))
+            await rooms.recorder.outcome(_outcome(ruling, relay, failure, rooms.clock.monotonic() - started), action.upstream)
 
     def close(self, draft: Draft) -> None:
         """Let go of what the draft holds; safe to call twice."""
@@ -223,6 +229,11 @@ class Judge:
             draft.agent = None
             self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
 
+    async def idle(self) -> None:
+        """Until nothing is under way."""
+        while self._inflight:
+            await asyncio.sleep(_POLL_IDLE)
+
     @property
     def challenge(self) -> str:
         """What a client may authenticate with, for `WWW-Authenticate`."""
@@ -234,20 +245,20 @@ class Judge:
 
     async def outcome_of(self, hold_id: str, seconds: float) -> Hold:
         """Where a hold stands once it has ended, at the latest after `seconds`."""
-        return await self._rooms.holds.wait_for_end(hold_id, seconds)
+        return await self._rooms.holds.outcome(hold_id, seconds)
 
     async def own_hold(self, head: Head, hold_id: str) -> Hold:
         """The hold, for the agent that asked; anybody else's does not exist."""
         principal = await self._rooms.identities.authenticate(head)
         hold = await self._rooms.holds.get(hold_id)
-        if hold is None or hold.agent != principal.agent:
-            raise NotFound("no such hold")
+        if hold.agent != principal.agent:
+            raise NotFound(f"hold {hold_id}: no such hold")
         return hold
 
     async def withdraw(self, head: Head, hold_id: str) -> Hold:
         """The agent takes its request back; recorded before it is answered."""
-        hold = await self.own_hold(head, hold_id)
-        return await self._rooms.recorder.deliver(await self._rooms.holds.withdraw(hold.id)) or hold
+        principal = await self._rooms.identities.authenticate(head)
+        return await self._rooms.recorder.deliver(await self._rooms.holds.withdraw(hold_id, principal.agent))
 
     def _admit(self, draft: Draft, agent: str) -> None:
         if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent:
@@ -293,16 +304,18 @@ class Judge:
         initiator = principal.initiator or ""
         ignores = frozenset(name.lower() for name in rooms.config.upstreams[action.upstream].repeat_ignores)
         repeat = request.repeat_digest(principal.agent, ignores)
-        known = await rooms.holds.find_repeat(principal.agent, principal.workflow or "", initiator, repeat)
-        if known is not None and not (known.response is not None and _asset_moved_on(known, draft.looked)):
+        looked = draft.looked
+        lookup_digest = looked.digest if looked else None
+        known = await rooms.holds.find_repeat(principal.agent, principal.workflow or "", initiator, repeat, lookup_digest)
+        if known is not None:
             draft.hold = known
             return verdict
         new = NewHold(
-            ruling=draft.head.id, verdict=verdict, request=request, question=question.document, digest=draft.digest or "", repeat_digest=repeat,
-            agent=principal.agent, workflow=principal.workflow or "", initiator=initiator, action=action, before=draft.looked.body if draft.looked else None,
+            ruling=draft.head.id, digest=draft.digest or "", repeat_digest=repeat, agent=principal.agent, workflow=principal.workflow or "",
+            initiator=initiator, upstream=action.upstream, stage=action.stage, kind=action.kind, asset=action.asset.id if action.asset else None,
+            lookup_digest=lookup_digest, verdict=verdict, request=request, question=question.document, before=looked.body if looked else None,
         )  # fmt: skip
-        missing = seats.missing(verdict.seats, rooms.holds.candidates(new, rooms.registry))
-        if missing:
+        if missing := fillable(verdict.seats, candidates(new, rooms.registry)):
             return Deny.by_gate("seats_unfillable", "Nobody who may vote can fill these seats", {"functions": [*missing]})
         draft.hold = await rooms.recorder.deliver(await rooms.holds.open(new))
         return verdict
@@ -318,11 +331,6 @@ def _ruling(draft: Draft, verdict: Verdict, rooms: Rooms) -> Ruling:
         draft.head.id, rooms.clock.now_ns(), draft.head, verdict, draft.principal, draft.action, draft.request, draft.question, draft.hold, draft.digest,
         draft.phases, rooms.decider.revision, rooms.registry.revision, draft.body_read,
     )  # fmt: skip
-
-
-def _asset_moved_on(hold: Hold, looked: Looked | None) -> bool:
-    """A stored answer stands until the asset differs from what it was right after the send (lifecycles.md, "A repeat")."""
-    return hold.state is HoldState.DONE and hold.after_digest is not None and looked is not None and looked.digest != hold.after_digest
 
 
 def _outcome(ruling: Ruling, relay: Relay | None, failure: UpstreamFailed | None, seconds: float) -> Outcome:

@@ -35,22 +35,22 @@ class Recorder:
         await self._log.append("ruling", entries.ruling_entry(ruling))
         self.metrics.observe(ruling)
 
-    async def outcome(self, outcome: Outcome) -> None:
+    async def outcome(self, outcome: Outcome, upstream: str) -> None:
         """What then happened. The effect is done: a failure here is reported, not undone."""
+        audited = True
         try:
             await self._log.append("outcome", entries.outcome_entry(outcome))
         except AuditUnavailable as failure:
-            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))  # noqa: TRY400 - no traceback: a known state
-        self.metrics.finish(outcome)
+            audited = False
+            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))  # noqa: TRY400 - a known state
+        self.metrics.finish(outcome, upstream, audited=audited)
 
-    async def note(self, kind: str, body: Document) -> None:
-        """Record one entry of another kind (mode, kill, read, policy, registry, config), durable on return."""
-        await self._log.append(kind, body)
+    async def note(self, kind: str, body: Document, entry_id: str | None = None) -> None:
+        """Record one entry of another kind (mode, kill, read, release, registry), durable on return."""
+        await self._log.append(kind, body, entry_id=entry_id)
 
-    async def deliver(self, moved: Moved | None) -> Hold | None:
+    async def deliver(self, moved: Moved) -> Hold:
         """Bring a move's outbox entries into the log before anybody is told; then strike them off."""
-        if moved is None:
-            return None
         if moved.entries:
             await asyncio.gather(*(self._log.append(entry.kind, entry.body, entry_id=entry.id) for entry in moved.entries))
             await self._holds.delivered([entry.id for entry in moved.entries])
@@ -59,12 +59,14 @@ class Recorder:
 
     async def recover(self) -> int:
         """Append what a crash left between database and log, once each; how many there were."""
-        pending = await self._holds.undelivered()
-        for entry in pending:
-            if not self._log.has(entry.id):
-                await self._log.append(entry.kind, entry.body, entry_id=entry.id)
-        await self._holds.delivered([entry.id for entry in pending])
-        return len(pending)
+        count = 0
+        while pending := await self._holds.undelivered():
+            for entry in pending:
+                if not self._log.has(entry.id):
+                    await self._log.append(entry.kind, entry.body, entry_id=entry.id)
+            await self._holds.delivered([entry.id for entry in pending])
+            count += len(pending)
+        return count
 
     def refusal(self, code: str, peer: str) -> None:
         """Count a refusal of somebody unknown; nobody waits for it."""

@@ -6,7 +6,9 @@ Nothing here retries a send: what is not known to have stayed here is unknown an
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import hashlib
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,7 +18,9 @@ from stagewarden.errors import CannotTell, Conflict, Refused, StagewardenError, 
 from stagewarden.gate import question as asking
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.sending import result_of
-from stagewarden.holds import seats
+from stagewarden.gate.successor import successor
+from stagewarden.holds.eligibility import standing
+from stagewarden.holds.seats import fill, filled
 from stagewarden.model import Allow, Answer, Ask, Deny, Outcome
 from stagewarden.wire.target import parse_target
 
@@ -25,9 +29,13 @@ if TYPE_CHECKING:
 
     from stagewarden.classify import Looked, Match
     from stagewarden.gate.rooms import Rooms
+    from stagewarden.holds import NewHold
     from stagewarden.model import Document, Hold, Reason, Verdict, Vote
 
-_RETRY_SECONDS = 1.0  # after "could not tell" or a failed connect, until use_by
+_RETRY_SECONDS = 1.0  # after "could not tell" of the loop itself
+_LONGEST_SLEEP = 30.0
+_SHORTEST_SLEEP = 0.05  # a deadline that is over but not yet acted upon must not spin
+_RENEW_SECONDS = 10.0  # a third of a lease
 _AT_ONCE = 16  # releases under way
 _ANSWER_LIMIT = 16 << 20  # bytes of an answer kept with a hold
 
@@ -57,39 +65,30 @@ class Releases:
                         if hold_id not in self._running and len(self._running) < _AT_ONCE:
                             self._running.add(hold_id)
                             group.create_task(self._attempt(hold_id))
-                    pause = await self._rooms.holds.seconds_to_next()
+                    due = await self._rooms.holds.next_deadline()
+                    pause = _LONGEST_SLEEP if due is None else min(_LONGEST_SLEEP, max(due, _SHORTEST_SLEEP))
                 except CannotTell as failure:
                     self._logger.warning("release_loop_waits", cause=str(failure))
                 await self._sleep(pause)
 
     async def _sleep(self, seconds: float) -> None:
-        changed = asyncio.ensure_future(self._rooms.holds.changed())
+        changed = asyncio.ensure_future(self._rooms.holds.changed.wait(seconds))
         drained = asyncio.ensure_future(self._draining.wait())
-        await asyncio.wait((changed, drained), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((changed, drained), return_when=asyncio.FIRST_COMPLETED)
         changed.cancel()
         drained.cancel()
         await asyncio.gather(changed, drained, return_exceptions=True)
 
     async def _attempt(self, hold_id: str) -> None:
-        """One attempt; a failure that leaves the hold approved waits before the next."""
+        """One attempt. A failure leaves the hold approved, and the store says when it may be tried again."""
         try:
             await self.release(hold_id)
         except Conflict:
             pass  # somebody else moved it: where it stands now is right
-        except (CannotTell, UpstreamUnavailable) as failure:
-            self._logger.warning("release_put_off", hold=hold_id, cause=str(failure))
-            await self._sleep_after_failure()
         except StagewardenError as failure:
-            self._logger.error("release_failed", hold=hold_id, cause=str(failure))  # noqa: TRY400 - a known failure needs no traceback
-            await self._sleep_after_failure()
+            self._logger.warning("release_put_off", hold=hold_id, code=failure.code, cause=str(failure))
         finally:
             self._running.discard(hold_id)
-
-    async def _sleep_after_failure(self) -> None:
-        try:
-            await asyncio.wait_for(self._draining.wait(), _RETRY_SECONDS)
-        except TimeoutError:
-            return
 
     async def release(self, hold_id: str) -> None:
         """Bring one approved hold to its end, in numbered steps. Raises Conflict when it is no longer there to be released."""
@@ -104,16 +103,16 @@ class Releases:
                 await self._stop(hold, stop)
                 return
             # (3) Do the votes still fill the seats, with people as they are today?
-            counting = seats.counting(hold, rooms.registry)
-            if not seats.filled(hold.seats, counting):
-                await rooms.recorder.deliver(await rooms.holds.back_to_pending(hold.id, attempt))
+            counting = standing(hold, rooms.registry)
+            if not filled(fill(hold.seats, counting)):
+                await self._ask_again(hold, attempt, counting)
                 return
             # (4) The asset is ours until the answer, and must be what people saw.
             match = self._match(hold)
             if isinstance(match, Deny):
-                await self._supersede(hold, match.reasons)
+                await self._supersede(hold, attempt, match.reasons)
                 return
-            async with self._asset(match):
+            async with self._asset(match), self._kept(hold.id, attempt):
                 await self._judged(hold, attempt, match, counting)
         except (CannotTell, UpstreamUnavailable):
             await rooms.recorder.deliver(await rooms.holds.release_claim(hold.id, attempt))
@@ -122,27 +121,26 @@ class Releases:
     async def _judged(self, hold: Hold, attempt: str, match: Match, counting: tuple[Vote, ...]) -> None:
         rooms = self._rooms
         looked: Looked | None = None
-        if hold.lookup_digest is not None or match.route.config.lookup is not None:
+        if match.route.config.lookup is not None:
             answer = await look_up(rooms, hold.agent, match)
             if isinstance(answer, str):
-                await self._supersede(hold, Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer}).reasons)
+                await self._supersede(hold, attempt, Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer}).reasons)
                 return
             looked = answer
-            if looked.digest != hold.lookup_digest:
-                await self._supersede(hold, Deny.by_gate("digest_mismatch", "The asset changed after people looked at it").reasons)
-                return
+        if (looked.digest if looked else None) != hold.lookup_digest:
+            await self._supersede(hold, attempt, Deny.by_gate("digest_mismatch", "The asset changed after people looked at it").reasons)
+            return
         # (5) Ask the policy again, with the approval; it keeps the last word.
         question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting))
         verdict = await rooms.decider.decide(question)
         match verdict:
             case Allow():
                 await self._send(hold, attempt, match, verdict)
-            case Ask() if all(reason.code == "votes_insufficient" for reason in verdict.reasons):
-                await rooms.recorder.deliver(await rooms.holds.back_to_pending(hold.id, attempt))
             case Ask():
-                await self._ask_anew(hold, verdict, looked)
+                # The seats are filled as they were asked; the policy now asks for others: the same bytes, linked, without votes.
+                await self._supersede(hold, attempt, verdict.reasons, successor(hold, verdict, question, looked))
             case Deny():
-                await self._supersede(hold, verdict.reasons)
+                await self._supersede(hold, attempt, verdict.reasons)
 
     async def _send(self, hold: Hold, attempt: str, match: Match, verdict: Allow) -> None:
         rooms = self._rooms
@@ -159,40 +157,57 @@ class Releases:
             await rooms.recorder.deliver(await rooms.holds.mark_sent(hold.id, attempt))
             # (8) The last look at the stop.
             if stop := self._stopped(hold):
-                await self._stop(hold, stop)
+                code = stop.reasons[0].code
+                await rooms.recorder.deliver(await rooms.holds.not_sent(hold.id, attempt, None, stop.reasons[0].text, code))
                 return
             # (9) The bytes leave, once. From here on every failure is `unknown`.
-            answer: Answer | None = None
-            code: str | None = None
+            sent = _Sent()
             try:
                 upstream = await rooms.sender.exchange(connection, hold.request, head)
-                answer = Answer(upstream.status, upstream.headers, await upstream.read(_ANSWER_LIMIT))
+                sent.answer = Answer(upstream.status, upstream.headers, await upstream.read(_ANSWER_LIMIT))
+                # How the asset stands now: a stored answer is repeated until it changes.
+                sent.after = await self._look_after(hold, match)
             except (UpstreamFailed, Refused) as failure:
-                code = failure.code
+                sent.code = failure.code
             finally:
                 # (10) What came of it, also when we are being cancelled.
-                await asyncio.shield(self._finish(hold, attempt, answer, code, rooms.clock.monotonic() - started))
-        # (11) How the asset stands now: a stored answer is repeated until it changes.
-        if answer is not None and match.route.config.lookup is not None and match.route.config.lookup.digest:
-            await self._look_after(hold, match)
+                await asyncio.shield(self._finish(hold, attempt, sent, rooms.clock.monotonic() - started))
 
-    async def _finish(self, hold: Hold, attempt: str, answer: Answer | None, code: str | None, seconds: float) -> None:
-        rooms = self._rooms
-        result = result_of(answer.status) if answer else "unknown"
-        await rooms.recorder.deliver(await rooms.holds.finish(hold.id, attempt, result, answer))
-        digest = None if answer is None else asking.body_digest(answer.body)
-        size = len(answer.body) if answer else 0
-        await rooms.recorder.outcome(
-            Outcome(hold.ruling, result, answer.status if answer else 0, hold.digest, digest, size, seconds, code, hold.id)
-        )
+    async def _finish(self, hold: Hold, attempt: str, sent: _Sent, seconds: float) -> None:
+        rooms, answer = self._rooms, sent.answer
+        await rooms.recorder.deliver(await rooms.holds.finish(hold.id, attempt, answer, code=sent.code, after_digest=sent.after))
+        outcome = Outcome(hold.ruling, "unknown", 0, hold.digest, None, 0, seconds, sent.code, hold.id)
+        if answer is not None:
+            digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
+            outcome = replace(outcome, result=result_of(answer.status), status=answer.status, answer_digest=digest, answer_bytes=len(answer.body))
+        await rooms.recorder.outcome(outcome, hold.upstream)
 
-    async def _look_after(self, hold: Hold, match: Match) -> None:
+    async def _look_after(self, hold: Hold, match: Match) -> str | None:
+        """The asset's digest after the send; without one the stored answer stands for `holds.replay`."""
+        if match.route.config.lookup is None or not match.route.config.lookup.digest:
+            return None
         try:
             looked = await look_up(self._rooms, hold.agent, match)
         except CannotTell:
-            return  # without it the stored answer stands for `holds.replay`
-        if not isinstance(looked, str):
-            await self._rooms.holds.set_after(hold.id, looked.digest)
+            return None
+        return None if isinstance(looked, str) else looked.digest
+
+    @asynccontextmanager
+    async def _kept(self, hold_id: str, attempt: str) -> AsyncIterator[None]:
+        """Renew the lease while we work: whoever loses it is a different attempt and can send nothing more."""
+
+        async def renew() -> None:
+            with suppress(Conflict, CannotTell):
+                while True:
+                    await asyncio.sleep(_RENEW_SECONDS)
+                    await self._rooms.holds.renew(hold_id, attempt)
+
+        renewing = asyncio.create_task(renew())
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.gather(renewing, return_exceptions=True)
 
     def _match(self, hold: Hold) -> Match | Deny:
         """The route of the stored request, as configured today."""
@@ -218,15 +233,26 @@ class Releases:
         return self._rooms.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage)
 
     async def _stop(self, hold: Hold, verdict: Deny) -> None:
-        await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold.id, verdict.reasons[0].code))
-
-    async def _supersede(self, hold: Hold, reasons: tuple[Reason, ...]) -> None:
-        await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, reasons))
-
-    async def _ask_anew(self, hold: Hold, verdict: Ask, looked: Looked | None) -> None:
-        """The policy now asks for more than these people: a linked hold with the same bytes and no votes."""
-        for moved in await self._rooms.holds.reopen(hold, verdict, looked.body if looked else None):
+        code = verdict.reasons[0].code
+        for moved in await self._rooms.holds.stop_in_scope(f"hold:{hold.id}", None, verdict.reasons[0].text, code):
             await self._rooms.recorder.deliver(moved)
+
+    async def _ask_again(self, hold: Hold, attempt: str, counting: tuple[Vote, ...]) -> None:
+        """Some votes no longer count: the hold is pending again, the others stand."""
+        void = {vote.id for vote in hold.votes} - {vote.id for vote in counting}
+        await self._rooms.recorder.deliver(await self._rooms.holds.back_to_pending(hold.id, attempt, void))
+
+    async def _supersede(self, hold: Hold, attempt: str, reasons: tuple[Reason, ...], linked: NewHold | None = None) -> None:
+        await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, reasons, linked, attempt))
+
+
+@dataclass(slots=True)
+class _Sent:
+    """What is known of a send while it is under way."""
+
+    answer: Answer | None = None
+    code: str | None = None
+    after: str | None = None
 
 
 def _release_entry(hold: Hold, attempt: str, verdict: Verdict, rooms: Rooms) -> Document:

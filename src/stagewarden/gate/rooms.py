@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from stagewarden.gate.question import Circumstances
 
 if TYPE_CHECKING:
+    from stagewarden.audit.log import AuditLog
     from stagewarden.classify import RouteTable
     from stagewarden.clock import Clock
     from stagewarden.config import Config
@@ -15,11 +16,13 @@ if TYPE_CHECKING:
     from stagewarden.gate.locks import KeyedLocks
     from stagewarden.gate.record import Recorder
     from stagewarden.gate.sending import Sender
+    from stagewarden.gate.stops import Stops
     from stagewarden.holds import Holds
     from stagewarden.identity.agents import AgentIdentities
     from stagewarden.model import Action, Deny, Stage
     from stagewarden.modes import Modes
     from stagewarden.registry import Registry
+    from stagewarden.store import Store
 
 
 @dataclass(slots=True)
@@ -37,6 +40,9 @@ class Rooms:
     sender: Sender
     recorder: Recorder
     assets: KeyedLocks
+    stops: Stops
+    log: AuditLog
+    store: Store
 
     def circumstances(self, agent: str) -> Circumstances:
         """What stands at this moment."""

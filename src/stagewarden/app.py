@@ -1,0 +1,245 @@
+"""The only wiring: Config → rooms → listeners, and their lifetimes. Nobody else builds anybody.
+
+Everything is opened in order and closed in reverse; whatever fails on the way up leaves nothing half-started behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from stagewarden import __version__, decision
+from stagewarden import registry as registries
+from stagewarden.audit.log import AuditLog
+from stagewarden.audit.reader import Reader
+from stagewarden.classify import RouteTable
+from stagewarden.clock import SystemClock
+from stagewarden.config import Secrets, check, expand_routes, stops_path
+from stagewarden.errors import CannotTell, ConfigError, StagewardenError
+from stagewarden.gate import Acts, Judge, Recorder, Releases, Rooms, Sender
+from stagewarden.gate.locks import KeyedLocks
+from stagewarden.gate.stops import Stops
+from stagewarden.gate.watch import Watch
+from stagewarden.holds import Holds, Vault
+from stagewarden.identity.agents import AgentIdentities
+from stagewarden.identity.fetch import fetch
+from stagewarden.identity.people import People
+from stagewarden.metrics import Metrics
+from stagewarden.modes import Modes
+from stagewarden.store import Store, locate
+from stagewarden.web.agents import AgentsDoor, AgentsServer
+from stagewarden.web.operations import operations
+from stagewarden.web.people.listener import listener as people_listener
+from stagewarden.web.people.ports import Settings
+from stagewarden.wire.upstream import Upstreams, endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from stagewarden.clock import Clock
+    from stagewarden.config import Bind, Config, Listener
+    from stagewarden.decision import Decider
+    from stagewarden.registry import Registry
+
+_GRACE = 25.0  # seconds for what runs, after SIGTERM (contract section 7)
+_BACKLOG = 4096
+
+
+@dataclass(slots=True)
+class Sidecar:
+    """A running sidecar. The addresses are (host, port) as bound; None for a listener that is not configured."""
+
+    rooms: Rooms
+    judge: Judge
+    acts: Acts
+    releases: Releases
+    watch: Watch
+    people: People
+    agents_address: tuple[str, int] | None = None
+    people_address: tuple[str, int] | None = None
+    operations_address: tuple[str, int] | None = None
+    _door: AgentsDoor | None = None
+    _server: asyncio.Server | None = None
+    _reload: asyncio.Event | None = None
+
+    def request_reload(self) -> None:
+        """SIGHUP: reload registry, policy data and keys soon; broken input keeps the last good one."""
+        if self._reload is not None:
+            self._reload.set()
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Run until told to stop, then finish what runs: no new request, no new send."""
+        await stop.wait()
+        await self.drain()
+
+    async def drain(self) -> None:
+        """Stop accepting, let what runs finish inside the grace, start no send."""
+        self.releases.drain()
+        if self._door is not None:
+            self._door.drain()
+        if self._server is not None:
+            self._server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await self.judge.idle()
+
+    async def reload(self) -> None:
+        """Registry, policy data and keys, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""
+        config = self.rooms.config
+        registry = registries.load(config.base / config.registry)
+        _refuse(check(config, registry))
+        await self.rooms.identities.reload(registry)
+        await self.people.reload(registry)
+        await self.rooms.decider.load(registry.document())
+        self.rooms.registry = registry
+        await self.rooms.recorder.note("registry", {"revision": registry.revision})
+        self.watch.loaded(registry)
+        await self.acts.judge_all_again()
+
+
+@asynccontextmanager
+async def running(config: Config, *, clock: Clock | None = None, environ: Mapping[str, str] | None = None) -> AsyncIterator[Sidecar]:
+    """A sidecar that answers, until the block is left."""
+    clock = clock or SystemClock()
+    secrets = Secrets(config.base, environ)
+    registry = registries.load(config.base / config.registry)
+    _refuse(check(config, registry))
+    async with AsyncExitStack() as stack:
+        pool = Upstreams(clock)
+        stack.push_async_callback(pool.close)
+        rooms = await _rooms(config, clock, secrets, registry, pool, stack)
+        reader = Reader(config.base / config.audit.directory)
+        people = People(config.identity.people, secrets, registry, clock, config.people.session, config.environment)
+        await people.open()
+        watch = Watch(rooms)
+        watch.loaded(registry)
+        sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, _reload=asyncio.Event())
+        await _recover(rooms)
+        await _listen(sidecar, clock, stack)
+        pool.own_addresses = frozenset(
+            address for address in (sidecar.agents_address, sidecar.people_address, sidecar.operations_address) if address is not None
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(sidecar.releases.run()), group.create_task(watch.run()), group.create_task(_reloads(sidecar))]
+            try:
+                yield sidecar
+            finally:
+                await sidecar.drain()
+                for task in tasks[1:]:
+                    task.cancel()
+        await rooms.recorder.summarize_refusals()
+
+
+async def _rooms(config: Config, clock: Clock, secrets: Secrets, registry: Registry, pool: Upstreams, stack: AsyncExitStack) -> Rooms:
+    """Open state, log and policy, in this order; each closes behind itself."""
+    metrics = Metrics(__version__)
+    modes = Modes(stops_path(config), clock)
+    modes.open()
+    store = Store(locate(config.state, config.base))
+    await store.open()
+    stack.push_async_callback(store.close)
+    holds = Holds(store, Vault(secrets.key(config.holds.key)), clock, config.holds, config.limits)
+    log = AuditLog(config.audit, clock, base=config.base, observe=metrics.flushed)
+    decider = await _decider(config, secrets, registry, stack)
+    await log.open({"version": __version__, "policy": decider.revision, "registry": registry.revision, "config": config.revision})
+    stack.push_async_callback(log.close)
+    metrics.policy_loaded(decider.revision, config.policy.engine, clock.now_ns())
+    identities = AgentIdentities(config.identity.agents, secrets, registry, clock, fetch)
+    await identities.open()
+    recorder = Recorder(log, metrics, holds)
+    return Rooms(
+        config=config, registry=registry, clock=clock, identities=identities, routes=RouteTable(config.upstreams, expand_routes, _is_loopback),
+        decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets.text, pool), recorder=recorder,
+        assets=KeyedLocks(), stops=Stops(modes, holds, log, recorder), log=log, store=store,
+    )  # fmt: skip
+
+
+async def _decider(config: Config, secrets: Secrets, registry: Registry, stack: AsyncExitStack) -> Decider:
+    """The engine with its bundle and the registry loaded, self-tested: not ready is not running."""
+    decider = await decision.make(config, secrets)
+    stack.push_async_callback(decider.close)
+    await decider.load(registry.document())
+    await decider.self_test()
+    return decider
+
+
+async def _recover(rooms: Rooms) -> None:
+    """What a crash left: the log first, then claims and sends nobody holds any more."""
+    await rooms.recorder.recover()
+    for moved in await rooms.holds.recover():
+        await rooms.recorder.deliver(moved)
+    await rooms.stops.settle()
+
+
+async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None:
+    config = sidecar.rooms.config
+    if config.listen.operations is not None:
+        application = operations(sidecar.watch, sidecar.rooms.recorder.metrics)
+        sidecar.operations_address = await _serve(application, config.listen.operations.bind, stack)
+    if config.listen.people is not None:
+        application = people_listener(sidecar.acts, sidecar.people, _settings(config, config.listen.people), clock)
+        sidecar.people_address = await _serve(application, config.listen.people.bind, stack)
+    if config.listen.agents is not None:
+        door = AgentsDoor(config, sidecar.judge, clock, _hosts(config.listen.agents) | sidecar.rooms.routes.hosts)
+        bind = config.listen.agents.bind
+        protocols = AgentsServer(door, config)
+        server = await asyncio.get_running_loop().create_server(protocols, bind.host, bind.port, backlog=_BACKLOG)
+        stack.push_async_callback(protocols.shutdown, 1.0)
+        stack.callback(server.close)
+        sidecar.agents_address = server.sockets[0].getsockname()[:2]
+        sidecar._door, sidecar._server = door, server  # noqa: SLF001 - the wiring
+
+
+async def _serve(application: web.Application, bind: Bind, stack: AsyncExitStack) -> tuple[str, int]:
+    runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, bind.host, bind.port, backlog=_BACKLOG).start()
+    host, port = runner.addresses[0][:2]
+    return host, port
+
+
+async def _reloads(sidecar: Sidecar) -> None:
+    """SIGHUP after SIGHUP; a broken reload keeps the last good one and says so."""
+    logger = structlog.get_logger("stagewarden.reload")
+    assert sidecar._reload is not None  # noqa: SLF001 - the wiring
+    while True:
+        await sidecar._reload.wait()  # noqa: SLF001 - the wiring
+        sidecar._reload.clear()  # noqa: SLF001 - the wiring
+        try:
+            await sidecar.reload()
+            sidecar.watch.reload_trouble = None
+            logger.info("reloaded", registry=sidecar.rooms.registry.revision)
+        except (ConfigError, CannotTell) as failure:
+            sidecar.watch.reload_trouble = str(failure)
+            sidecar.rooms.recorder.metrics.reload_failed("registry")
+            logger.error("reload_failed", cause=str(failure))  # noqa: TRY400 - a known state
+
+
+def _settings(config: Config, listener: Listener) -> Settings:
+    session = config.people.session
+    return Settings(
+        config.name, config.environment, config.people.url, _hosts(listener), tuple(sorted(config.upstreams)), float(session.idle), float(session.absolute)
+    )  # fmt: skip
+
+
+def _hosts(listener: Listener) -> frozenset[str]:
+    """Host values a listener answers: those configured, else its bind address and `localhost`."""
+    return frozenset(host.lower() for host in listener.hosts) or frozenset({listener.bind.host.lower(), "localhost"})
+
+
+def _is_loopback(url: str) -> bool:
+    host = endpoint(url).host
+    return host == "localhost" or host.startswith("127.") or host in {"::1", "[::1]"}
+
+
+def _refuse(problems: tuple[object, ...]) -> None:
+    errors = tuple(problem for problem in problems if getattr(problem, "severity", "error") == "error")
+    if errors:
+        raise ConfigError(errors)  # type: ignore[arg-type]

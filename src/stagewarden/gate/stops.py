@@ -1,0 +1,49 @@
+"""Stops that were engaged or lifted, by whatever process: into the log once each, and what was approved in their scope ended.
+
+The stop itself holds from the moment it is in the file; nothing here makes it hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stagewarden.audit.log import AuditLog
+    from stagewarden.gate.record import Recorder
+    from stagewarden.holds import Holds
+    from stagewarden.modes import Change, Modes
+
+
+class Stops:
+    """Follows the stop file. Acts and the watch both call `settle`; whoever comes first records."""
+
+    def __init__(self, modes: Modes, holds: Holds, log: AuditLog, recorder: Recorder) -> None:
+        self._modes = modes
+        self._holds = holds
+        self._log = log
+        self._recorder = recorder
+        self._epoch = 0
+        self._one = asyncio.Lock()
+
+    async def settle(self) -> None:
+        """Record every act not recorded yet, in order; durable on return. Raises CannotTell, and then is called again."""
+        if self._modes.epoch == self._epoch:
+            return
+        async with self._one:
+            for change in self._modes.changes(self._epoch):
+                if not self._log.has(change.id):
+                    await self._record(change)
+                if change.act == "kill" or (change.act == "mode" and change.mode != "active"):
+                    for moved in await self._holds.stop_in_scope(change.scope, change.by, change.reason, change.mode or "killed"):
+                        await self._recorder.deliver(moved)
+                self._epoch = change.epoch
+
+    async def _record(self, change: Change) -> None:
+        kind = "mode" if change.act == "mode" else "kill"
+        body = {"act": change.act, "subject": change.subject, "scope": change.scope, "mode": change.mode, "by": change.by, "reason": change.reason, "epoch": change.epoch}
+        await self._recorder.note(kind, {**body}, change.id)
+        if kind == "mode":
+            self._recorder.metrics.mode_changed(change.mode)
+        elif change.act == "kill":
+            self._recorder.metrics.killed(change.scope.partition(":")[0])

@@ -1,0 +1,31 @@
+"""When the policy asks for other people than a hold did: the linked hold with the same bytes and no votes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from stagewarden.holds import NewHold
+
+if TYPE_CHECKING:
+    from stagewarden.classify import Looked
+    from stagewarden.model import Ask, Hold, Question
+
+_ORDER = ("low", "medium", "high")
+
+
+def stricter(verdict: Ask, hold: Hold) -> bool:
+    """Whether the verdict asks for more than the hold: a higher tier, or a seat the hold does not have."""
+    had = {seat.functions: seat.count for seat in hold.seats}
+    more = any(had.get(seat.functions, 0) < seat.count for seat in verdict.seats)
+    return more or _ORDER.index(verdict.tier) > _ORDER.index(hold.tier)
+
+
+def successor(hold: Hold, verdict: Ask, question: Question, looked: Looked | None) -> NewHold:
+    """The hold that takes this one's place; what was looked up anew is what the next people see."""
+    fresh = NewHold(
+        ruling=hold.ruling, digest=hold.digest, repeat_digest=hold.repeat_digest, agent=hold.agent, workflow=hold.workflow, initiator=hold.initiator,
+        upstream=hold.upstream, stage=hold.stage, kind=hold.kind, asset=hold.asset, lookup_digest=hold.lookup_digest, verdict=verdict,
+        request=hold.request, question={**question.document, "approval": None}, before=hold.before,
+    )  # fmt: skip
+    return fresh if looked is None else replace(fresh, lookup_digest=looked.digest, before=looked.body)
