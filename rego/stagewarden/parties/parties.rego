@@ -1,0 +1,54 @@
+# METADATA
+# title: Parties
+# description: |
+#   What the registry says about those a question names: the agent, its workflow, the destination, the kind's class.
+#   Whatever is not listed is undefined or the strictest value; nothing here is ever guessed.
+package stagewarden.parties
+
+agent := data.registry.agents[input.principal.agent]
+
+# The workflow counts only where it is one of the agent's own.
+workflow := data.registry.workflows[input.principal.workflow] if input.principal.workflow in agent.workflows
+
+destination := data.registry.destinations[input.action.destination]
+
+# METADATA
+# title: allowed, restricted or prohibited
+# description: The stricter class wins where a kind is listed twice; a kind that is not listed is prohibited.
+default class := "prohibited"
+
+class := "allowed" if {
+	input.action.kind in workflow.actions.allowed
+	not input.action.kind in workflow.actions.restricted
+	not input.action.kind in workflow.actions.prohibited
+}
+
+class := "restricted" if {
+	input.action.kind in workflow.actions.restricted
+	not input.action.kind in workflow.actions.prohibited
+}
+
+# METADATA
+# title: The agent's own stages hold the stage asked for
+default stage_held := false
+
+stage_held if input.action.stage in agent.stages
+
+# METADATA
+# title: The destination is internal
+# description: Both the registry and the gate must say so.
+default in_house := false
+
+in_house if {
+	destination.channel == "internal"
+	input.action.external == false
+}
+
+# METADATA
+# title: Something would leave the house
+default leaves := false
+
+leaves if {
+	input.action.stage == "export"
+	not in_house
+}

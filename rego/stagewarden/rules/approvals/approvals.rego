@@ -1,0 +1,67 @@
+# METADATA
+# title: Approvals
+# description: |
+#   What is wrong with an approval that is there. Whether people are needed is decided by the other topics; an approval
+#   nobody asked for is not looked at, and no number of votes lifts a deny.
+package stagewarden.rules.approvals
+
+import data.stagewarden.approval
+import data.stagewarden.reason
+import data.stagewarden.seats
+
+# METADATA
+# title: The approval is about other bytes
+# description: People approved what they saw; one changed byte is another request.
+# custom:
+#   code: digest_mismatch
+#   owner: security
+#   controls: [aisvs:C9.2.8, csf:PR.DS-10, asi:ASI09]
+deny contains reason.of(rego.metadata.rule()) if {
+	_people_asked
+	not approval.bound
+}
+
+# METADATA
+# title: The approval is no longer in force
+# description: An approval is used within its time or not at all.
+# custom:
+#   code: approval_expired
+#   owner: security
+#   controls: [aisvs:C9.2.8, nhi:NHI7]
+deny contains reason.of(rego.metadata.rule()) if {
+	_people_asked
+	not approval.in_force
+}
+
+# METADATA
+# title: The votes do not fill the seats
+# description: Different eligible people must fill every seat the rules ask for today.
+# custom:
+#   code: votes_insufficient
+#   owner: security
+#   controls: [airmf:GOVERN-3.2, csf:PR.AA-05, maestro:L6]
+hold contains reason.of(rego.metadata.rule()) if _unfilled
+
+# METADATA
+# title: Nobody approves what they asked for themselves
+# description: Such a vote does not count; neither does one under another id of the same human being.
+# custom:
+#   code: self_approval
+#   owner: security
+#   controls: [csf:PR.AA-05, asi:ASI03, maestro:L6]
+hold contains reason.with_detail(rego.metadata.rule(), {"people": sort(approval.own_voters)}) if {
+	_unfilled
+	count(approval.own_voters) > 0
+}
+
+_people_asked if {
+	approval.present
+	some topic
+	count(data.stagewarden.rules[topic].hold) > 0
+}
+
+_unfilled if {
+	approval.present
+	seats.wanted
+	not approval.filled
+}

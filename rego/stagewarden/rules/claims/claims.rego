@@ -1,0 +1,42 @@
+# METADATA
+# title: Claims
+# description: |
+#   What a text promises. Prices and legal statements stop and ask, whoever noticed them: the route's facts, the agent
+#   itself, or the registry's patterns. It never takes the agent's silence for the absence of a claim.
+package stagewarden.rules.claims
+
+import data.stagewarden.reason
+
+# METADATA
+# title: This states a price or makes a legal claim
+# description: An offer or claim among the facts, one the agent asserts, or a pattern found in any string of the body.
+# custom:
+#   code: legal_or_price
+#   owner: legal
+#   controls: [csf:GV.OC-03, airmf:GOVERN-1.1, airmf:MAP-3.5, asi:ASI09]
+hold contains reason.with_detail(rego.metadata.rule(), {"found": sort(_found)}) if count(_found) > 0
+
+_found contains "offers" if count(input.facts.offers) > 0
+
+_found contains "claims" if count(input.facts.claims) > 0
+
+_found contains "asserted" if not object.get(input.asserted, "claims", null) in {null, false, "", [], {}}
+
+_found contains "pattern" if {
+	some pattern in data.registry.triggers.legal_or_price.patterns
+	some text in _texts
+	regex.match(pattern, text)
+}
+
+# A pattern that cannot be read might have matched.
+_found contains "pattern" if {
+	some pattern in data.registry.triggers.legal_or_price.patterns
+	not regex.is_valid(pattern)
+}
+
+_texts contains text if {
+	walk(input.request.body, [_, text])
+	is_string(text)
+}
+
+tier contains object.get(data.registry, ["triggers", "legal_or_price", "tier"], "high") if count(_found) > 0

@@ -1,0 +1,103 @@
+# METADATA
+# title: Identity
+# description: |
+#   Who asks: a registered workload, in a workflow of its own, on behalf of people it can name. It never looks at what is
+#   asked, beyond whether that reads or writes.
+package stagewarden.rules.identity
+
+import data.stagewarden.parties
+import data.stagewarden.reason
+
+# METADATA
+# title: The agent or its workflow is not registered
+# description: Accountability is assigned before an agent may act, for reads as well.
+# custom:
+#   code: unregistered
+#   owner: security
+#   controls: [csf:ID.AM-02, csf:PR.AA-01, nhi:NHI1, asi:ASI10]
+deny contains reason.with_detail(rego.metadata.rule(), missing) if some missing in _unregistered
+
+_unregistered contains {"agent": input.principal.agent} if not parties.agent
+
+_unregistered contains {"workflow": input.principal.workflow} if {
+	is_string(input.principal.workflow)
+	not data.registry.workflows[input.principal.workflow]
+}
+
+# METADATA
+# title: It cannot be said for which of its workflows this agent acts
+# description: One credential for several agents or workflows leaves nobody to attribute the act to.
+# custom:
+#   code: shared_identity
+#   owner: security
+#   controls: [nhi:NHI9, asi:ASI03, csf:PR.AA-01]
+deny contains reason.with_detail(rego.metadata.rule(), {"workflow": input.principal.workflow}) if {
+	parties.agent
+	not input.principal.workflow in parties.agent.workflows
+}
+
+# METADATA
+# title: One identity may not both generate and export
+# description: Who writes the text never holds the authority to publish it.
+# custom:
+#   code: stage_identity_reuse
+#   owner: security
+#   controls: [csf:PR.AA-05, asi:ASI03, nhi:NHI5]
+deny contains reason.of(rego.metadata.rule()) if {
+	"generate" in parties.agent.stages
+	"export" in parties.agent.stages
+}
+
+# METADATA
+# title: An agent may not act with a person's credential
+# description: The agent is a workload; whoever presents the credential must be one.
+# custom:
+#   code: human_credential
+#   owner: security
+#   controls: [nhi:NHI10, csf:PR.AA-01, asi:ASI03]
+deny contains reason.of(rego.metadata.rule()) if _presented_by_a_person
+
+_presented_by_a_person if {
+	last := count(input.principal.chain) - 1
+	input.principal.chain[last].kind == "human"
+}
+
+_presented_by_a_person if {
+	is_string(parties.agent.identity.subject)
+	some person in data.registry.people
+	person.identity.issuer == parties.agent.identity.issuer
+	person.identity.subject == parties.agent.identity.subject
+}
+
+# METADATA
+# title: This person may not start this workflow
+# description: Where a workflow lists its initiators, a proven initiator must be one of them.
+# custom:
+#   code: initiator_not_allowed
+#   owner: business
+#   controls: [csf:PR.AA-05, asi:ASI03]
+deny contains reason.with_detail(rego.metadata.rule(), {"initiator": initiator}) if {
+	count(parties.workflow.initiators) > 0
+	some initiator in _initiators
+	not _listed(initiator)
+}
+
+_initiators contains link.id if {
+	some link in input.principal.chain
+	link.kind == "human"
+	link.verified == true
+}
+
+_listed(initiator) if initiator in parties.workflow.initiators
+
+_listed(initiator) if {
+	some listed in parties.workflow.initiators
+	initiator in data.registry.people[listed].aliases
+}
+
+_listed(initiator) if {
+	some listed in parties.workflow.initiators
+	identity := data.registry.people[listed].identity
+	identity.subject == initiator
+	identity.issuer == input.principal.credential.issuer
+}
