@@ -4,6 +4,7 @@ Strict: unknown and duplicate keys, wrong units, in-line secrets and keys of lat
 remedy; all of them are reported, not the first. Importers see one module, however many files it takes.
 """
 
+from stagewarden.config.catalogue import routes
 from stagewarden.config.load import load
 from stagewarden.config.places import Places
 from stagewarden.config.secrets import Secrets
@@ -61,4 +62,5 @@ __all__ = [
     "TokenPeople",
     "Upstream",
     "load",
+    "routes",
 ]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
-from stagewarden.config import later, reading, yaml_source
+from stagewarden.config import later, reading, rules, yaml_source
 from stagewarden.config.shapes import INTERNAL, Config
+from stagewarden.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,4 +27,8 @@ def load(path: Path) -> Config:
     """Read, check and freeze; raises ConfigError with all problems. Secrets are not opened here (see Secrets)."""
     source = yaml_source.read(path)
     config = reading.build(source, Config, later.CONFIGURATION, internal=INTERNAL)
-    return msgspec.structs.replace(config, base=path.resolve().parent, revision=revision(source.document), source=source)
+    config = msgspec.structs.replace(config, base=path.resolve().parent, revision=revision(source.document), source=source)
+    errors = tuple([problem for problem in rules.problems(config) if problem.severity == "error"])
+    if errors:
+        raise ConfigError(errors)
+    return config

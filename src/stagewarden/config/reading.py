@@ -7,10 +7,8 @@ missing keys are named at their parent. Never echoes a value whose type is Secre
 from __future__ import annotations
 
 import difflib
-from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-import msgspec
 from msgspec import inspect
 
 from stagewarden.config.later import LATER_WORDS
@@ -26,6 +24,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LEAVES: Mapping[type[inspect.Type], type] = {
+    inspect.StrType: str,
+    inspect.BoolType: bool,
+    inspect.IntType: int,
+    inspect.FloatType: float,
+}
 _FAILED: Final = object()
 _WORDS: Mapping[type, str] = {
     dict: "a mapping",
@@ -58,23 +62,22 @@ class Reader:
 
     def value(self, raw: object, shape: inspect.Type, place: Place) -> object:
         """`raw` as `shape`, or `_FAILED` after noting why."""
+        if isinstance(shape, inspect.StructType | inspect.CustomType) and shape.cls in PARSERS:
+            return self._scalar(raw, shape.cls, place)
         match shape:
-            case inspect.StructType(cls=cls) if cls in PARSERS:
-                return self._scalar(raw, cls, place)
-            case inspect.CustomType(cls=cls) if cls in PARSERS:
-                return self._scalar(raw, cls, place)
-            case inspect.CustomType():
-                return raw
+            case inspect.CustomType():  # `object`: judged where it is used (rules)
+                found = raw
             case inspect.StructType():
-                return self._struct(raw, shape, place)
+                found = self._struct(raw, shape, place)
             case inspect.DictType():
-                return self._mapping(raw, shape, place)
+                found = self._mapping(raw, shape, place)
             case inspect.VarTupleType():
-                return self._tuple(raw, shape, place)
+                found = self._tuple(raw, shape, place)
             case inspect.UnionType():
-                return self._union(raw, shape, place)
+                found = self._union(raw, shape, place)
             case _:
-                return self._leaf(raw, shape, place)
+                found = self._leaf(raw, shape, place)
+        return found
 
     def _refuse(self, place: Place, message: str, remedy: str) -> object:
         self.problems.append(self._source.problem(place, message, remedy))
@@ -157,22 +160,15 @@ class Reader:
         return self._refuse((*place, field), "is not a kind known here" if field in raw else f"lacks the key `{field}`", f"one of {names}")
 
     def _leaf(self, raw: object, shape: inspect.Type, place: Place) -> object:
-        match shape:
-            case inspect.LiteralType(values=values):
-                return self._choice(raw, values, place)
-            case inspect.EnumType(cls=cls):
-                chosen = self._choice(raw, tuple(str(member.value) for member in cls), place)
-                return chosen if chosen is _FAILED else cast("type[Enum]", cls)(chosen)
-            case inspect.StrType():
-                return raw if isinstance(raw, str) else self._wrong(raw, "text", place)
-            case inspect.BoolType():
-                return raw if isinstance(raw, bool) else self._wrong(raw, "true or false", place)
-            case inspect.IntType():
-                return raw if isinstance(raw, int) and not isinstance(raw, bool) else self._wrong(raw, "a whole number", place)
-            case inspect.FloatType():
-                return float(raw) if isinstance(raw, int | float) and not isinstance(raw, bool) else self._wrong(raw, "a number", place)
-            case _:
-                raise msgspec.ValidationError(f"no reading for {shape!r}")  # a shape of ours that this walk does not know: a bug, found by any test
+        if isinstance(shape, inspect.LiteralType):
+            return self._choice(raw, shape.values, place)
+        if isinstance(shape, inspect.EnumType):
+            chosen = self._choice(raw, tuple([str(member.value) for member in shape.cls]), place)
+            return chosen if chosen is _FAILED else shape.cls(chosen)
+        wanted = next(kind for leaf, kind in _LEAVES.items() if isinstance(shape, leaf))  # a shape of ours beyond these fails any test that loads
+        if wanted is float and type(raw) is int:
+            return float(raw)
+        return raw if type(raw) is wanted else self._wrong(raw, _WORDS[wanted], place)
 
     def _choice(self, raw: object, values: tuple[object, ...], place: Place) -> object:
         for value in values:

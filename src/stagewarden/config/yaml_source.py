@@ -126,26 +126,29 @@ class _Builder:
         return document
 
     def _refuse(self, event: yaml.Event, place: Place, message: str, remedy: str) -> None:
-        self.problems.append(Problem(self.file, event.start_mark.line + 1, dotted(place), message, remedy))
+        self.problems.append(Problem(self.file, _line(event), dotted(place), message, remedy))
 
     def _value(self, event: yaml.Event, place: Place) -> JSON:
-        self.lines.setdefault(place, event.start_mark.line + 1)
+        self.lines.setdefault(place, _line(event))
         if isinstance(event, yaml.AliasEvent):
             self._refuse(event, place, "is an alias", "write the value out: what is judged must stand where it is read")
             return None
-        if event.anchor is not None:
-            self._refuse(event, place, "has an anchor", "remove it: aliases are not read")
-        if event.tag is not None:
-            self._refuse(event, place, "has a tag", "remove it: quote the value if it is text")
+        self._plain(event, place)
         if len(place) > MAX_DEPTH:
-            raise ConfigError(
-                (Problem(self.file, event.start_mark.line + 1, "", f"is nested deeper than {MAX_DEPTH} levels", "check the indentation"),)
-            )
+            raise ConfigError((Problem(self.file, _line(event), "", f"is nested deeper than {MAX_DEPTH} levels", "check the indentation"),))
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(place)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(place)
+        assert isinstance(event, yaml.ScalarEvent)  # the parser's grammar: a node is one of the four
         return _scalar(event.value) if event.implicit[0] else str(event.value)
+
+    def _plain(self, event: yaml.Event, place: Place) -> None:
+        """Neither anchor nor tag: what stands here is what is meant."""
+        if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
+            self._refuse(event, place, "has an anchor", "remove it: aliases are not read")
+        if isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent) and event.tag is not None:
+            self._refuse(event, place, "has a tag", "remove it: quote the value if it is text")
 
     def _mapping(self, place: Place) -> JSON:
         found: dict[str, JSON] = {}
@@ -158,13 +161,12 @@ class _Builder:
                 self._value(next(self._events), place)
                 continue
             key, inner = str(event.value), (*place, str(event.value))
-            if event.anchor is not None or event.tag is not None:
-                self._refuse(event, inner, "has an anchor or a tag on the key", "remove it")
+            self._plain(event, inner)
             if key == "<<" and event.implicit[0]:
                 self._refuse(event, inner, "is a merge key", "write the keys out: merging is not read")
             elif key in found:
                 self._refuse(event, inner, f"is written twice (first on line {self.lines[inner]})", "keep one of the two")
-            self.lines.setdefault(inner, event.start_mark.line + 1)
+            self.lines.setdefault(inner, _line(event))
             value = self._value(next(self._events), inner)
             found.setdefault(key, value)
         return found
@@ -176,6 +178,10 @@ class _Builder:
                 break
             found.append(self._value(event, (*place, len(found))))
         return found
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 0
 
 
 def _scalar(text: str) -> JSON:

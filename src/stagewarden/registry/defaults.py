@@ -14,7 +14,7 @@ _WORDS = "euros?|dollars?|pounds?|cents?|pence|francs?|yen|bucks"
 
 LEGAL_OR_PRICE = (
     f"(?i)({_SIGNS}|{_ENTITIES}|\\b({_CODES})){_SPACE}[0-9]",  # € 49 · EUR 49
-    f"(?i)[0-9][.,]?[-–]?{_SPACE}({_SIGNS}|{_ENTITIES}|({_CODES}|{_WORDS})\\b)",  # 49 € · 49 EUR · 49,- € · 49 euros
+    f"(?i)[0-9][.,]?[-\u2013]?{_SPACE}({_SIGNS}|{_ENTITIES}|({_CODES}|{_WORDS})\\b)",  # 49 € · 49 EUR · 49,- € · 49 euros
     f"(?i)[0-9]{_SPACE}(%|percent\\b|per cent\\b){_SPACE}(off|discount|cheaper|less|rebate|cash ?back)\\b",
     "(?i)\\bfree\\b",
     "(?i)\\bguarant(ee|ees|eed|eeing|y|ies)\\b",

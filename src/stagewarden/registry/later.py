@@ -10,7 +10,9 @@ from stagewarden.registry import shapes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_EMPTY = (None, {}, [])
+    from stagewarden.model import JSON
+
+_EMPTY: tuple[JSON, ...] = (None, {}, [])
 
 REGISTRY: Mapping[tuple[type, str], Later] = {
     (shapes.RegistryData, "connectors"): Later("connectors", "remove the section; an agent's workflows say what it may do", _EMPTY),

@@ -1,0 +1,61 @@
+"""Who may sign in by what: keys that can be checked, audiences that are ours, nothing from a sandbox in production."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stagewarden.config.rules.addresses import is_loopback
+from stagewarden.config.shapes import JwtIdentity, PasswordPeople
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagewarden.config.shapes import Config
+    from stagewarden.config.yaml_source import Place
+    from stagewarden.errors import Problem
+
+# Asymmetric only: with a shared secret, whoever can check a token can make one (RFC 8725 section 3.1)
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+MAX_LEEWAY = 300.0
+
+
+def agents(config: Config) -> Iterator[Problem]:
+    """Every JWT issuer names its audience and where its public keys are."""
+    issuers: set[str] = set()
+    for index, each in enumerate(config.identity.agents):
+        if not isinstance(each, JwtIdentity):
+            continue
+        place: Place = ("identity", "agents", index)
+        for key in ("issuer", "audience"):
+            if not getattr(each, key).strip():
+                yield config.source.problem((*place, key), "is blank", "a token must say who issued it and that it is meant for us")
+        if each.issuer in issuers:
+            yield config.source.problem((*place, "issuer"), "is written twice", "keep one entry an issuer")
+        issuers.add(each.issuer)
+        yield from _keys(config, each, place)
+        for number, algorithm in enumerate(each.algorithms):
+            if algorithm not in ALGORITHMS:
+                yield config.source.problem((*place, "algorithms", number), f"`{algorithm}` is not accepted", f"one of {', '.join(ALGORITHMS)}")
+        if not each.algorithms:
+            yield config.source.problem((*place, "algorithms"), "is empty", "remove the key: the default is a good list")
+        if each.leeway > MAX_LEEWAY:
+            yield config.source.problem((*place, "leeway"), "is longer than 5m", "keep the clocks right; 30s is the default")
+
+
+def _keys(config: Config, jwt: JwtIdentity, place: Place) -> Iterator[Problem]:
+    if jwt.keys.startswith("file:") and jwt.keys.removeprefix("file:").strip():
+        return
+    url = urlsplit(jwt.keys)
+    if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc:
+        yield config.source.problem((*place, "keys"), "is neither a key set's file nor its URL", "write file:jwks.json or an https URL")
+    elif url.scheme == "http" and not is_loopback(url.hostname):
+        yield config.source.problem((*place, "keys"), "is plain http: whoever answers there makes agents", "use https")
+
+
+def people(config: Config) -> Iterator[Problem]:
+    """Passwords are for sandboxes."""
+    for index, each in enumerate(config.identity.people):
+        if isinstance(each, PasswordPeople) and config.environment == "production":
+            remedy = "use kind token, or set `environment: sandbox`"
+            yield config.source.problem(("identity", "people", index), "signs people in by password in production", remedy)

@@ -1,0 +1,131 @@
+"""Single values: names, durations, limits, the console's address, the engine, the state database."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from stagewarden.config.rules.addresses import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagewarden.config.shapes import Config
+    from stagewarden.errors import Problem
+
+ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
+ID_REMEDY = "use 1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning and ending with a letter or digit"
+MAX_WAIT = 55.0  # contract section 3: below the usual proxy's minute
+MAX_POLICY_DEADLINE = 5.0
+MIN_WASM_MEMORY = 4 << 20
+MAX_JSON_DEPTH = 256  # the parsers' own recursion stays far away
+MAX_BODY = 64 << 20  # a body is held in memory while it is judged
+
+
+def names(config: Config) -> Iterator[Problem]:
+    """The name is the log's origin; upstream names stand in kill scopes and metrics."""
+    if not ID.fullmatch(config.name):
+        yield config.source.problem(("name",), "is not a name", ID_REMEDY)
+    for name in config.upstreams:
+        if not ID.fullmatch(name):
+            yield config.source.problem(("upstreams", name), "is not a name", ID_REMEDY)
+
+
+def durations(config: Config) -> Iterator[Problem]:
+    """A deadline of nothing would refuse everything, an endless one would never refuse."""
+    holds, session = config.holds, config.people.session
+    for key in ("decide_within", "use_within"):
+        if getattr(holds, key) <= 0:
+            yield config.source.problem(("holds", key), "is zero", "give people time, as in 4h")
+    if holds.wait > MAX_WAIT:
+        yield config.source.problem(("holds", "wait"), f"is longer than {MAX_WAIT:.0f}s", "write at most 55s; clients ask again at the status URL")
+    if not 0 < session.idle <= session.absolute:
+        yield config.source.problem(
+            ("people", "session"),
+            "ends by the clock before it ends by idleness, or at once",
+            "0s < idle <= absolute, as in {idle: 30m, absolute: 8h}",
+        )
+    for name, upstream in config.upstreams.items():
+        for key in ("connect_deadline", "answer_deadline"):
+            if getattr(upstream, key) <= 0:
+                yield config.source.problem(("upstreams", name, key), "is zero", "write a duration, as in 5s")
+
+
+def limits(config: Config) -> Iterator[Problem]:
+    """Bounds that bound."""
+    for key in (
+        "body",
+        "target",
+        "headers",
+        "header_bytes",
+        "json_depth",
+        "header_deadline",
+        "body_deadline",
+        "inflight_per_agent",
+        "holds_per_agent",
+    ):
+        if getattr(config.limits, key) <= 0:
+            yield config.source.problem(("limits", key), "is not above zero", "write a positive limit")
+    if config.limits.json_depth > MAX_JSON_DEPTH:
+        yield config.source.problem(("limits", "json_depth"), f"is above {MAX_JSON_DEPTH}", "64 is plenty")
+    if config.limits.body > MAX_BODY:
+        yield config.source.problem(("limits", "body"), f"is above {MAX_BODY >> 20}MiB", "a body is kept in memory while it is judged")
+    for key in ("reserve", "segment"):
+        if getattr(config.audit, key) <= 0:
+            yield config.source.problem(("audit", key), "is zero", "write a size, as in 64MiB")
+
+
+def people(config: Config) -> Iterator[Problem]:
+    """Where links to the console lead: an origin, and TLS except on this machine."""
+    if config.people.url is None:
+        return
+    url = urlsplit(config.people.url)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.path not in {"", "/"} or url.query or url.fragment or "@" in url.netloc:
+        yield config.source.problem(("people", "url"), "is not an origin", "write https://HOST, without path")
+    elif url.scheme == "http" and not is_loopback(url.hostname) and config.environment == "production":
+        yield config.source.problem(("people", "url"), "is plain http", "people sign in there: serve it over https")
+
+
+def policy(config: Config) -> Iterator[Problem]:
+    """The engine is whole, its deadline is one, and nobody on the way can answer in its place."""
+    settings, place = config.policy, ("policy",)
+    if not 0 < settings.deadline <= MAX_POLICY_DEADLINE:
+        yield config.source.problem((*place, "deadline"), f"is not between 1ms and {MAX_POLICY_DEADLINE:.0f}s", "200ms is the default")
+    if settings.memory < MIN_WASM_MEMORY:
+        yield config.source.problem((*place, "memory"), "is below 4MiB", "64MiB is the default")
+    if "://" in settings.bundle:
+        yield config.source.problem(
+            (*place, "bundle"), "is not in this release: bundles by URL", "write builtin, a directory of Rego, or bundle.tar.gz"
+        )
+    elif not settings.bundle.strip():
+        yield config.source.problem((*place, "bundle"), "is blank", "write builtin, a directory of Rego, or bundle.tar.gz")
+    if settings.engine == "opa" and settings.opa is None:
+        yield config.source.problem((*place, "engine"), "is opa, and no OPA is named", 'add `opa: {url: "unix:/run/opa/opa.sock"}`')
+    if settings.opa is not None:
+        yield from _opa(config, settings.opa.url, has_token=settings.opa.token is not None)
+
+
+def _opa(config: Config, text: str, *, has_token: bool) -> Iterator[Problem]:
+    place = ("policy", "opa", "url")
+    if text.startswith("unix:"):
+        if not text.removeprefix("unix:").startswith("/"):
+            yield config.source.problem(place, "names no absolute socket path", "write unix:/run/opa/opa.sock")
+        return
+    url = urlsplit(text)
+    if url.scheme not in {"http", "https"} or not url.hostname or url.path not in {"", "/"} or url.query or url.fragment or "@" in url.netloc:
+        yield config.source.problem(place, "is not an OPA address", "write unix:/PATH, http://127.0.0.1:8181 or https://HOST:PORT")
+        return
+    if url.scheme == "http" and not is_loopback(url.hostname):
+        yield config.source.problem(place, "is plain http to another machine", "use https or a unix socket: whoever answers there decides")
+    if config.environment == "production" and not has_token:
+        yield config.source.problem(("policy", "opa"), "lacks a token", "a TCP OPA needs one in production: add `token: file:secrets/opa-token`")
+
+
+def state(config: Config) -> Iterator[Problem]:
+    """SQLite by path."""
+    kind, colon, path = config.state.partition(":")
+    if kind in {"postgresql", "postgres"} or kind.startswith("postgresql+"):
+        yield config.source.problem(("state",), "is not in this release: a shared PostgreSQL", "write sqlite:state.db")
+    elif kind != "sqlite" or not colon or not path.strip() or path.startswith("//"):
+        yield config.source.problem(("state",), "is not a state database", "write sqlite:PATH, as in sqlite:state.db")
