@@ -20,7 +20,7 @@ _COUNTED = ("claims", "offers")  # facts that rules count
 
 def parse_body(match: Match, content_type: str | None, body: bytes, depth: int) -> JSON:
     """The body as the route wants it; raises Refused (415) for another type, Ambiguous for what two parsers could read differently."""
-    wanted = match.route.config.body
+    wanted = match.route.settings.body
     media = (content_type or "").partition(";")[0].strip().lower()
     if wanted == "none":
         if body:
@@ -38,8 +38,8 @@ def parse_body(match: Match, content_type: str | None, body: bytes, depth: int) 
         fields: Document = dict(form.loads(body))
         strict_json.refuse_case_variants(fields, match.route.body_names)
         return fields
-    if media not in match.route.config.types:
-        raise Refused("unsupported_body", f"this route takes {', '.join(match.route.config.types) or 'no media type'}")
+    if media not in match.route.settings.types:
+        raise Refused("unsupported_body", f"this route takes {', '.join(match.route.settings.types) or 'no media type'}")
     return None
 
 
@@ -53,13 +53,13 @@ def classify(match: Match, body: JSON, looked: Looked | None, *, external: bool)
         upstream=match.upstream.name,
         route=route.name,
         stage=best.stage if best else route.stage,
-        kind=best.kind if best else route.config.kind,
+        kind=best.kind if best else route.settings.kind,
         asset=Asset(match.asset_id, looked.digest if looked else None, looked.state if looked else "untracked"),
         fields=tuple(sorted(body)) if isinstance(body, dict) else (),
-        data_classes=route.config.data_classes,
-        destination=match.upstream.config.destination,
+        data_classes=route.settings.data_classes,
+        destination=match.upstream.settings.destination,
         external=external,
-        reversible=best.reversible if best else route.config.reversible,
+        reversible=best.reversible if best else route.settings.reversible,
         loopback=match.upstream.loopback,
     )
 

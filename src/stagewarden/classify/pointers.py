@@ -66,9 +66,10 @@ class Condition:
         if value == {"absent": True}:
             return cls(pointer, absent=True)
         values = value if isinstance(value, (list, tuple)) else [value]
-        if not values or any(isinstance(each, (dict, list, tuple)) for each in values):
+        literals = tuple(each for each in values if each is None or isinstance(each, (bool, int, float, str)))
+        if not literals or len(literals) != len(values):
             raise ValueError("expected a literal, a list of literals, {exists: true} or {absent: true}")
-        return cls(pointer, literals=tuple(values))
+        return cls(pointer, literals=literals)
 
     def holds(self, document: JSON) -> bool:
         """Whether any value named by the pointer meets the condition."""

@@ -36,7 +36,7 @@ class CompiledRoute:
     name: str
     method: str
     template: tuple[str, ...]
-    config: config.Route
+    settings: config.Route
     stage: Stage
     cases: tuple[CompiledCase, ...]
     query: frozenset[str]
@@ -56,7 +56,7 @@ class CompiledRoute:
     @property
     def kinds(self) -> frozenset[str]:
         """Every kind a request on this route can turn out to be."""
-        return frozenset((self.config.kind, *(case.kind for case in self.cases)))
+        return frozenset((self.settings.kind, *(case.kind for case in self.cases)))
 
     def match(self, segments: tuple[str, ...]) -> dict[str, int] | None:
         """Index of the segment each parameter stands for, or None. An empty segment never fills a parameter."""
@@ -94,7 +94,7 @@ class UpstreamRoutes:
     """One upstream with its compiled routes, in order."""
 
     name: str
-    config: config.Upstream
+    settings: config.Upstream
     routes: tuple[CompiledRoute, ...]
     loopback: bool
 
@@ -112,7 +112,7 @@ class Match:
     @property
     def asset_id(self) -> str | None:
         """The thing acted on: `{id}`, else the last parameter."""
-        return self.parameters.get("id") or next(reversed(self.parameters.values()), None)
+        return self.parameters.get("id") or (list(self.parameters.values()) or [None])[-1]
 
 
 class RouteTable:
@@ -129,9 +129,9 @@ class RouteTable:
             for name, upstream in upstreams.items()
         ]
         self._by_name = {upstream.name: upstream for upstream in compiled}
-        self._by_host = {host.lower(): upstream for upstream in compiled for host in upstream.config.hosts}
+        self._by_host = {host.lower(): upstream for upstream in compiled for host in upstream.settings.hosts}
         # The longest mount wins, so that `/cms/media` may stand beside `/cms`.
-        self._by_mount = sorted(((each.config.mount.rstrip("/"), each) for each in compiled if each.config.mount), key=lambda pair: -len(pair[0]))
+        self._by_mount = sorted(((each.settings.mount.rstrip("/"), each) for each in compiled if each.settings.mount), key=lambda pair: -len(pair[0]))
 
     @property
     def hosts(self) -> frozenset[str]:

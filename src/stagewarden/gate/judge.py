@@ -26,11 +26,11 @@ from stagewarden.model import Allow, Ask, Deny, Outcome, Request, Ruling
 from stagewarden.wire import headers as wire_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable
 
     from stagewarden.classify import Looked, Match
     from stagewarden.gate.rooms import Rooms
-    from stagewarden.model import JSON, Action, Head, Hold, Principal, Question, Verdict
+    from stagewarden.model import Action, Head, Hold, Principal, Question, Result, Verdict
 
 
 _POLL_IDLE = 0.02  # seconds; only while draining
@@ -141,17 +141,17 @@ class Judge:
         if isinstance(match, Deny):
             return match
         draft.match = match
-        workflow = self._workflow(principal, match.route.config.workflow)
+        workflow = self._workflow(principal, match.route.settings.workflow)
         principal = draft.principal = replace(principal, workflow=workflow)
         if stop := rooms.modes.stop(upstream=match.upstream.name) or (rooms.modes.stop(workflow=workflow) if workflow else None):
             return stop
-        body = await read_body(0 if match.route.config.body == "none" else rooms.config.limits.body)
+        body = await read_body(0 if match.route.settings.body == "none" else rooms.config.limits.body)
         draft.body_read = True
         request = draft.request = self._request(head, match, principal, body)
         document = classing.parse_body(match, head.header("content-type"), body, rooms.config.limits.json_depth)
         # (4) What already stands? The asset is looked up and stays ours until the answer.
         refusal = await self._look_up(draft, match, principal)
-        action = draft.action = classify(match, document, draft.looked, external=rooms.is_external(match.upstream.config.destination))
+        action = draft.action = classify(match, document, draft.looked, external=rooms.is_external(match.upstream.settings.destination))
         draft.digest = request.digest(principal.agent, action.stage)
         if refusal is not None:
             return refusal

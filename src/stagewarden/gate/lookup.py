@@ -19,7 +19,7 @@ _NOT_USABLE = 300
 
 def lookup_key(match: Match) -> tuple[str, str] | None:
     """(upstream, looked-up target): whoever holds it is alone with the asset. None for a route without look-up."""
-    lookup = match.route.config.lookup
+    lookup = match.route.settings.lookup
     if lookup is None:
         return None
     return match.upstream.name, re.sub(r"\{(\w+)(?:\.\.\.)?\}", lambda found: match.raw_parameters[found[1]], lookup.get)
@@ -27,7 +27,7 @@ def lookup_key(match: Match) -> tuple[str, str] | None:
 
 async def look_up(rooms: Rooms, agent: str, match: Match) -> Looked | str:
     """The asset as it stands, or why it cannot be used. Raises CannotTell when the upstream does not answer."""
-    key, lookup = lookup_key(match), match.route.config.lookup
+    key, lookup = lookup_key(match), match.route.settings.lookup
     assert key is not None
     assert lookup is not None
     address = rooms.sender.address(key[0])

@@ -121,7 +121,7 @@ class Releases:
     async def _judged(self, hold: Hold, attempt: str, match: Match, counting: tuple[Vote, ...]) -> None:
         rooms = self._rooms
         looked: Looked | None = None
-        if match.route.config.lookup is not None:
+        if match.route.settings.lookup is not None:
             answer = await look_up(rooms, hold.agent, match)
             if isinstance(answer, str):
                 await self._supersede(hold, attempt, Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer}).reasons)
@@ -184,7 +184,7 @@ class Releases:
 
     async def _look_after(self, hold: Hold, match: Match) -> str | None:
         """The asset's digest after the send; without one the stored answer stands for `holds.replay`."""
-        if match.route.config.lookup is None or not match.route.config.lookup.digest:
+        if match.route.settings.lookup is None or not match.route.settings.lookup.digest:
             return None
         try:
             looked = await look_up(self._rooms, hold.agent, match)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stagewarden.audit.log import AuditLog
     from stagewarden.gate.record import Recorder
     from stagewarden.holds import Holds
+    from stagewarden.model import Document
     from stagewarden.modes import Change, Modes
 
 
@@ -41,8 +42,8 @@ class Stops:
 
     async def _record(self, change: Change) -> None:
         kind = "mode" if change.act == "mode" else "kill"
-        body = {"act": change.act, "subject": change.subject, "scope": change.scope, "mode": change.mode, "by": change.by, "reason": change.reason, "epoch": change.epoch}
-        await self._recorder.note(kind, {**body}, change.id)
+        body: Document = {"act": change.act, "subject": change.subject, "scope": change.scope, "mode": change.mode, "by": change.by, "reason": change.reason, "epoch": change.epoch}
+        await self._recorder.note(kind, body, change.id)
         if kind == "mode":
             self._recorder.metrics.mode_changed(change.mode)
         elif change.act == "kill":
