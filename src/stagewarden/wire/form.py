@@ -1,0 +1,35 @@
+"""Reads `application/x-www-form-urlencoded` so that no two parsers can read it differently: refused, never repaired.
+
+Must never hand out a field of which PHP, Rails or a browser could see another one: names twice, brackets, dots that PHP
+turns into `_`, bytes that are not UTF-8.
+"""
+
+from __future__ import annotations
+
+from stagewarden.errors import Ambiguous
+from stagewarden.wire.percent import decode_component
+
+MOST_FIELDS = 1000  # PHP's max_input_vars: beyond it the upstream would silently drop what we judged
+_NESTING = "[]. \t\0"  # PHP builds arrays from brackets and turns dots and spaces in names into `_`
+
+
+def loads(data: bytes) -> dict[str, str]:
+    """The fields in order, each name once. Raises Ambiguous("body", …). An empty body has no fields."""
+    fields: dict[str, str] = {}
+    if not data:
+        return fields
+    parts = data.split(b"&")
+    if len(parts) > MOST_FIELDS:
+        raise Ambiguous("body", f"more than {MOST_FIELDS} form fields")
+    for part in parts:
+        raw_name, equals, raw_value = part.partition(b"=")
+        if not raw_name or not equals:
+            raise Ambiguous("body", "a form field is name=value")
+        name = decode_component(raw_name, "body")
+        value = decode_component(raw_value, "body", text=True)
+        if any(char in _NESTING for char in name):
+            raise Ambiguous("body", f"the form field {name!a} could be read as a nested one")
+        if name in fields:
+            raise Ambiguous("body", f"the form field {name!a} stands twice")
+        fields[name] = value
+    return fields
