@@ -3,6 +3,7 @@
 An unreadable or blank registry refuses to load; nothing is guessed.
 """
 
+from stagewarden.registry.check import check
 from stagewarden.registry.load import load
 from stagewarden.registry.registry import Registry
 from stagewarden.registry.shapes import (
@@ -54,5 +55,6 @@ __all__ = [
     "TierSeat",
     "Triggers",
     "Workflow",
+    "check",
     "load",
 ]

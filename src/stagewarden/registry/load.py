@@ -5,12 +5,12 @@ A section may be spread over files; an id may not. What is well-formed but must 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from stagewarden.config import reading, yaml_source
+from stagewarden.config.rules.values import ID, ID_REMEDY
 from stagewarden.errors import ConfigError, Problem
 from stagewarden.model import Tier
 from stagewarden.registry import shapes
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
     from stagewarden.config.yaml_source import Source
 
-ID = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?", re.ASCII)
 SECTIONS = ("people", "processes", "workflows", "agents", "destinations", "tiers")
-ID_REMEDY = "use 1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning and ending with a letter or digit"
 
 # Governance section 3
 DEFAULT_TIERS = {
@@ -47,6 +45,8 @@ def load(path: Path) -> Registry:
         except ConfigError as error:
             problems += error.problems
     problems += _twice(sources)
+    if not problems and not any(getattr(part, section) for part in parts for section in SECTIONS):
+        problems.append(sources[0].problem((), "is blank: nobody and nothing is registered", "start from `stagewarden init DIR`"))
     if problems:
         raise ConfigError(tuple(problems))
     registry = Registry.of(_merge(parts, sources), sources)

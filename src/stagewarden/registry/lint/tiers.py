@@ -1,0 +1,86 @@
+"""Tiers, triggers and dates: a tier asks for the people it means, a pattern is one that the policy engine can read."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import TYPE_CHECKING
+
+from stagewarden.model import Tier
+from stagewarden.registry.lint.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stagewarden.config.yaml_source import Place
+    from stagewarden.registry.registry import Registry
+
+PEOPLE = {Tier.LOW: 0, Tier.MEDIUM: 1, Tier.HIGH: 2}  # governance section 3
+MAX_SEATS = 10
+MAX_PATTERN = 2000
+# Python reads these, RE2 does not (github.com/google/re2/wiki/Syntax): look-around, back-references, atomic groups, possessive repeats, conditionals
+_NOT_RE2 = re.compile(r"\(\?(?:=|!|<=|<!|>|\(|P=|#)|\\[1-9ZGXR]|[*+?}]\+|\\[pP](?!\{|[A-Z])")
+_REPEAT = re.compile(r"\{(\d+)?(?:,(\d+)?)?\}")
+_MAX_REPEAT = 1000  # RE2's own limit
+_DAY = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T[0-9:.]+(Z|[+-]\d\d:\d\d))?", re.ASCII)
+
+
+def seats(registry: Registry) -> Iterator[Finding]:
+    """A tier asks for at least the people it means, in seats somebody could hold."""
+    for tier, rule in registry.data.tiers.items():
+        place: Place = ("tiers", tier.value, "seats")
+        for index, seat in enumerate(rule.seats):
+            if not seat.functions or len(set(seat.functions)) < len(seat.functions):
+                yield Finding((*place, index, "functions"), "is blank or names a function twice", "list the functions that may fill the seat")
+            if not 1 <= seat.count <= MAX_SEATS:
+                yield Finding((*place, index, "count"), f"is not between 1 and {MAX_SEATS}", "say how many different people")
+        if sum(seat.count for seat in rule.seats) < PEOPLE[tier]:
+            yield Finding(
+                place, f"asks for fewer than {PEOPLE[tier]} people, which tier {tier} means", "add a seat, or remove the tier for the shipped one"
+            )
+
+
+def triggers(registry: Registry) -> Iterator[Finding]:
+    """Patterns that the policy engine reads as they are meant; a pattern it cannot read holds everything."""
+    trigger, place = registry.data.triggers.legal_or_price, ("triggers", "legal_or_price")
+    if trigger.tier == Tier.LOW:
+        yield Finding((*place, "tier"), "is low, where nobody is asked", "write medium or high")
+    if not trigger.patterns:
+        yield Finding((*place, "patterns"), "is empty: prices and promises are not looked for", "remove the key for the shipped patterns", "warning")
+    for index, pattern in enumerate(trigger.patterns):
+        why = _why_not_re2(pattern)
+        if why is not None:
+            yield Finding((*place, "patterns", index), why, "write RE2 syntax: no look-around, no back-references")
+
+
+def _why_not_re2(pattern: str) -> str | None:
+    if not pattern or len(pattern) > MAX_PATTERN:
+        return f"is empty or longer than {MAX_PATTERN} characters"
+    bare = re.sub(r"\\\\", "", pattern)
+    if _NOT_RE2.search(bare):
+        return "uses what RE2 does not have"
+    if any(int(bound) > _MAX_REPEAT for found in _REPEAT.finditer(bare) for bound in found.groups() if bound):
+        return f"repeats more than {_MAX_REPEAT} times"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # Python warns where a set could be read in two ways
+            compiled = re.compile(pattern)
+    except (re.error, FutureWarning, DeprecationWarning, OverflowError):
+        return "is not a regular expression"
+    return "matches the empty text, and so everything" if compiled.search("") else None
+
+
+def dates(registry: Registry) -> Iterator[Finding]:
+    """Days are YYYY-MM-DD, with or without a time of RFC 3339: the policy compares them as they stand."""
+    days: list[tuple[Place, str | None]] = []
+    for name, workflow in registry.data.workflows.items():
+        days.append((("workflows", name, "rollback", "tested_at"), workflow.rollback.tested_at))
+        days += [(("workflows", name, "approved", index, "at"), approval.at) for index, approval in enumerate(workflow.approved)]
+    for name, destination in registry.data.destinations.items():
+        days.append((("destinations", name, "attested", "at"), destination.attested.at if destination.attested else None))
+        if destination.channel != "internal" and destination.attested is None:
+            remedy = "add `attested: {at: YYYY-MM-DD, by: PERSON}`"
+            yield Finding(("destinations", name), "has nobody who vouches for what it can enforce", remedy, "warning")
+    for place, day in days:
+        if day is not None and not _DAY.fullmatch(day):
+            yield Finding(place, "is not a day", "write YYYY-MM-DD")
