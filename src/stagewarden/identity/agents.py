@@ -9,10 +9,9 @@ import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from stagewarden.config import JwtIdentity, KeyIdentity
-from stagewarden.errors import BadCredential, ConfigError, Problem
-from stagewarden.identity.fetch import MAX_REPLY, url_problem
+from stagewarden.errors import BadCredential
+from stagewarden.identity.fetch import MAX_REPLY
 from stagewarden.identity.jwks import JwksSource
-from stagewarden.identity.jws import ALGORITHMS
 from stagewarden.identity.jwt import JwtAuthenticator, JwtSettings
 from stagewarden.identity.keys import KeyAuthenticator, parse_keys
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from stagewarden.identity.jwks import Load
     from stagewarden.model import Head, Principal
     from stagewarden.registry import Registry
-
-MAX_LEEWAY = 300.0
 
 
 class Authenticator(Protocol):
@@ -42,7 +39,6 @@ class AgentIdentities:
     challenge = 'Bearer realm="stagewarden"'  # RFC 6750 section 3; says nothing about what was wrong
 
     def __init__(self, settings: tuple[KeyIdentity | JwtIdentity, ...], secrets: Secrets, registry: Registry, clock: Clock, fetch: Fetch) -> None:
-        _check(settings)
         self._settings = settings
         self._secrets = secrets
         self._registry = registry
@@ -85,34 +81,3 @@ class AgentIdentities:
 def _read(path: Path) -> bytes:
     with path.open("rb") as handle:
         return handle.read(MAX_REPLY)
-
-
-def _check(settings: tuple[KeyIdentity | JwtIdentity, ...]) -> None:
-    """What would make a credential ambiguous or a check optional is refused before anything starts."""
-    problems: list[Problem] = []
-    issuers: set[str] = set()
-    for number, one in enumerate(settings):
-        if isinstance(one, KeyIdentity):
-            continue
-        place = f"identity.agents[{number}]"
-        wrong = sorted(set(one.algorithms) - ALGORITHMS)
-        if wrong or not one.algorithms:
-            problems.append(
-                _problem(f"{place}.algorithms", f"allows {', '.join(wrong) or 'nothing'}", f"choose from {', '.join(sorted(ALGORITHMS))}")
-            )
-        if not one.issuer.strip() or not one.audience.strip():
-            problems.append(_problem(place, "has an empty issuer or audience", "name both: a token for anybody is for nobody"))
-        if one.issuer in issuers:
-            problems.append(_problem(f"{place}.issuer", "stands twice", "one entry per issuer"))
-        if not 0 <= one.leeway <= MAX_LEEWAY:
-            problems.append(_problem(f"{place}.leeway", "is more than five minutes", "keep the clocks in step instead"))
-        address = None if one.keys.startswith("file:") else url_problem(one.keys)
-        if address is not None:
-            problems.append(_problem(f"{place}.keys", address, "write file:PATH or an https URL"))
-        issuers.add(one.issuer)
-    if problems:
-        raise ConfigError(tuple(problems))
-
-
-def _problem(key: str, message: str, remedy: str) -> Problem:
-    return Problem("configuration", 0, key, message, remedy)

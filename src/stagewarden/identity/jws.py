@@ -7,7 +7,6 @@ The key decides what may be verified with it; the token only names it. Never tak
 from __future__ import annotations
 
 import binascii
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,18 +15,17 @@ from joserfc.errors import JoseError, UnsupportedAlgorithmError
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey, import_key
 from joserfc.util import urlsafe_b64decode
 
-from stagewarden.errors import BadCredential
+from stagewarden.errors import Ambiguous, BadCredential
+from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from joserfc.jwa import JWSAlgModel
 
     from stagewarden.model import JSON, Document
 
 # every asymmetric algorithm of RFC 7518 and RFC 8037 (Ed25519 is its name since RFC 9864); a configuration picks from these
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"})
-MAX_TOKEN, MAX_HEADER, MAX_KEYS = 16_384, 4096, 64
+MAX_TOKEN, MAX_HEADER, MAX_KEYS, MAX_DEPTH = 16_384, 4096, 64, 16
 _MEMBERS = frozenset({"kty", "kid", "alg", "key_ops", "n", "e", "crv", "x", "y"})
 _USES = (None, "sig", "jwt-svid")  # SPIFFE trust bundles say jwt-svid (JWT-SVID section 5)
 _RSA_BITS = range(2048, 8193)  # RFC 7518 section 3.3; the upper bound keeps one verification cheap
@@ -158,23 +156,11 @@ def _fits(key: Key, algorithm: str) -> bool:
 
 
 def json_object(data: bytes) -> Document:
-    """A JSON object whose names are unique at every level (RFC 7519 section 4); ValueError otherwise."""
+    """A JSON object that every reader reads alike (RFC 7519 section 4: unique names); ValueError otherwise."""
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+        value = strict_json.loads(data, MAX_DEPTH)
+    except Ambiguous:
+        raise ValueError("not strict JSON") from None
     if not isinstance(value, dict):
         raise ValueError("not an object")  # noqa: TRY004  # one error for whatever is not a strict JSON object
     return value
-
-
-def _unique(pairs: Iterable[tuple[str, JSON]]) -> Document:
-    listed = list(pairs)
-    found = dict(listed)
-    if len(found) != len(listed):
-        raise ValueError("a name twice")
-    return found
-
-
-def _refuse(_: str) -> JSON:
-    raise ValueError("not a JSON number")

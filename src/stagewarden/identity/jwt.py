@@ -76,8 +76,7 @@ class JwtAuthenticator:
             return None
         if len(token) > MAX_TOKEN:
             raise BadCredential("the token is too long")
-        remembered = (self._keys.generation, hashlib.sha256(token.encode()).digest())  # of the whole token: distinct tokens never share an entry
-        verified = self._verified.get(remembered)
+        verified = self._verified.get(memory_key(self._keys.generation, token))
         if verified is None:
             unverified = take_apart(token)
             claims = None if unverified is None else unverified.claims()
@@ -85,7 +84,7 @@ class JwtAuthenticator:
                 return None
             await self._prove(unverified)
             verified = self._read(claims)
-            self._verified[self._keys.generation, remembered[1]] = verified
+            self._verified[memory_key(self._keys.generation, token)] = verified
         self._in_time(verified)
         return by_token(self._registry, verified.claims)
 
@@ -122,6 +121,11 @@ class JwtAuthenticator:
             raise BadCredential("the token is expired")
         if now < verified.not_before_ns:
             raise BadCredential("the token is not valid yet")
+
+
+def memory_key(generation: int, token: str) -> tuple[int, bytes]:
+    """Under what a verified token is remembered: the keys it was verified with, and all of it (CVE-2026-33729: no two tokens share an entry)."""
+    return generation, hashlib.sha256(token.encode()).digest()
 
 
 def _for_us(audience: JSON, ours: str) -> bool:

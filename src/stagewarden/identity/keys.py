@@ -53,8 +53,8 @@ def parse_keys(text: str, file: str) -> Mapping[str, str]:
     problems: list[Problem] = []
     keys: dict[str, str] = {}
     for name, value in document.items():
-        if not _ID.fullmatch(name):
-            problems.append(source.problem((), "has an id that cannot stand in a key", "use letters, digits, `.`, `_`, `-`"))
+        if key_id(name) is not None or not _ID.fullmatch(name):  # a whole key in the id's place is not repeated
+            problems.append(source.problem((), "has something that is not an id", "use letters, digits, `.`, `_`, `-`"))
         elif not isinstance(value, str) or not SHA256_HEX.fullmatch(value):
             problems.append(source.problem((name,), "is not a SHA-256", "write its 64 hexadecimal digits, lower case, quoted; never the key itself"))
         else:

@@ -13,6 +13,13 @@ import re
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stagewarden.config import yaml_source
+from stagewarden.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # OWASP Password Storage: N=2^14, r=8, p=5 is its equal of N=2^17, p=1, with 16 MiB instead of 128: sign-ins must not crowd out agents' traffic
 LOG_COST, BLOCK, PARALLEL = 14, 8, 5
@@ -62,6 +69,20 @@ def parse(text: str) -> PasswordHash | None:
         return None
     strong = LOG_COST <= log_cost <= _MAX_LOG_COST and 1 <= parallel <= _MAX_PARALLEL and (parallel << log_cost) >= (PARALLEL << LOG_COST)
     return PasswordHash(log_cost, parallel, salt, digest) if strong and len(digest) == HASH_BYTES and SALT_BYTES <= len(salt) <= _MAX_SALT else None
+
+
+def parse_users(text: str, file: str) -> Mapping[str, PasswordHash]:
+    """The users file, person → PHC string; raises ConfigError with file and line. Never quotes a value: it may be a password."""
+    source = yaml_source.parse(text.encode(), file)
+    document = source.document
+    if not isinstance(document, dict) or not document:
+        raise ConfigError((source.problem((), "holds no users", 'write `PERSON: "$scrypt$…"` lines; `stagewarden init` makes them'),))
+    users = {name: parse(value) if isinstance(value, str) else None for name, value in document.items()}
+    wrong = "is not a scrypt hash of at least ln=14,r=8,p=5"
+    problems = [source.problem((name,), wrong, "write the PHC string; never the password itself") for name, user in users.items() if user is None]
+    if problems:
+        raise ConfigError(tuple(problems))
+    return {name: user for name, user in users.items() if user is not None}
 
 
 def verify(password: str, stored: PasswordHash) -> bool:

@@ -127,7 +127,8 @@ async def test_two_authorization_headers_are_refused() -> None:
         ("[]", "holds no keys"),
         ("a: canary-secret", "is not a SHA-256"),
         (f"a: {'A' * 64}", "is not a SHA-256"),
-        (f"'a b': '{'0' * 64}'", "cannot stand in a key"),
+        (f"'a b': '{'0' * 64}'", "something that is not an id"),
+        (f"sw_a_{'canary-secret'.ljust(43, 'x')}: '{'a' * 64}'", "something that is not an id"),
         (f"a: '{'a' * 64}'\na: '{'b' * 64}'", "written twice"),
     ],
 )

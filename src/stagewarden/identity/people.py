@@ -1,0 +1,180 @@
+"""People and programs on the people's plane: password, bearer token or session → Caller.
+
+Answers who calls and by what; never what a caller may do (gate). A person who left the registry is nobody from the next request on.
+Passwords and persons' tokens are for sandboxes and refuse to load in production.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets as random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from stagewarden.clock import NANOSECONDS
+from stagewarden.config import TokenPeople
+from stagewarden.errors import BadCredential, ConfigError, Problem, Refused
+from stagewarden.identity import passwords
+from stagewarden.identity.bearer import fingerprint
+from stagewarden.identity.sessions import Sessions, is_session
+from stagewarden.identity.throttle import Throttle
+from stagewarden.identity.tokens import TokenGrant, is_token, parse_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stagewarden.clock import Clock
+    from stagewarden.config import PasswordPeople, Secrets
+    from stagewarden.config import Session as SessionLimits
+    from stagewarden.identity.passwords import PasswordHash
+    from stagewarden.identity.sessions import Session
+    from stagewarden.registry import Registry
+
+Sources: TypeAlias = "tuple[TokenPeople | PasswordPeople, ...]"
+
+AT_ONCE = 2  # password checks in parallel: each takes a fifth of a second of one core and 16 MiB
+QUEUE = 16  # that many more may wait
+_SANDBOX = "let people sign in with OpenID Connect or give programs tokens; passwords are for `environment: sandbox`"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Exactly one of `person` and `program`; `scopes` are a program's. Functions are the registry's to say, at every request."""
+
+    person: str | None
+    program: str | None
+    scopes: frozenset[str]
+    via: Literal["password", "token", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the files say, and both clocks when they were read."""
+
+    users: Mapping[str, PasswordHash]
+    tokens: Mapping[str, TokenGrant]
+    at: tuple[int, float]
+
+
+class People:
+    """Reads the files at construction (ConfigError); `reload` reads them again, all of them or nothing."""
+
+    def __init__(self, settings: Sources, secrets: Secrets, registry: Registry, clock: Clock, session: SessionLimits, *, sandbox: bool) -> None:
+        self._settings = settings
+        self._secrets = secrets
+        self._clock = clock
+        self._sandbox = sandbox
+        self._registry = registry
+        self._read = self._files()
+        self._sessions = Sessions(clock, float(session.idle), float(session.absolute))
+        self._by_person, self._by_peer = Throttle(clock), Throttle(clock)
+        self._checking = asyncio.Semaphore(AT_ONCE)
+        self._pending = 0
+        self._decoy_key = random.token_bytes(32)
+
+    @property
+    def password_sign_in(self) -> bool:
+        """Whether anybody can sign in with a password here."""
+        return bool(self._read.users)
+
+    def reload(self, registry: Registry) -> None:
+        """Read again; on ConfigError all stays as it was. A session ends where its person's password changed."""
+        self._read = self._files()
+        self._registry = registry
+
+    async def sign_in(self, person: str, password: str, *, peer: str = "", previous: str | None = None) -> Session:
+        """A new session. BadCredential without saying which was wrong; Refused `overloaded` after too many failures.
+
+        Steps: (1) this peer and this person may try; (2) one check, as costly for nobody as for somebody; (3) a person of today's
+        registry; (4) a new session in place of `previous`, the one the browser had.
+        """
+        users = self._read.users
+        if not users:
+            raise BadCredential("nobody signs in with a password here")
+        self._may_try(person, peer)
+        stored = users.get(person)
+        matched = await self._check(password, self._decoy(person, users) if stored is None else stored)
+        if not matched or stored is None or self._read.users.get(person) != stored or not self._listed(person):
+            raise BadCredential("the person or the password is wrong")
+        self._give_back(person, peer)
+        return self._sessions.open(person, stored, instead_of=previous)
+
+    def by_bearer(self, token: str) -> Caller | None:
+        """A person's or program's token, or a session's used as one (`POST sessions`); None where it is not, or no longer, good."""
+        if is_session(token):
+            return self.by_session(token)
+        grant = self._read.tokens.get(fingerprint(token)) if is_token(token) else None  # looked up by its hash: timing tells nothing of the token
+        if grant is None or self._over(grant) or (grant.person is not None and not self._listed(grant.person)):
+            return None
+        return Caller(grant.person, grant.program, grant.scopes, "token")
+
+    def by_session(self, cookie: str) -> Caller | None:
+        """Who signed in; None where the session is over, the person left, or the password changed."""
+        found = self._sessions.find(cookie)
+        if found is None:
+            return None
+        person, proof = found
+        if self._read.users.get(person) != proof or not self._listed(person):
+            self._sessions.close(cookie)
+            return None
+        return Caller(person, None, frozenset(), "session")
+
+    def csrf(self, cookie: str) -> str | None:
+        """The form token of a session; None where there is none."""
+        return self._sessions.csrf(cookie)
+
+    def csrf_holds(self, cookie: str, given: str) -> bool:
+        """Whether a form's token is its session's, in constant time."""
+        return self._sessions.csrf_holds(cookie, given)
+
+    def sign_out(self, cookie: str) -> None:
+        """End a session; an unknown one changes nothing."""
+        self._sessions.close(cookie)
+
+    def _files(self) -> _Read:
+        users: dict[str, PasswordHash] = {}
+        tokens: dict[str, TokenGrant] = {}
+        for number, one in enumerate(self._settings):
+            if isinstance(one, TokenPeople):
+                tokens |= parse_tokens(self._secrets.text(one.tokens), one.tokens.reference, sandbox=self._sandbox)
+            elif self._sandbox:
+                users |= passwords.parse_users(self._secrets.text(one.users), one.users.reference)
+            else:
+                raise ConfigError((Problem("configuration", 0, f"identity.people[{number}]", "has password users in production", _SANDBOX),))
+        return _Read(users, tokens, (self._clock.now_ns(), self._clock.monotonic()))
+
+    def _may_try(self, person: str, peer: str) -> None:
+        slow = Refused("overloaded", "too many sign-ins failed or are under way; wait a minute")
+        if self._pending >= AT_ONCE + QUEUE or not self._by_peer.take(peer):
+            raise slow
+        if not self._by_person.take(person):
+            self._by_peer.give_back(peer)
+            raise slow
+
+    def _give_back(self, person: str, peer: str) -> None:
+        self._by_person.give_back(person)
+        self._by_peer.give_back(peer)
+
+    async def _check(self, password: str, stored: PasswordHash) -> bool:
+        self._pending += 1
+        try:
+            async with self._checking:
+                return await asyncio.to_thread(passwords.verify, password, stored)
+        finally:
+            self._pending -= 1
+
+    def _decoy(self, person: str, users: Mapping[str, PasswordHash]) -> PasswordHash:
+        """Nobody's hash at the cost of one of the users', the same one for the same name: time does not tell who exists."""
+        number = int.from_bytes(hashlib.blake2b(person.encode(errors="surrogatepass"), key=self._decoy_key, digest_size=4).digest(), "big")
+        return passwords.decoy(list(users.values())[number % len(users)])
+
+    def _listed(self, person: str) -> bool:
+        entry = self._registry.data.people.get(person)
+        return entry is not None and entry.active
+
+    def _over(self, grant: TokenGrant) -> bool:
+        """By the wall clock, or by the monotonic one since the file was read: setting the clock back lengthens nothing."""
+        wall, monotonic = self._read.at
+        left = (grant.expires_ns - wall) / NANOSECONDS
+        return self._clock.now_ns() >= grant.expires_ns or self._clock.monotonic() - monotonic >= left
