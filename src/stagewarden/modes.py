@@ -68,11 +68,13 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    version: Literal[1] = 1
-    epoch: int = 0
-    kills: tuple[Kill, ...] = ()
-    modes: dict[str, StoredMode] = {}
-    changes: tuple[Change, ...] = ()
+    """Every member has to be there: half a file must not read as "nothing is stopped"."""
+
+    version: Literal[1]
+    epoch: int
+    kills: tuple[Kill, ...]
+    modes: dict[str, StoredMode]
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Modes:
         """Read the file, or begin it when there has never been one; raises CannotTell when it does not read."""
         with self._locked():
             if not self._path.exists():
-                self._replace(_File(), after=0)
+                self._replace(_File(version=1, epoch=0, kills=(), modes={}, changes=()), after=0)
         self._now()
 
     # -- asking --------------------------------------------------------------------------------------------------------
@@ -227,6 +229,7 @@ class Modes:
             at_ns=what.at_ns, reason=what.reason,
         )  # fmt: skip
         return _File(
+            version=1,
             epoch=file.epoch + 1,
             kills=file.kills if kills is None else kills,
             modes=file.modes if modes is None else modes,

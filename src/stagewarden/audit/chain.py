@@ -57,7 +57,7 @@ class Chain:
         """Accept one line (without newline) or raise Broken; the state moves only when it is accepted."""
         entry = _parse(line, self.seq, where)
         seq = entry["seq"]
-        if not isinstance(seq, int) or seq < 0:
+        if type(seq) is not int or seq < 0:  # a JSON true is an int to isinstance
             raise Broken(self.seq, "foreign", f"{where}: seq is not a number")
         if seq > self.seq:
             raise Broken(self.seq, "dropped", f"{where}: {seq} follows {self.seq - 1}")

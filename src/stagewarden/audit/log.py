@@ -39,7 +39,6 @@ _REMEMBERED = 100_000  # entry ids; the outbox is struck off within moments, so 
 _WAITING = 20_000  # entries that may wait for one flush
 _STALLED = 5.0  # seconds a flush may take before the disk counts as gone
 _LOOK_AGAIN = 0.5  # seconds between looks at the free space
-_TRY_AGAIN = 1.0  # seconds between attempts to come back
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +67,14 @@ def _unobserved(_: Flushed) -> None:
 class AuditLog:
     """Append-only, hash-chained, durable. Belongs to one event loop; `open` before and `close` after."""
 
-    def __init__(self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = _unobserved, disk: Disk | None = None) -> None:
+    def __init__(
+        self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = _unobserved, disk: Disk | None = None, retry: float = 1.0
+    ) -> None:  # fmt: skip
         self._config = config
         self._clock = clock
         self._observe = observe
         self._disk = disk or SystemDisk()
+        self._try_again = retry  # seconds between attempts to come back
         self.directory = base / config.directory
         self._boot = new_id("b", clock.now_ns())
         self._stamp = Stamp()
@@ -245,14 +247,14 @@ class AuditLog:
         for waiter in (*batch.waiters, *waiting.waiters):
             if not waiter.done():
                 _failed(waiter, failure)
-        self._retry = self._loop.call_later(_TRY_AGAIN, self._jobs.put, self._recover)
+        self._retry = self._loop.call_later(self._try_again, self._jobs.put, self._recover)
 
     def _recovered(self, failure: str | None, dropped: int) -> None:
         if self._down == "closed":
             return
         if failure is not None:
             self._down = failure
-            self._retry = self._loop.call_later(_TRY_AGAIN, self._jobs.put, self._recover)
+            self._retry = self._loop.call_later(self._try_again, self._jobs.put, self._recover)
             return
         why, self._down, self._retry = self._down, None, None
         self.append("recovered", {"why": why, "cut": dropped, "after": self._seq - 1})

@@ -1,0 +1,340 @@
+"""Stopping: felt at once, by every process, and never answered "go on" for want of knowing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stagewarden.clock import SystemClock
+from stagewarden.errors import CannotTell, Conflict, Invalid, NotFound
+from stagewarden.model import Stage
+from stagewarden.modes import MODES, Modes
+
+ASKED = {"agent": "drafter-7", "workflow": "newsletter", "upstream": "cms", "stage": Stage.EXPORT}
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    """Where the stop file is."""
+    return tmp_path / "state" / "stops.json"
+
+
+@pytest.fixture
+def modes(path) -> Modes:
+    """An open stop file with nothing stopped."""
+    made = Modes(path, SystemClock())
+    made.open()
+    return made
+
+
+@pytest.mark.parametrize("scope", ["all", "agent:drafter-7", "workflow:newsletter", "upstream:cms", "stage:export"])
+async def test_a_kill_stops_its_scope_until_lifted_by_its_id(modes, scope) -> None:
+    """Everything in scope gets a no that names the kill; nothing else does."""
+    kill = await modes.kill(scope, "alice", "looks wrong")
+    denied = modes.stop(**ASKED)
+    assert denied is not None
+    assert denied.reasons[0].code == "killed"
+    assert denied.reasons[0].detail == {"kill": kill.id, "scope": scope}
+    elsewhere = modes.stop(agent="other", workflow="other", upstream="other", stage=Stage.GENERATE)
+    assert (elsewhere is not None) == (scope == "all")
+    assert await modes.unkill(kill.id, "bob", "checked") == kill
+    assert modes.stop(**ASKED) is None
+
+
+async def test_all_is_asked_whatever_is_asked(modes) -> None:
+    """Even when no scope is named at all."""
+    await modes.kill("all", "alice", "stop")
+    assert modes.stop() is not None
+
+
+async def test_two_kills_of_one_scope_both_have_to_be_lifted(modes) -> None:
+    """Lifting names one id; the other stands."""
+    first, second = await modes.kill("all", "alice", "one"), await modes.kill("all", "bob", "two")
+    await modes.unkill(first.id, "carol", "fine")
+    denied = modes.stop()
+    assert denied is not None
+    assert denied.reasons[0].detail == {"kill": second.id, "scope": "all"}
+
+
+async def test_the_no_tells_the_agent_neither_who_nor_why(modes) -> None:
+    """People's names and reasons stay on the people's plane."""
+    await modes.kill("all", "alice", "she leaked it")
+    assert "alice" not in repr(modes.stop())
+    assert "leaked" not in repr(modes.stop())
+
+
+@pytest.mark.parametrize(
+    ("registry", "stored", "expected"),
+    [(r, s, max(r, s or "active", key=MODES.index)) for r in MODES for s in (None, *MODES)],
+)
+async def test_the_stricter_of_registry_and_stored_mode_wins(modes, registry, stored, expected) -> None:
+    """In all combinations; the code of the no is the mode's."""
+    if stored:
+        await modes.set_mode("drafter-7", stored, "alice", "why not")
+    assert modes.mode_of("drafter-7", registry) == expected
+    denied = modes.stop(agent="drafter-7", registry_mode=registry)
+    assert (denied.reasons[0].code if denied else "active") == expected
+    assert modes.stop(agent="other") is None
+
+
+def test_a_mode_of_the_registry_we_do_not_know_is_the_strictest(modes) -> None:
+    """A word from a later release does not mean active."""
+    assert modes.mode_of("drafter-7", "recommend_only") == "revoked"
+
+
+@pytest.mark.parametrize("mode", ["active", "paused"])
+async def test_revoked_is_final(modes, path, mode) -> None:
+    """Nobody loosens it, and the refusal changes nothing."""
+    await modes.set_mode("drafter-7", "revoked", "alice", "gone")
+    before = path.read_bytes()
+    with pytest.raises(Conflict, match="final"):
+        await modes.set_mode("drafter-7", mode, "bob", "please")
+    assert path.read_bytes() == before
+    assert modes.mode_of("drafter-7", "active") == "revoked"
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "",
+        "ALL",
+        "all ",
+        "all:x",
+        "agent",
+        "agent:",
+        "agent:a b",
+        "agent:a\n",
+        "agent:../x\x00",
+        "stage:publish",
+        "stage:",
+        "route:x",
+        "agent:" + "a" * 300,
+        "agent:\u202e",
+    ],
+)
+async def test_a_scope_that_means_nothing_is_refused(modes, path, scope) -> None:
+    """A typing error must not look like a stop; nothing changes."""
+    before = path.read_bytes()
+    with pytest.raises(Invalid):
+        await modes.kill(scope, "alice", "x")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("act", "error"),
+    [
+        pytest.param(lambda modes: modes.unkill("k_none", "a", "b"), NotFound, id="lifting a kill that is not engaged"),
+        pytest.param(lambda modes: modes.set_mode("a", "recommend_only", "a", "b"), Invalid, id="a mode of a later release"),
+        pytest.param(lambda modes: modes.set_mode("a b", "paused", "a", "b"), Invalid, id="an agent id that is none"),
+    ],
+)
+async def test_an_illegal_act_is_refused_and_nothing_changed(modes, path, act, error) -> None:
+    """The file and the epoch stay."""
+    before = path.read_bytes()
+    with pytest.raises(error):
+        await act(modes)
+    assert path.read_bytes() == before
+    assert modes.epoch == 0
+
+
+async def test_another_process_is_felt_by_the_next_question(modes, path) -> None:
+    """`kill --config FILE` with the server up: no restart, no signal; and the other way round."""
+    other = Modes(path, SystemClock())
+    other.open()
+    kill = await other.kill("agent:drafter-7", "alice", "x")
+    assert modes.stop(agent="drafter-7") is not None
+    await modes.unkill(kill.id, "bob", "y")
+    assert other.stop(agent="drafter-7") is None
+
+
+async def test_acts_within_one_clock_tick_are_told_apart(path) -> None:
+    """The kernel's file times are coarse and inode numbers come back: a reader that saw the first act sees the third."""
+    clock = SystemClock()
+    writer, reader = Modes(path, clock), Modes(path, clock)
+    writer.open()
+    for _ in range(100):
+        kill = await writer.kill("all", "a", "b")
+        assert reader.stop() is not None
+        await writer.unkill(kill.id, "a", "b")
+        assert reader.stop() is None
+
+
+WHOLE = b'{"version":1,"epoch":0,"kills":[],"modes":{},"changes":[]}'
+BROKEN = [
+    *(
+        pytest.param(
+            lambda path, name=name: path.write_bytes(orjson.dumps({k: v for k, v in orjson.loads(WHOLE).items() if k != name})), id=f"no {name}"
+        )
+        for name in orjson.loads(WHOLE)
+    ),
+    pytest.param(lambda path: path.unlink(), id="deleted"),
+    pytest.param(lambda path: shutil.rmtree(path.parent), id="its directory deleted"),
+    pytest.param(lambda path: path.write_bytes(b""), id="empty"),
+    pytest.param(lambda path: path.write_bytes(b"{"), id="half a file"),
+    pytest.param(lambda path: path.write_bytes(b"{}"), id="no version"),
+    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b'"version":1', b'"version":2')), id="another version"),
+    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b'"kills"', b'"kils"')), id="an unknown member"),
+    pytest.param(
+        lambda path: path.write_bytes(WHOLE.replace(b"[]", b'[{"id":"k","scope":"agnet:x","by":"","at_ns":0,"reason":""}]', 1)), id="a scope misspelt"
+    ),
+    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b"{}", b'{"a":{"mode":"Paused","by":"","at_ns":0,"reason":""}}')), id="a mode misspelt"),
+    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b"[]", b"null", 1)), id="kills that are null"),
+    pytest.param(lambda path: (path.unlink(), path.mkdir()), id="a directory"),
+    pytest.param(lambda path: (path.unlink(), path.symlink_to("/dev/null")), id="a link"),
+]
+
+
+@pytest.mark.parametrize("break_it", BROKEN)
+async def test_a_file_that_does_not_read_stops_everything(modes, path, break_it) -> None:
+    """Could not tell is a no: for every question, and for every act but none that would hide it."""
+    break_it(path)
+    for question in (
+        modes.stop, lambda: modes.stop(**ASKED), lambda: modes.mode_of("a", "active"), modes.kills, lambda: modes.epoch,
+        lambda: modes.stored("a"), lambda: modes.changes(0),
+    ):  # fmt: skip
+        with pytest.raises(CannotTell):
+            question()
+    with pytest.raises(CannotTell):
+        await modes.kill("all", "alice", "x")
+
+
+def test_the_whole_file_the_broken_ones_are_made_of_reads(modes, path) -> None:
+    """So that each case above is broken by what its name says."""
+    path.write_bytes(WHOLE)
+    assert modes.stop() is None
+
+
+def test_before_open_nothing_goes_on(path) -> None:
+    """A stop file that was never begun is not an empty one."""
+    with pytest.raises(CannotTell):
+        Modes(path, SystemClock()).stop()
+
+
+async def test_the_file_is_ours_alone(modes, path) -> None:
+    """0600, in a directory 0700, nothing left beside it but the lock."""
+    await modes.kill("all", "alice", "x")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["stops.json", "stops.json.lock"]
+
+
+async def test_kills_survive_a_restart(modes, path) -> None:
+    """What was durable is in force again."""
+    kill = await modes.kill("upstream:cms", "alice", "x")
+    await modes.set_mode("drafter-7", "paused", "bob", "y")
+    again = Modes(path, SystemClock())
+    again.open()
+    assert again.kills() == (kill,)
+    stored = again.stored("drafter-7")
+    assert stored is not None
+    assert (stored.mode, stored.by, stored.reason) == ("paused", "bob", "y")
+    assert again.epoch == 2
+
+
+async def test_a_left_over_half_written_file_does_no_harm(modes, path) -> None:
+    """A crash between writing beside and renaming: the old file is in force, and the next act goes through."""
+    path.with_name("stops.json.new").write_bytes(b'{"version":1,"ki')
+    assert modes.stop() is None
+    await modes.kill("all", "alice", "x")
+    assert modes.stop() is not None
+
+
+async def test_every_act_can_be_recorded_once_by_whoever_sees_it(modes) -> None:
+    """Acts have entry ids and epochs: a server finds out what was done behind its back."""
+    kill = await modes.kill("agent:a", "alice", "one")
+    await modes.set_mode("b", "paused", "bob", "two")
+    await modes.unkill(kill.id, "carol", "three")
+    assert [(c.epoch, c.act, c.subject, c.scope, c.mode, c.by, c.reason) for c in modes.changes(0)] == [
+        (1, "kill", kill.id, "agent:a", "", "alice", "one"),
+        (2, "mode", "b", "agent:b", "paused", "bob", "two"),
+        (3, "unkill", kill.id, "agent:a", "", "carol", "three"),
+    ]
+    assert [c.epoch for c in modes.changes(2)] == [3]
+    assert len({c.id for c in modes.changes(0)}) == 3
+
+
+async def test_the_acts_kept_are_bounded(modes) -> None:
+    """The file does not grow for ever; kills in force are never dropped."""
+    for _ in range(110):
+        kill = await modes.kill("agent:a", "a", "b")
+        await modes.unkill(kill.id, "a", "b")
+    assert len(modes.changes(0)) == 200
+    assert modes.epoch == 220
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from stagewarden.clock import SystemClock
+from stagewarden.modes import Modes
+modes = Modes(Path(sys.argv[1]), SystemClock())
+modes.open()
+async def main():
+    for n in range(15):
+        await modes.kill(f"agent:{sys.argv[2]}-{n}", "a", "b")
+asyncio.run(main())
+"""
+
+
+async def test_writers_in_several_processes_lose_nothing(modes, path) -> None:
+    """Three processes and this one, all at once: every kill is in force."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "src")}
+    children = [subprocess.Popen([sys.executable, "-c", CHILD, str(path), f"child{n}"], env=environment) for n in range(3)]
+    await asyncio.gather(*(modes.kill(f"agent:here-{n}", "a", "b") for n in range(15)))
+    for child in children:
+        assert await asyncio.to_thread(child.wait, 30) == 0
+    assert len(modes.kills()) == 60
+    assert modes.epoch == 60
+    assert all(modes.stop(agent=f"{who}-{n}") for who in ("here", "child0", "child1", "child2") for n in range(15))
+
+
+acts = st.lists(st.one_of(
+    st.tuples(st.just("kill"), st.sampled_from(["all", "agent:a", "agent:b", "stage:export"])),
+    st.tuples(st.just("unkill"), st.integers(0, 3)),
+    st.tuples(st.just("mode"), st.tuples(st.sampled_from("ab"), st.sampled_from(MODES))),
+), max_size=8)  # fmt: skip
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts)
+def test_any_sequence_of_acts_leaves_what_it_says(tmp_path_factory, sequence) -> None:
+    """Against a model: kills stand until lifted, modes are the last given, revoked stays, and a fresh reader agrees."""
+    path = tmp_path_factory.mktemp("stops") / "stops.json"
+    modes = Modes(path, SystemClock())
+    modes.open()
+    kills: list[tuple[str, str]] = []
+    given_modes: dict[str, str] = {}
+
+    async def play() -> None:
+        for act, what in sequence:
+            if act == "kill":
+                kills.append(((await modes.kill(what, "x", "y")).id, what))
+            elif act == "unkill" and kills:
+                await modes.unkill(kills.pop(what % len(kills))[0], "x", "y")
+            elif act == "mode":
+                agent, mode = what
+                if given_modes.get(agent) == "revoked" and mode != "revoked":
+                    with pytest.raises(Conflict):
+                        await modes.set_mode(agent, mode, "x", "y")
+                else:
+                    given_modes[agent] = (await modes.set_mode(agent, mode, "x", "y")).mode
+
+    asyncio.run(play())
+    fresh = Modes(path, SystemClock())
+    fresh.open()
+    scopes = {scope for _, scope in kills}
+    for agent in "ab":
+        expected = bool({"all", f"agent:{agent}"} & scopes) or given_modes.get(agent, "active") != "active"
+        assert (fresh.stop(agent=agent) is not None) == expected
+        assert fresh.mode_of(agent, "active") == given_modes.get(agent, "active")
+    assert msgspec.json.decode(path.read_bytes())["epoch"] == fresh.epoch
