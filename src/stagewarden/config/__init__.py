@@ -4,9 +4,9 @@ Strict: unknown and duplicate keys, wrong units, in-line secrets and keys of lat
 remedy; all of them are reported, not the first. Importers see one module, however many files it takes.
 """
 
-from stagewarden.config.catalogue import routes
+from stagewarden.config.catalogue import expand_routes
 from stagewarden.config.load import load
-from stagewarden.config.places import Places
+from stagewarden.config.places import Places, stops_path
 from stagewarden.config.secrets import Secrets
 from stagewarden.config.shapes import (
     Audit,
@@ -61,6 +61,7 @@ __all__ = [
     "Struct",
     "TokenPeople",
     "Upstream",
+    "expand_routes",
     "load",
-    "routes",
+    "stops_path",
 ]

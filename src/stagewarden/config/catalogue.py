@@ -86,7 +86,7 @@ def load(name: str) -> Catalogue:
     return msgspec.json.decode(data, type=Catalogue)
 
 
-def routes(upstream: Upstream) -> tuple[Route, ...]:
+def expand_routes(upstream: Upstream) -> tuple[Route, ...]:
     """Every route of an upstream, in the order of matching: its own first, then its catalogue's."""
     return upstream.routes if upstream.catalogue is None else (*upstream.routes, *expand(load(upstream.catalogue)))
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stagewarden.config.shapes import Config
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
@@ -26,3 +28,9 @@ class Places:
         if not base.is_absolute():  # the specification: relative paths are invalid and ignored
             base = Path(known.get("HOME", "/")) / ".cache"
         return cls(known.get("PATH", os.defpath), base / "stagewarden")
+
+
+def stops_path(config: Config) -> Path:
+    """The stop file, beside the state database: on the volume that is written, and found from the configuration alone (`kill --config`)."""
+    kind, _, path = config.state.partition(":")
+    return (config.base / path).parent / "stops.json" if kind == "sqlite" else config.base / "stops.json"

@@ -49,7 +49,7 @@ def kinds(config: Config, registry: Registry) -> Iterator[Problem]:
             for kind in sorted(_kinds(route) - listed - named):
                 remedy = "add it to a workflow's actions, or remove the route"
                 yield config.source.problem(place, f"kind `{kind}` is in no workflow: it is prohibited for everybody", remedy, severity="warning")
-    used = {kind for upstream in config.upstreams.values() for route in configuration.routes(upstream) for kind in _kinds(route)}
+    used = {kind for upstream in config.upstreams.values() for route in configuration.expand_routes(upstream) for kind in _kinds(route)}
     for name, workflow in registry.data.workflows.items():
         for key in ("allowed", "restricted"):
             for index, kind in enumerate(getattr(workflow.actions, key)):
@@ -65,7 +65,9 @@ def _kinds(route: Route) -> set[str]:
 
 def workflows(config: Config, registry: Registry) -> Iterator[Problem]:
     """An agent with several workflows can use only routes that name theirs, as its credential does not (`shared_identity`)."""
-    silent = sorted({name for name, upstream in config.upstreams.items() for route in configuration.routes(upstream) if route.workflow is None})
+    silent = sorted(
+        {name for name, upstream in config.upstreams.items() for route in configuration.expand_routes(upstream) if route.workflow is None}
+    )
     for name, agent in registry.data.agents.items():
         if len(agent.workflows) > 1 and agent.identity.key is not None and silent:
             file, line = registry.line(("agents", name, "workflows"))

@@ -87,7 +87,7 @@ def contents(config: Config) -> Iterator[Problem]:
             later = upstream.catalogue in catalogue.LATER
             message = f"`{upstream.catalogue}` is not in this release" if later else "is not a built-in catalogue"
             yield config.source.problem((*place, "catalogue"), message, f"one of {', '.join(catalogue.NAMES)}; or list the routes here")
-        elif not catalogue.routes(upstream):
+        elif not catalogue.expand_routes(upstream):
             yield config.source.problem(place, "lists no route, so nothing can pass", "add `routes:` or a `catalogue:`")
         for index, header in enumerate(upstream.repeat_ignores):
             if not _TOKEN.fullmatch(header):
@@ -112,7 +112,7 @@ def credentials(config: Config) -> Iterator[Problem]:
             continue
         lowest = min((stage.rank for stage in upstream.credentials), default=len(Stage))
         lacking = sorted(
-            {stage for route in catalogue.routes(upstream) for stage in _stages(route) if stage.rank < lowest}, key=lambda stage: stage.rank
+            {stage for route in catalogue.expand_routes(upstream) for stage in _stages(route) if stage.rank < lowest}, key=lambda stage: stage.rank
         )
         if lacking:
             which = ", ".join(lacking)
