@@ -190,3 +190,28 @@ def stored(answer: Answer, headers: Headers, extra: Mapping[str, str]) -> Relaye
     response = relayed(answer.status, "", headers, extra)
     response.content_length = len(answer.body)
     return response
+
+
+def code_of(failure: web.HTTPException) -> str:
+    """The code of what the router or the reader of bodies refused."""
+    return {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(failure.status, "ambiguous_request")
+
+
+def title_of(code: str) -> str:
+    """What a code means, in a few words."""
+    return _TITLES.get(code, "Denied")
+
+
+def page(html: str, code: str | None = None) -> web.Response:
+    """A page for people; with the status of the problem it tells of, if any."""
+    return web.Response(status=OK if code is None else _STATUS.get(code, 403), text=html, content_type="text/html", charset="utf-8")
+
+
+def see_other(location: str) -> web.Response:
+    """After a form: a GET, so that going back or reloading does nothing twice."""
+    return web.Response(status=SEE_OTHER, headers={"Location": location})
+
+
+def asset(body: bytes, content_type: str) -> web.Response:
+    """A file of ours, named by its digest, so it may be kept."""
+    return web.Response(status=OK, body=body, content_type=content_type, headers={"Cache-Control": "public, max-age=31536000, immutable"})

@@ -32,6 +32,8 @@ _PRIVATE = "\ue000-\uf8ff\U000f0000-\U0010ffff"
 _EMOJI_STYLE = "(?<![\u203c-\u3299\U0001f000-\U0001faff#*0-9\u00a9\u00ae])\ufe0f"
 _HIDDEN = re.compile(f"[{_BLANK}{_CONTROL}{_FORMAT}{_WIDE}{_SPACES}{_PRIVATE}]|{_EMOJI_STYLE}")
 
+_TAGS = range(0xE0000, 0xE0080)
+_SHORT = 12  # ids up to this long are not shortened
 _NAMES = {
     0x0D: "carriage return",
     0x1B: "escape",
@@ -77,14 +79,14 @@ def count(text: str) -> int:
 def name(character: str) -> str:
     """`U+202E right-to-left override`."""
     point = ord(character)
-    plain = _NAMES.get(point) or ("tag" if 0xE0000 <= point <= 0xE007F else unicodedata.name(character, "control").lower())
+    plain = _NAMES.get(point) or ("tag" if point in _TAGS else unicodedata.name(character, "control").lower())
     return f"U+{point:04X} {plain}"
 
 
 def one_line(text: str) -> str:
     """A title fit for a sentence: hidden characters named, line ends as spaces, quotation marks that could end ours as apostrophes."""
     spoken = " ".join(_HIDDEN.sub(lambda found: f"[{name(found.group())}]", text).split())
-    return re.sub("[\"\u201c\u201d\u201e\u201f\u00ab\u00bb\uff02\u2033\u3003]", "\u2019", spoken)
+    return re.sub('["\u201c\u201d\u201e\u201f\u00ab\u00bb\uff02\u2033\u3003]', "\u2019", spoken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +118,4 @@ def digest_parts(digest: str) -> tuple[str, str]:
 def short_id(identifier: str) -> str:
     """Prefix, first six, last four; the link carries the whole."""
     prefix, _, rest = identifier.partition("_")
-    return f"{prefix}_{rest[:6]}…{rest[-4:]}" if len(rest) > 12 else identifier
+    return f"{prefix}_{rest[:6]}…{rest[-4:]}" if len(rest) > _SHORT else identifier

@@ -1,0 +1,97 @@
+"""What a browser's form brings, read strictly; and what is kept of an unfinished vote so that nothing typed is lost."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from stagewarden.errors import Invalid, Refused
+from stagewarden.gate.people import VoteIntent
+from stagewarden.web.console import words
+from stagewarden.web.console.exact import short_id
+from stagewarden.wire import form
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aiohttp import web
+
+_FORM = "application/x-www-form-urlencoded"
+_ANSWER = "answer-"
+_HOLD = re.compile(r"h_[0-9A-Z]{26}")
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One thing to mend, and the id of the control that mends it."""
+
+    text: str
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A vote that was not cast: what was filled in, and why it was not."""
+
+    decision: str = ""
+    function: str = ""
+    reason: str = ""
+    note: str = ""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[Missing, ...] = ()
+    conflict: str | None = None
+    refused: str | None = None
+
+
+async def read(request: web.Request) -> dict[str, str]:
+    """The fields, each once."""
+    if request.content_type != _FORM:
+        raise Refused("unsupported_body", "this takes a form")
+    return form.loads(await request.read())
+
+
+def hold_id(text: str | None) -> str | None:
+    """A hold's id, or None: nothing else is ever followed or repeated."""
+    return text if text and _HOLD.fullmatch(text) else None
+
+
+def kept(fields: Mapping[str, str]) -> Kept:
+    """What the form held."""
+    answers = {name.removeprefix(_ANSWER): value for name, value in fields.items() if name.startswith(_ANSWER)}
+    return Kept(fields.get("decision", ""), fields.get("function", ""), fields.get("reason", ""), fields.get("note", ""), answers)
+
+
+def open_points(given: Kept, asked: Sequence[str]) -> tuple[Missing, ...]:
+    """What a vote still lacks, in the order of the page; the gate checks all of it again."""
+    if given.decision not in {"approve", "reject"}:
+        return (Missing("Choose approve or reject.", "decision"),)
+    if given.decision == "reject":
+        known = any(given.reason == code for code, _ in words.REASONS)
+        return () if known else (Missing("Choose one reason for the rejection.", "reason"),)
+    missing = [Missing(f"Answer: {words.question(name)}", f"answer-{name}") for name in asked if given.answers.get(name) not in {"yes", "no"}]
+    noes = [
+        Missing(f"Answered with no: {words.question(name)} An approval needs yes; otherwise reject.", f"answer-{name}")
+        for name in asked
+        if given.answers.get(name) == "no"
+    ]
+    return (*missing, *noes)
+
+
+def intent(given: Kept, fields: Mapping[str, str]) -> VoteIntent:
+    """The vote meant. Answers belong to an approval, the reason to a rejection."""
+    if given.decision == "approve":
+        answers = {name: value == "yes" for name, value in given.answers.items()}
+        return VoteIntent(
+            "approve", given.function, None, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), answers
+        )
+    if given.decision == "reject":
+        return VoteIntent(
+            "reject", given.function, given.reason, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), {}
+        )
+    raise Invalid("decision: expected approve or reject")
+
+
+def short(identifier: str | None) -> str:
+    """An id as it is shown."""
+    return short_id(identifier) if identifier else ""

@@ -1,0 +1,214 @@
+"""The console's handlers: sign in and out, inbox, one request, vote, stop. Every form is checked, every act is the gate's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError
+from stagewarden.web import render
+from stagewarden.web.console import forms, inbox, request, when
+from stagewarden.web.console.site import Site
+from stagewarden.web.console.stopping import Stopping
+from stagewarden.web.people.repeats import Repeats
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from stagewarden.clock import Clock
+    from stagewarden.identity.people import Caller, People
+    from stagewarden.web.console.forms import Kept
+    from stagewarden.web.people.guard import Guard
+    from stagewarden.web.people.ports import Gate, Settings
+
+    Page = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
+    Act = Callable[[web.Request, Caller, dict[str, str]], Awaitable[web.StreamResponse]]
+
+_SHOWN = 100  # rows of one list
+_SAID = {"approve": "Your approval is recorded.", "reject": "Your rejection is recorded; the hold has ended.", "stop": "This hold is stopped."}
+_TABS = (("mine", "Mine"), ("all", "All open"), ("done", "Done"))
+_HEADINGS = {"mine": "Waiting for you", "all": "All open holds", "done": "Decided holds"}
+
+
+class Console:
+    """The pages; `routes` hangs them into the listener."""
+
+    def __init__(self, gate: Gate, people: People, guard: Guard, settings: Settings, clock: Clock) -> None:
+        self._gate = gate
+        self._people = people
+        self._guard = guard
+        self._clock = clock
+        self._site = Site(gate, guard, settings, clock)
+        self._stopping = Stopping(gate, self._site, settings, clock)
+        self._repeats = Repeats(clock)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Every page and every form."""
+        stopping = self._stopping
+        return [
+            web.get("/static/{name}", self._file),
+            web.get("/sign-in", self._door),
+            web.post("/sign-in", self._sign_in),
+            web.post("/sign-out", self._form(self._sign_out)),
+            web.get("/", self._page(self._inbox)),
+            web.get("/holds/{id}", self._page(self._request)),
+            web.post("/holds/{id}/vote", self._form(self._vote)),
+            web.post("/holds/{id}/stop", self._form(self._stop)),
+            web.get("/agents", self._page(stopping.agents)),
+            web.get("/agents/{id}", self._page(stopping.agent)),
+            web.post("/agents/{id}/mode", self._form(stopping.mode)),
+            web.get("/rulings", self._page(stopping.rulings)),
+            web.get("/stop", self._page(stopping.stops)),
+            web.post("/stop", self._form(stopping.kill)),
+            web.post("/stop/lift", self._form(stopping.lift)),
+        ]
+
+    def attach(self, application: web.Application) -> None:
+        """Hang templates and routes into the listener."""
+        self._site.attach(application)
+        application.add_routes(self.routes())
+
+    def problem(self, asked: web.Request, code: str, detail: str | None) -> web.Response:
+        """A refusal as a page."""
+        return self._site.problem(asked, code, detail)
+
+    # -- who --
+
+    def _page(self, act: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Somebody signed in, or the door."""
+
+        async def handle(asked: web.Request) -> web.StreamResponse:
+            caller = self._guard.by_cookie(asked)
+            return await act(asked, caller) if caller is not None else render.see_other(_door(asked))
+
+        return handle
+
+    def _form(self, act: Act) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """(1) Somebody signed in. (2) A form of this session. (3) The act."""
+
+        async def handle(asked: web.Request) -> web.StreamResponse:
+            caller = self._guard.by_cookie(asked)
+            if caller is None:
+                return render.see_other(_door(asked))
+            fields = await forms.read(asked)
+            self._guard.check_form(asked, fields.get("csrf", ""))
+            return await act(asked, caller, fields)
+
+        return handle
+
+    async def _file(self, asked: web.Request) -> web.StreamResponse:
+        return self._site.file(asked.match_info["name"]) or self._site.problem(asked, "not_found", None)
+
+    async def _door(self, asked: web.Request) -> web.StreamResponse:
+        then = forms.hold_id(asked.query.get("then"))
+        if self._guard.by_cookie(asked) is not None:
+            return render.see_other(f"/holds/{then}" if then else "/")
+        return self._site.sign_in_page(asked, then)
+
+    async def _sign_in(self, asked: web.Request) -> web.StreamResponse:
+        fields = await forms.read(asked)
+        then, person = forms.hold_id(fields.get("then")), fields.get("person", "")[:200]
+        self._guard.check_door_form(asked, fields.get("csrf", ""))
+        try:
+            previous = asked.cookies.get(self._guard.cookie)
+            session = await self._people.sign_in(person, fields.get("password", ""), peer=asked.remote or "", previous=previous)
+        except BadCredential:
+            return self._site.sign_in_page(asked, then, failed=("unauthenticated", "The person or the password is wrong."), person=person)
+        except Refused as refused:
+            return self._site.sign_in_page(asked, then, failed=(refused.code, f"{refused.detail.capitalize()}."), person=person)
+        response = render.see_other(f"/holds/{then}" if then else "/")
+        self._guard.set_cookie(response, self._guard.cookie, session.token)
+        self._guard.drop_cookie(response, self._guard.door_cookie)
+        return response
+
+    async def _sign_out(self, asked: web.Request, _: Caller, __: dict[str, str]) -> web.StreamResponse:
+        self._people.sign_out(asked.cookies[self._guard.cookie])
+        response = render.see_other("/sign-in")
+        self._guard.drop_cookie(response, self._guard.cookie)
+        return response
+
+    # -- holds --
+
+    async def _inbox(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
+        tab = asked.query.get("tab", "mine")
+        if tab not in _HEADINGS:
+            raise Invalid("tab: mine, all or done")
+        now = self._clock.now_ns()
+        cursor = asked.query.get("cursor")
+        opened, following = await self._gate.list_holds(caller, state="open", mine=False, cursor=cursor if tab != "done" else None, limit=_SHOWN)
+        mine = [view for view in opened if inbox.waits_for(view, caller.person)]
+        shown = {"mine": mine, "all": opened}.get(tab, [])
+        if tab == "done":
+            shown, following = await self._gate.list_holds(caller, state="done", mine=False, cursor=cursor, limit=_SHOWN)
+        modes = {agent.id: agent.mode for agent in await self._gate.list_agents(caller)}
+        oldest = min((view.hold.asked_at_ns for view in mine), default=None)
+        numbers = {"mine": len(mine), "all": len(opened), "done": None}
+        return self._site.page(
+            asked,
+            caller,
+            "inbox.html",
+            {
+                "here": "inbox", "heading": _HEADINGS[tab], "tab": tab, "waiting": len(mine),
+                "tabs": [(key, label, numbers[key]) for key, label in _TABS],
+                "groups": inbox.groups(shown, caller.person, modes, now),
+                "oldest": when.span(now - oldest) if oldest is not None else None,
+                "stopped": sum(mode != "active" for mode in modes.values()),
+                "kills": [kill.scope for kill in await self._gate.kills(caller)],
+                "empty": _empty(tab),
+                "following": f"/?tab={tab}&cursor={following}" if following else None,
+            },
+        )  # fmt: skip
+
+    async def _request(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
+        return await self._shown(asked, caller, forms.Kept(), said=_SAID.get(asked.query.get("said", "")))
+
+    async def _shown(self, asked: web.Request, caller: Caller, kept: Kept, *, said: str | None = None, code: str | None = None) -> web.Response:
+        view = await self._gate.show_hold(caller, asked.match_info["id"])
+        points = forms.open_points(kept, view.hold.questions) if code == "invalid" else ()
+        kept = replace(kept, errors=points or kept.errors)
+        shown = request.page(view, caller, self._clock.now_ns())
+        return self._site.page(asked, caller, "request.html", {"here": "inbox", "r": shown, "kept": kept, "said": said}, code)
+
+    async def _vote(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        """Cast it, or show the page again with everything that was filled in and why it was not cast."""
+        identifier = asked.match_info["id"]
+        given = forms.kept(fields)
+        try:
+            with self._repeats.once(f"{caller.person}", fields.get("key"), f"{identifier}{sorted(fields.items())}".encode()) as entry:
+                if not entry.done:
+                    await self._gate.vote(caller, identifier, forms.intent(given, fields))
+                    entry.done = True
+        except Conflict as conflict:
+            return await self._shown(asked, caller, replace(given, decision="", conflict=_sentence(conflict)), code="conflict")
+        except NotAllowed as refused:
+            return await self._shown(asked, caller, replace(given, refused=_sentence(refused)), code="not_allowed")
+        except Invalid as invalid:
+            return await self._shown(asked, caller, replace(given, errors=(forms.Missing(_sentence(invalid)),)), code="invalid")
+        return render.see_other(f"/holds/{identifier}?said={given.decision}")
+
+    async def _stop(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        identifier = asked.match_info["id"]
+        try:
+            await self._gate.stop_hold(caller, identifier, fields.get("reason", ""))
+        except Conflict as conflict:
+            return await self._shown(asked, caller, forms.Kept(refused=f"It could not be stopped: {_sentence(conflict)}"), code="conflict")
+        return render.see_other(f"/holds/{identifier}?said=stop")
+
+
+def _door(asked: web.Request) -> str:
+    then = forms.hold_id(asked.match_info.get("id"))
+    return f"/sign-in?then={then}" if then else "/sign-in"
+
+
+def _empty(tab: str) -> dict[str, str]:
+    if tab == "done":
+        return {"heading": "Nothing is decided yet", "text": "Holds that people decided, or that expired, appear here."}
+    heading = "Nothing waits for you" if tab == "mine" else "Nothing is held"
+    return {"heading": heading, "text": "New holds appear here when this page is opened again."}
+
+
+def _sentence(failure: StagewardenError) -> str:
+    text = str(failure)
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,72 @@
+"""Times for people: clock time beside what is left of it. UTC throughout: the server does not know the reader's clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from stagewarden.clock import NANOSECONDS, rfc3339
+
+_AMBER, _RED = 0.5, 0.1  # share of the time left: escalated at half, the last tenth
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A time for people and for machines."""
+
+    clock: str
+    iso: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """How long is left: in words, as a share (0 to 1), and by tone `ink`, `amber`, `red`."""
+
+    left: str
+    share: float
+    tone: str
+    at: Moment
+    group: str
+
+
+def moment(ns: int, now_ns: int) -> Moment:
+    """The time; with the date when it is not today."""
+    when, now = _utc(ns), _utc(now_ns)
+    year = "" if when.year == now.year else f" {when.year}"
+    date = "" if when.date() == now.date() else f"{when.day} {when:%b}{year} "
+    return Moment(f"{date}{when:%H:%M} UTC", rfc3339(ns))
+
+
+def due(asked_ns: int, expires_ns: int, now_ns: int) -> Due:
+    """Where a hold stands between asked and due."""
+    left = max(0, expires_ns - now_ns)
+    share = min(1.0, left / max(1, expires_ns - asked_ns))
+    tone = "red" if share <= _RED else "amber" if share <= _AMBER else "ink"
+    return Due(span(left) if left else "expired, a no", share, tone, moment(expires_ns, now_ns), _group(expires_ns, now_ns))
+
+
+def span(ns: int) -> str:
+    """`22 min`, `3 h 10 min`, `2 d 4 h`."""
+    minutes = max(0, ns) // NANOSECONDS // 60
+    if minutes < 1:
+        return "under 1 min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 1:
+        return f"{rest} min"
+    days, hours_left = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours_left} h" if hours_left else f"{days} d"
+    return f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
+def _group(expires_ns: int, now_ns: int) -> str:
+    when, now = _utc(expires_ns), _utc(now_ns)
+    if expires_ns - now_ns <= 3600 * NANOSECONDS:
+        return "Due within the hour"
+    if when.date() == now.date():
+        return "Later today"
+    return "Tomorrow" if when.date() == (now + timedelta(days=1)).date() else "Later"
+
+
+def _utc(ns: int) -> datetime:
+    return datetime.fromtimestamp(ns // NANOSECONDS, UTC)

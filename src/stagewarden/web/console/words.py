@@ -1,0 +1,162 @@
+"""The product's sentences: what would happen, whether it can be undone, what a state means.
+
+Verb first, one word per thing. Facts come from the question the policy was asked and from the stored bytes; an agent's words appear
+only as a quoted title.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stagewarden.model import HoldState
+from stagewarden.web.console.changes import title
+from stagewarden.web.console.exact import one_line
+
+if TYPE_CHECKING:
+    from stagewarden.model import Document, Hold
+
+REASONS = (
+    ("wrong_audience", "Wrong audience"),
+    ("unapproved_claim", "Unapproved claim"),
+    ("wrong_facts", "Wrong facts"),
+    ("off_brand", "Off brand"),
+    ("sensitive_data", "Sensitive data shown"),
+    ("offer_or_price", "Offer or price wrong"),
+    ("timing", "Timing"),
+    ("not_needed", "Not needed"),
+    ("other", "Other"),
+)
+QUESTIONS = {
+    "factual": "Is it factually correct?",
+    "brand": "Does it sound like us?",
+    "policy": "Does it follow the policy?",
+    "approved_data": "Only approved claims and data?",
+}
+CHECKS = {
+    "source": "Source data is the right one",
+    "claims": "Claim wording is approved",
+    "segment": "Segment is correct",
+    "triggers": "Reasons for holding are understood",
+    "legal": "No legal doubt is left",
+    "rollback": "A way back exists, or its absence is accepted",
+}
+_VERBS = frozenset(
+    {"publish", "send", "delete", "schedule", "unschedule", "change", "create", "draft", "queue", "restore", "upload", "share", "archive", "export"}
+)
+_PHRASES = {
+    "change_live": "Change the live",
+    "update": "Change the",
+    "edit": "Change the",
+    "trash": "Bin the",
+    "retract": "Take back the",
+    "unpublish": "Take back the",
+}
+_REVERSIBLE = {
+    "none": "Cannot be recalled. After sending, only a correction notice can follow.",
+    "compensate": "Cannot be undone as if it had not been; a second act can make up for it.",
+    "restore": "Can be undone: the earlier version can be put back.",
+}
+_LONGEST_TITLE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """`lead` “`title`” `tail`; `title` is the agent's and always stands in quotation marks."""
+
+    lead: str
+    title: str | None
+    tail: str
+
+    def __str__(self) -> str:
+        return self.lead + (f" “{self.title}”" if self.title else "") + self.tail
+
+
+def effect(hold: Hold, *, payload: bool) -> Sentence:
+    """What would happen. Without `payload` nothing of the content is told."""
+    noun, _, verb = hold.kind.rpartition(".")
+    action = _action(hold)
+    destination = str(action.get("destination") or hold.upstream)
+    phrase = _PHRASES.get(verb) or (f"{verb.capitalize()} the" if verb in _VERBS else None)
+    lead = f"{phrase} {re.sub('[._]', ' ', noun) or 'content'}" if phrase else f"{str(hold.stage).capitalize()} ({hold.kind})"
+    called = title(hold.request) if payload else None
+    shown = one_line(called) if called else None
+    if shown and len(shown) > _LONGEST_TITLE:
+        shown = f"{shown[:_LONGEST_TITLE]}… (its {len(shown):,} characters stand below)"
+    asset = f", {hold.asset}" if hold.asset and not shown else ""
+    return Sentence(lead, shown, f"{asset} on {destination}")
+
+
+def reversibility(hold: Hold) -> str:
+    """Whether it can be undone, as the route table says."""
+    action = _action(hold)
+    kind = str(action.get("reversible"))
+    said = _REVERSIBLE.get(kind, f"How it can be undone is recorded as “{kind}”.")
+    return f"Leaves the company at once. {said}" if action.get("external") is True else said
+
+
+def recallable(hold: Hold) -> bool:
+    """Whether there is a way back at all."""
+    return _action(hold).get("reversible") != "none"
+
+
+def question(identifier: str) -> str:
+    """The question behind an id."""
+    return QUESTIONS.get(identifier) or CHECKS.get(identifier) or identifier.replace("_", " ").capitalize()
+
+
+def reason(code: str | None) -> str:
+    """The words of a reason's code."""
+    return dict(REASONS).get(code or "", code or "")
+
+
+def asserted(hold: Hold) -> Document:
+    """What the agent said about its own output."""
+    said = hold.question.get("asserted")
+    return said if isinstance(said, dict) else {}
+
+
+def _action(hold: Hold) -> Document:
+    action = hold.question.get("action")
+    return action if isinstance(action, dict) else {}
+
+
+def asset_state(hold: Hold) -> str:
+    """The asset's state when it was asked: a registry state, or `untracked`."""
+    asset = _action(hold).get("asset")
+    return str(asset.get("state")) if isinstance(asset, dict) else "untracked"
+
+
+def destination(hold: Hold) -> str:
+    """Where it would come out, by its registered name."""
+    return str(_action(hold).get("destination") or hold.upstream)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A state in words: a short label, what it means and what comes next; `tone` green, amber, red or ink."""
+
+    label: str
+    text: str
+    tone: str
+
+
+_LEAVING = Standing("Approved by all seats", "Being sent. The policy is asked once more, then exactly these bytes leave, once.", "amber")
+_LOOK = "Sent once; what happened there is not known. It is not tried again. Somebody technical or security must look."
+STANDINGS = {
+    HoldState.PENDING: Standing("Waiting", "Waiting for votes.", "ink"),
+    HoldState.APPROVED: _LEAVING,
+    HoldState.CLAIMED: _LEAVING,
+    HoldState.SENT: Standing("Sent", "It has left. The upstream has not answered yet.", "amber"),
+    HoldState.DONE: Standing("Done", "Sent once; the upstream took it.", "green"),
+    HoldState.FAILED: Standing("Failed", "Sent once; the upstream refused it. It is not tried again.", "red"),
+    HoldState.UNKNOWN: Standing("Unknown", _LOOK, "amber"),
+    HoldState.REJECTED: Standing("Rejected", "Nothing was sent.", "red"),
+    HoldState.EXPIRED: Standing("Expired, a no", "Nobody decided in time. Nothing was sent.", "ink"),
+    HoldState.WITHDRAWN: Standing("Withdrawn", "The agent took it back. Nothing was sent.", "ink"),
+    HoldState.STOPPED: Standing("Stopped", "A person stopped it. Nothing was sent.", "red"),
+    HoldState.SUPERSEDED: Standing("Superseded", "What it was about changed, so its votes no longer count. Nothing was sent.", "ink"),
+}
+UNDER_WAY = frozenset({HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
+STOPPABLE = frozenset({HoldState.PENDING, HoldState.APPROVED, HoldState.CLAIMED})

@@ -1,0 +1,74 @@
+"""What the people's doors need of the gate and of sign-in, and the settings they are built with. Shapes only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from stagewarden.gate.people import AgentView, HoldView, VoteIntent
+    from stagewarden.identity.people import Caller
+    from stagewarden.model import Document, Hold
+    from stagewarden.modes import Kill
+
+
+class Gate(Protocol):
+    """Every act of people and programs (`gate.Acts` is one); raises NotAllowed, NotFound, Conflict, Invalid, CannotTell."""
+
+    def functions(self, caller: Caller) -> frozenset[str]:
+        """The functions a person holds now."""
+
+    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
+        """Holds, newest first, and the cursor of the next page."""
+
+    async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
+        """One hold; showing its bytes is recorded."""
+
+    async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
+        """Cast one vote."""
+
+    async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
+        """Stop one hold."""
+
+    async def list_agents(self, caller: Caller) -> list[AgentView]:
+        """Every registered agent."""
+
+    async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
+        """Give an agent a mode."""
+
+    async def kills(self, caller: Caller) -> list[Kill]:
+        """The kills engaged."""
+
+    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
+        """Stop a scope."""
+
+    async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
+        """Lift a kill."""
+
+    async def rulings(
+        self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[Document], str | None]:
+        """Recorded rulings, newest first."""
+
+    async def ruling(self, caller: Caller, ruling_id: str) -> Document:
+        """One ruling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the listener is told. `url`: where people reach it from outside (None: as they asked); `hosts`: Host values answered."""
+
+    name: str
+    environment: str
+    url: str | None
+    hosts: frozenset[str]
+    upstreams: tuple[str, ...]
+    session_idle: float  # seconds
+    session_absolute: float  # seconds
+    body: int = 256 << 10  # bytes; nothing people send is larger
+    json_depth: int = 16
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach us over TLS."""
+        return self.url is not None and self.url.startswith("https://")
