@@ -68,7 +68,7 @@ class AgentIdentities:
         if isinstance(one, KeyIdentity):
             return KeyAuthenticator(parse_keys(self._secrets.text(one.keys), one.keys.reference), registry)
         source = self._sources[one.issuer]
-        await source.open(may_be_unreachable=not one.keys.startswith("file:"))
+        await source.open(remote=not one.keys.startswith("file:"))
         return JwtAuthenticator(JwtSettings(one.issuer, one.audience, frozenset(one.algorithms), float(one.leeway)), source, registry, self._clock)
 
     def _load(self, keys: str) -> Load:

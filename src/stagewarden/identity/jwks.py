@@ -44,14 +44,18 @@ class JwksSource:
         self._last_failed = False
         self.generation = 0
 
-    async def open(self, *, may_be_unreachable: bool) -> None:
-        """Load now. A set that is unusable is ConfigError; so is one that cannot be read, unless it may be unreachable for now."""
+    async def open(self, *, remote: bool) -> None:
+        """Load now. A set that is unusable, or a file that cannot be read, is ConfigError; a URL may be out of reach for now.
+
+        Once there are good keys, nothing a URL answers is an error: an issuer's bad day must not keep a new registry from loading.
+        """
         try:
             await self._attempt()
         except BadKeySet as error:
-            raise ConfigError((Problem(self._name, 0, "", str(error), _REMEDY),)) from None
+            if self._keys is None or not remote:
+                raise ConfigError((Problem(self._name, 0, "", str(error), _REMEDY),)) from None
         except (CannotTell, OSError, TimeoutError) as error:
-            if not may_be_unreachable:
+            if not remote:
                 why = getattr(error, "strerror", None) or "no answer in time"
                 raise ConfigError((Problem(self._name, 0, "", f"cannot be read: {why}", _REMEDY),)) from None
 

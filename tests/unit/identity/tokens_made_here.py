@@ -61,5 +61,5 @@ class Issuer:
 async def authenticator(clock: StillClock, issuer: Issuer | None = None, settings: JwtSettings = SETTINGS) -> JwtAuthenticator:
     """An authenticator with its keys loaded."""
     source = JwksSource("https://issuer.example/keys", (issuer or Issuer(EC, RSA)).load, clock)
-    await source.open(may_be_unreachable=True)
+    await source.open(remote=True)
     return JwtAuthenticator(settings, source, registry(), clock)
