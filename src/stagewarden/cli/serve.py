@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import click
-import structlog
 import uvloop
 
 from stagewarden import config as configuration
 from stagewarden.app import running
+from stagewarden.cli.logs import configure_logs
 from stagewarden.cli.problems import print_problems
 from stagewarden.errors import ConfigError, StagewardenError
 
@@ -41,16 +41,3 @@ async def _serve(path: Path) -> None:
         loop.add_signal_handler(signal.SIGHUP, sidecar.request_reload)
         await sidecar.until(stop)
 
-
-def configure_logs() -> None:
-    """JSON lines on standard error: no secrets, no bodies (contract section 6)."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
