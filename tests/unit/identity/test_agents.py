@@ -64,7 +64,7 @@ async def test_without_authenticators_nobody_is_known(tmp_path: Path) -> None:
 
 
 async def test_a_bad_token_is_not_tried_elsewhere(tmp_path: Path) -> None:
-    """ "Mine and bad" is final: the next authenticator is not asked."""
+    """What is "mine and bad" is final: the next authenticator is not asked."""
     clock = StillClock()
     write(tmp_path / "jwks.json", key_set(EC))
     write(tmp_path / "agent-keys.yaml", f"a: '{'0' * 64}'\n")

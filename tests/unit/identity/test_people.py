@@ -86,7 +86,7 @@ async def test_a_refused_sign_in_says_one_thing(people: People, person: str, pas
     assert people._sessions._kept == {}
 
 
-async def test_an_unknown_person_costs_what_a_known_one_costs(people: People, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_person_costs_what_a_known_one_costs(people: People) -> None:
     """One check at the same cost, whoever is named."""
     costs = [people._decoy(name, people._read.users) for name in ("nobody", "somebody", "")]
     assert {(decoy.log_cost, decoy.parallel) for decoy in costs} == {(stored.log_cost, stored.parallel) for stored in people._read.users.values()}
@@ -245,7 +245,7 @@ def test_production_refuses_passwords_and_persons_tokens(tmp_path: Path, clock: 
     """Sandbox things refuse to load, each by name; a program's token is fine."""
     write(tmp_path / "users.yaml", f"alice: {STORED}\n")
     write(tmp_path / "tokens.yaml", TOKENS)
-    with pytest.raises(ConfigError, match=r"tokens\.yaml:2.*person: has a token outside a sandbox"):
+    with pytest.raises(ConfigError, match=r"tokens\.yaml:3.*person: has a token outside a sandbox"):
         make(tmp_path, clock, SETTINGS[:1], sandbox=False)
     with pytest.raises(ConfigError, match="password users in production"):
         make(tmp_path, clock, SETTINGS[1:], sandbox=False)
