@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 
 class Deadlines:
-    """Per open hold its deadlines, as both clocks see them."""
+    """Per open hold its deadlines, as both clocks see them; the one asked for last is the one that runs."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._ends: dict[str, dict[int, float]] = {}  # hold → wall deadline → the same moment on the monotonic clock
+        self._runs: dict[str, float] = {}  # hold → end of the running deadline on the monotonic clock
 
     def note(self, hold: str, deadline_ns: int) -> float:
-        """Remember where a deadline ends on the monotonic clock, at its first sight; gives that moment."""
+        """This deadline runs now; where it ends on the monotonic clock was fixed at its first sight."""
         left = (deadline_ns - self._clock.now_ns()) / NANOSECONDS
-        return self._ends.setdefault(hold, {}).setdefault(deadline_ns, self._clock.monotonic() + left)
+        end = self._ends.setdefault(hold, {}).setdefault(deadline_ns, self._clock.monotonic() + left)
+        self._runs[hold] = end
+        return end
 
     def left(self, hold: str, deadline_ns: int) -> float:
         """Seconds left by the clock that leaves fewer; ≤ 0 is over."""
@@ -39,16 +42,16 @@ class Deadlines:
     def forget(self, hold: str) -> None:
         """A hold that has no deadline any longer."""
         self._ends.pop(hold, None)
+        self._runs.pop(hold, None)
 
     def passed(self) -> tuple[str, ...]:
-        """Holds of which some deadline is over on the monotonic clock."""
+        """Holds whose running deadline is over on the monotonic clock."""
         now = self._clock.monotonic()
-        return tuple(hold for hold, ends in self._ends.items() if min(ends.values()) <= now)
+        return tuple(hold for hold, end in self._runs.items() if end <= now)
 
     def soonest(self) -> float | None:
         """Seconds to the next end on the monotonic clock."""
-        ends = [end for each in self._ends.values() for end in each.values()]
-        return min(ends) - self._clock.monotonic() if ends else None
+        return min(self._runs.values()) - self._clock.monotonic() if self._runs else None
 
 
 def running(hold: Hold) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from stagewarden.holds.seats import SeatView
     from stagewarden.model import Document, Hold, Seat, Vote
-    from stagewarden.registry import Person, RegistryData
+    from stagewarden.registry import RegistryData
 
 
 class Directory(Protocol):
@@ -69,16 +69,16 @@ def eligible(person: str, asked: Asked, registry: Directory) -> str | None:
         return "no longer active"
     if not functions_held(person, asked, registry):
         return "holds none of the functions this hold asks for"
-    return _conflict(person, known, asked, registry)
+    return _conflict(person, asked, registry)
 
 
-def _conflict(person: str, known: Person, asked: Asked, registry: Directory) -> str | None:
+def _conflict(person: str, asked: Asked, registry: Directory) -> str | None:
     started = _started(asked, registry)
     if started is None:
         return "nobody can tell who started this request"
-    if any(_is(person, known, other, registry) for other in started):
+    if any(_is(person, other, registry) for other in started):
         return "started this request"
-    if any(_is(person, known, other, registry) for other in _proven(asked)):
+    if any(_is(person, other, registry) for other in _proven(asked)):
         return "is in the chain that asked"
     return None
 
@@ -127,9 +127,12 @@ def _proven(asked: Asked) -> frozenset[str]:
     return frozenset(str(link["id"]) for link in _links(_principal(asked)) if link.get("verified") is True)
 
 
-def _is(person: str, known: Person, other: str, registry: Directory) -> bool:
-    """Whether a chain's id means this person: by id, by alias, or by the subject they sign in with."""
-    return registry.same_human(person, other) or (known.identity is not None and known.identity.subject == other)
+def _is(person: str, other: str, registry: Directory) -> bool:
+    """Whether a chain's id means this human being: by id, by alias, or by a subject they sign in with."""
+    if registry.same_human(person, other):
+        return True
+    theirs = (entry.identity.subject for name, entry in registry.data.people.items() if entry.identity and registry.same_human(person, name))
+    return other in theirs
 
 
 def _principal(asked: Asked) -> Document:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 
+PATIENCE = 5.0  # seconds a writer waits for its turn
+
+
 class Clash(StateUnavailable):
     """A uniqueness rule refused the write: somebody else was first."""
 
@@ -45,15 +48,18 @@ class Store:
         return True
 
     async def open(self) -> None:
-        """(1) Own the file. (2) Refuse a foreign or newer database. (3) Create what is missing. All or nothing."""
-        try:
+        """(1) Own the file. (2) Refuse a foreign or newer database, untouched. (3) Create what is missing. All or nothing."""
+        with _faults(str(self._file.path)):
             self._file.take()
-        except OSError as error:
-            raise StateUnavailable(f"state database {self._file.path}: {error.strerror or error}") from error
-        self._engine = sqlite.engine(self._url)
         try:
+            self._engine = sqlite.engine(self._url, ours=False)
             async with self.writing() as connection:
                 await connection.run_sync(self._settle_schema)
+            await self._engine.dispose()
+            with _faults(str(self._file.path)):
+                self._file.tighten()
+            self._engine = sqlite.engine(self._url, ours=True)
+            await self.ping()
         except BaseException:
             await self.close()
             raise
@@ -80,12 +86,24 @@ class Store:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """One transaction: committed when the block ends, undone when it raises. Raises Clash where a uniqueness rule refuses."""
-        async with self._turn:
+        async with self._in_turn():
             with _faults(self._file.path.name):
                 async with self._live().connect() as connection:
                     await connection.execution_options(**{sqlite.WRITE: True})
                     async with connection.begin():
                         yield connection
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._turn.acquire()
+        except TimeoutError as error:
+            raise StateUnavailable(f"state database {self._file.path.name}: others have been writing for {PATIENCE} s") from error
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def _live(self) -> AsyncEngine:
         if self._engine is None:
@@ -98,7 +116,9 @@ class Store:
             metadata.create_all(connection)
             connection.execute(insert(meta), [{"name": "application", "value": APPLICATION}, {"name": "schema", "value": str(SCHEMA)}])
             return
-        known = dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all()) if meta.name in present else {}
+        known: dict[str, str] = {}
+        if meta.name in present and {"name", "value"} <= {column["name"] for column in inspect(connection).get_columns(meta.name)}:
+            known = {row.name: row.value for row in connection.execute(select(meta.c.name, meta.c.value))}
         if known.get("application") != APPLICATION:
             raise StateUnavailable(f"state database {self._file.path}: not a Stagewarden state database; name another file")
         if known.get("schema") != str(SCHEMA):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +22,9 @@ if TYPE_CHECKING:
 
 WRITE = "stagewarden_write"  # execution option: this transaction will write
 PRIVATE = 0o600
+WAL = "PRAGMA journal_mode = WAL"  # changes the file: only once we know that it is ours
 PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # NORMAL may lose the last commits at power loss, and with them a `sent`
     "PRAGMA foreign_keys = ON",
     "PRAGMA secure_delete = ON",  # a deleted payload leaves no bytes in free pages
@@ -41,14 +40,15 @@ class OwnedFile:
         self._lock: int | None = None
 
     def take(self) -> None:
-        """(1) Lock the neighbour file. (2) Create or tighten the database to 0600, before SQLite gives its journals the same mode.
+        """Lock the neighbour file, and create the database 0600 where there is none; SQLite gives its journals the same mode.
 
         The lock is on a file of its own: closing any descriptor of the database itself would drop SQLite's locks (SQLite, "How To Corrupt", 2.2).
         """
         lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _make_private(self.path)
+            if not self.path.exists():
+                os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
         except BlockingIOError as error:
             os.close(lock)
             raise StateUnavailable(f"state database {self.path}: another process is using it") from error
@@ -57,6 +57,12 @@ class OwnedFile:
             raise
         self._lock = lock
 
+    def tighten(self) -> None:
+        """The database, known to be ours, and its journals for their owner alone, whatever mode they were left in."""
+        for path in (self.path, Path(f"{self.path}-wal"), Path(f"{self.path}-shm")):
+            if path.exists():
+                path.chmod(PRIVATE)
+
     def release(self) -> None:
         """Let go of the file; the end of the process does the same."""
         if self._lock is not None:
@@ -64,32 +70,22 @@ class OwnedFile:
             self._lock = None
 
 
-def _make_private(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{path} is not a regular file")
-        os.fchmod(descriptor, PRIVATE)
-    finally:
-        os.close(descriptor)
-    for journal in (Path(f"{path}-wal"), Path(f"{path}-shm")):  # left by a crash, perhaps under another mode
-        if journal.exists():
-            journal.chmod(PRIVATE)
+def engine(url: str, *, ours: bool) -> AsyncEngine:
+    """An engine whose writers take the write lock at BEGIN, so that no transaction fails half-way for want of it.
 
-
-def engine(url: str) -> AsyncEngine:
-    """An engine whose writers take the write lock at BEGIN, so that no transaction fails half-way for want of it."""
+    Until a database is known to be ours, nothing about its file is changed.
+    """
+    pragmas = (*PRAGMAS, WAL) if ours else PRAGMAS
     made = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=5, hide_parameters=True)
-    event.listen(made.sync_engine, "connect", _set_up)
+    event.listen(made.sync_engine, "connect", lambda connection, _record: _set_up(connection, pragmas))
     event.listen(made.sync_engine, "begin", _begin)
     return made
 
 
-def _set_up(connection: Any, _record: object) -> None:
+def _set_up(connection: Any, pragmas: tuple[str, ...]) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in PRAGMAS:
+    for pragma in pragmas:
         cursor.execute(pragma)
     cursor.close()
 

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from stagewarden.errors import Conflict
+from stagewarden.holds import lifecycle
+from stagewarden.holds.entries import Cause
+from stagewarden.holds.lifecycle import ENDED, OPEN, TRANSITIONS, Event, answer_event
+from stagewarden.model import HoldState
+from tests.unit.holds.bench import OK
+
+# The rows of lifecycles.md, "A hold", written a second time and by hand: from, event, to.
+TABLE = {
+    ("pending", "voted", "pending"), ("pending", "filled", "approved"), ("pending", "rejected", "rejected"), ("pending", "decide_by_passed", "expired"),
+    ("pending", "withdrawn", "withdrawn"), ("approved", "withdrawn", "withdrawn"),
+    ("pending", "stopped", "stopped"), ("approved", "stopped", "stopped"), ("claimed", "stopped", "stopped"),
+    ("approved", "killed", "stopped"), ("claimed", "killed", "stopped"),
+    ("pending", "superseded", "superseded"), ("approved", "superseded", "superseded"), ("claimed", "superseded", "superseded"),
+    ("approved", "use_by_passed", "expired"), ("claimed", "use_by_passed", "expired"),
+    ("approved", "claimed", "claimed"), ("claimed", "released", "approved"), ("claimed", "votes_lapsed", "pending"), ("claimed", "sending", "sent"),
+    ("sent", "not_sent", "stopped"), ("sent", "answered", "done"), ("sent", "refused", "failed"), ("sent", "lost", "unknown"),
+    ("unknown", "answered", "done"), ("unknown", "refused", "failed"),
+}  # fmt: skip
+PAIRS = [(state, event) for state in HoldState for event in Event]
+
+
+def test_the_table_is_the_design():
+    """One dict is the life cycle; it says what the design says, no more."""
+    assert {(str(state), str(event), str(to)) for (state, event), to in TRANSITIONS.items()} == TABLE
+
+
+def test_nothing_leaves_an_end_but_what_became_known():
+    """Every state is open or ended; only `unknown` may still learn what happened, and nothing ever leads back from an end."""
+    assert OPEN | ENDED == set(HoldState)
+    assert not OPEN & ENDED
+    assert {state for state, _ in TRANSITIONS if state in ENDED} == {HoldState.UNKNOWN}
+    assert all(to in ENDED for (state, _), to in TRANSITIONS.items() if state in {*ENDED, HoldState.SENT})
+
+
+def test_only_a_claim_leads_to_sent():
+    """`sent` has one way in, and it starts at a claim, which has one way in from an approval, which only votes fill."""
+    into = {to: {(state, event) for (state, event), target in TRANSITIONS.items() if target is to} for to in HoldState}
+    assert into[HoldState.SENT] == {(HoldState.CLAIMED, Event.SENDING)}
+    assert into[HoldState.CLAIMED] == {(HoldState.APPROVED, Event.CLAIMED)}
+    assert into[HoldState.APPROVED] == {(HoldState.PENDING, Event.FILLED), (HoldState.CLAIMED, Event.RELEASED)}
+
+
+@pytest.mark.parametrize(("state", "event"), PAIRS, ids=[f"{state}-{event}" for state, event in PAIRS])
+async def test_every_pair_moves_as_listed_or_not_at_all(bench, state, event):
+    """A listed pair moves the row and writes one entry; any other is refused and nothing changed."""
+    hold = await bench.force(await bench.pending(), state=str(state), attempt="a_1")
+    before = await bench.snapshot()
+    to = TRANSITIONS.get((state, event))
+    if to is None:
+        with pytest.raises(Conflict, match=str(state)):
+            async with bench.holds._writing() as pen:
+                await pen.move(hold, event, Cause(reason="test"))
+        assert await bench.snapshot() == before
+        return
+    async with bench.holds._writing() as pen:
+        moved = await pen.move(hold, event, Cause(reason="test"))
+    assert (await bench.holds.get(hold.id)).state is to is moved.hold.state
+    (entry,) = moved.entries
+    assert (entry.body["from"], entry.body["event"], entry.body["state"]) == (str(state), str(event), str(to))
+    assert (await bench.holds.undelivered())[-1] == entry
+
+
+async def test_a_move_from_a_state_that_is_past_changes_nothing(bench):
+    """The write names the state and attempt it was decided on: who read before somebody else moved gets a conflict."""
+    hold = await bench.pending()
+    await bench.holds.withdraw(hold.id, "drafter")
+    before = await bench.snapshot()
+    with pytest.raises(Conflict, match="no longer pending"):
+        async with bench.holds._writing() as pen:
+            await pen.move(hold, Event.STOPPED, Cause())
+    assert await bench.snapshot() == before
+
+
+@pytest.mark.parametrize("state", sorted(ENDED))
+async def test_an_end_is_dated_and_says_why(bench, state):
+    """Whatever ends a hold leaves the moment and a code."""
+    event, start = next((event, start) for (start, event), to in TRANSITIONS.items() if to is state)
+    hold = await bench.force(await bench.pending(), state=str(start))
+    bench.clock.advance(1)
+    async with bench.holds._writing() as pen:
+        moved = (await pen.move(hold, event, Cause(reason="because"))).hold
+    assert (moved.ended_at_ns, moved.ended_by) == (bench.clock.now_ns(), "because")
+
+
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [(200, Event.ANSWERED), (204, Event.ANSWERED), (302, Event.ANSWERED), (399, Event.ANSWERED), (400, Event.REFUSED), (409, Event.REFUSED),
+     (499, Event.REFUSED), (500, Event.LOST), (503, Event.LOST), (599, Event.LOST)],
+    ids=str,
+)  # fmt: skip
+def test_what_an_answer_means(status, event):
+    """Below 400 done, 4xx failed, 5xx nobody knows."""
+    assert answer_event(status) is event
+
+
+def test_the_table_covers_every_event():
+    """No event is listed that nothing causes."""
+    assert {event for _, event in TRANSITIONS} == set(Event)
+    assert OK.status < 400
+    assert lifecycle.LEASE_NS == 30 * 10**9
