@@ -36,7 +36,7 @@ _LOG_OPTIONS = (
     click.option("--directory", type=_FOLDER, help="The log's directory."),
 )
 _ENVELOPE = ("v", "seq", "time", "boot", "kind", "prev")
-_WIDEST = 200  # characters of a summary
+_WIDEST, _WHO = 200, 28  # characters of a summary; columns of a name
 
 
 def printable(text: str) -> str:
@@ -84,7 +84,7 @@ def show(config: Path | None, directory: Path | None, ruling: str | None, last: 
             for line in lines:
                 click.echo(_for_terminal(line) if sys.stdout.isatty() else line)
         else:
-            _print_table([orjson.loads(line) for line in lines], whole=ruling is not None)
+            (_print_whole if ruling else _print_table)([orjson.loads(line) for line in lines])
     except (StagewardenError, orjson.JSONDecodeError) as failure:
         raise click.ClickException(printable(str(failure))) from failure
     if ruling and not lines:
@@ -131,24 +131,45 @@ def _for_terminal(line: bytes) -> str:
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in line.decode("utf-8", "replace"))
 
 
-def _print_table(entries: list[Document], *, whole: bool) -> None:
+def _print_table(entries: list[Document]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("seq", "time", "kind", "who", "what"):
-        table.add_column(name, justify="right" if name == "seq" else "left", no_wrap=name != "what", overflow="fold")
+    for name in ("seq", "time", "kind"):
+        table.add_column(name, justify="right" if name == "seq" else "left", no_wrap=True)
+    table.add_column("who", overflow="fold", max_width=_WHO)
+    table.add_column("what", overflow="fold")
     for entry in entries:
-        what = "\n".join(_members(entry)) if whole else _summary(entry)[:_WIDEST]
-        cells = (entry.get("seq"), entry.get("time"), entry.get("kind"), _who(entry), what)
-        table.add_row(*(Text("\n".join(printable(part) for part in str(cell).split("\n"))) for cell in cells))
+        cells = (entry.get("seq"), f"{str(entry.get('time'))[:19]}Z", entry.get("kind"), _who(entry), _summary(entry)[:_WIDEST])
+        table.add_row(*(Text(printable(str(cell))) for cell in cells))
     Console(highlight=False).print(table)
 
 
-def _members(entry: Document) -> list[str]:
-    """The whole body, one member a line; whatever a value holds stays on that line."""
-    return [f"{name}: {printable(_plain(value))}" for name, value in entry.items() if name not in _ENVELOPE]
+def _print_whole(entries: list[Document]) -> None:
+    """Each entry with all its members, one a line, nested ones under dotted names."""
+    console = Console(highlight=False)
+    for entry in entries:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in _members(entry):
+            grid.add_row(Text(printable(name)), Text(printable(value)))
+        console.print(Text(printable(f"{entry.get('seq')} {entry.get('time')} {entry.get('kind')}"), style="bold"), grid)
 
 
-def _plain(value: JSON) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+def _members(entry: Document) -> list[tuple[str, str]]:
+    return [row for name, value in entry.items() if name not in _ENVELOPE for row in _rows(name, value)]
+
+
+def _rows(name: str, value: JSON) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        for inner, member in value.items():
+            yield from _rows(f"{name}.{inner}", member)
+    elif isinstance(value, list) and value and not all(isinstance(item, str) for item in value):
+        for number, item in enumerate(value):
+            yield from _rows(f"{name}.{number}", item)
+    elif isinstance(value, list):
+        yield name, ", ".join(map(str, value)) or "none"
+    else:
+        yield name, value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _who(entry: Document) -> str:
@@ -160,7 +181,7 @@ def _who(entry: Document) -> str:
 
 def _summary(entry: Document) -> str:
     """One line by kind; an unknown shape shows its members."""
-    said = "  ".join(_members(entry))
+    said = "  ".join(f"{name}: {value}" for name, value in _members(entry))
     match entry:
         case {"kind": "ruling", "effect": effect, "reasons": [{"code": code}, *_]}:
             said = f"{effect} {_asked(entry)}: {code}  {entry.get('ruling')}"

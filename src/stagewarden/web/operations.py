@@ -59,8 +59,9 @@ class LoopWatch:
 class Readiness:
     """Every part that must work before agents are served: a check says None, or why not. `details` are shown, and judge nothing."""
 
-    def __init__(self, checks: Mapping[str, Check], details: Details) -> None:
+    def __init__(self, checks: Mapping[str, Check], details: Details, *, deadline: float = _DEADLINE) -> None:
         self._checks = checks
+        self._deadline = deadline  # seconds for one probe
         self._details = details
         self.started = False
         self.draining = False
@@ -69,7 +70,7 @@ class Readiness:
         """Part → why it will not do; empty: ready."""
         if self.draining:
             return {"process": "shutting down"}
-        said = await asyncio.gather(*(_ask(check) for check in self._checks.values()))
+        said = await asyncio.gather(*(_ask(check, self._deadline) for check in self._checks.values()))
         found = {part: why for part, why in zip(self._checks, said, strict=True) if why is not None}
         return found if self.started else {"process": "starting", **found}
 
@@ -78,12 +79,12 @@ class Readiness:
         return self._details()
 
 
-async def _ask(check: Check) -> str | None:
+async def _ask(check: Check, deadline: float) -> str | None:
     try:
-        async with asyncio.timeout(_DEADLINE):
+        async with asyncio.timeout(deadline):
             return await check()
     except TimeoutError:
-        return f"no answer within {_DEADLINE:g} s"
+        return f"no answer within {deadline:g} s"
     except (StagewardenError, OSError) as failure:
         return str(failure) or type(failure).__name__
 

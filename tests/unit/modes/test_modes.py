@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -103,25 +102,13 @@ async def test_revoked_is_final(modes, path, mode) -> None:
     assert modes.mode_of("drafter-7", "active") == "revoked"
 
 
-@pytest.mark.parametrize(
-    "scope",
-    [
-        "",
-        "ALL",
-        "all ",
-        "all:x",
-        "agent",
-        "agent:",
-        "agent:a b",
-        "agent:a\n",
-        "agent:../x\x00",
-        "stage:publish",
-        "stage:",
-        "route:x",
-        "agent:" + "a" * 300,
-        "agent:\u202e",
-    ],
-)
+NO_SCOPES = (
+    "", "ALL", "all ", "all:x", "agent", "agent:", "agent:a b", "agent:a\n", "agent:../x\x00", "stage:publish", "stage:", "route:x",
+    "agent:" + "a" * 300, "agent:\u202e",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scope", NO_SCOPES)
 async def test_a_scope_that_means_nothing_is_refused(modes, path, scope) -> None:
     """A typing error must not look like a stop; nothing changes."""
     before = path.read_bytes()
@@ -170,25 +157,30 @@ async def test_acts_within_one_clock_tick_are_told_apart(path) -> None:
 
 
 WHOLE = b'{"version":1,"epoch":0,"kills":[],"modes":{},"changes":[]}'
+A_KILL = b'[{"id":"k","scope":"agnet:x","by":"","at_ns":0,"reason":""}]'
+A_MODE = b'{"a":{"mode":"Paused","by":"","at_ns":0,"reason":""}}'
+
+
+def _without(name: str) -> bytes:
+    return orjson.dumps({member: value for member, value in orjson.loads(WHOLE).items() if member != name})
+
+
+def _holds(data: bytes):
+    return lambda path: path.write_bytes(data)
+
+
 BROKEN = [
-    *(
-        pytest.param(
-            lambda path, name=name: path.write_bytes(orjson.dumps({k: v for k, v in orjson.loads(WHOLE).items() if k != name})), id=f"no {name}"
-        )
-        for name in orjson.loads(WHOLE)
-    ),
+    *(pytest.param(_holds(_without(name)), id=f"no {name}") for name in orjson.loads(WHOLE)),
+    pytest.param(_holds(b""), id="empty"),
+    pytest.param(_holds(b"{"), id="half a file"),
+    pytest.param(_holds(b"{}"), id="an empty object"),
+    pytest.param(_holds(WHOLE.replace(b'"version":1', b'"version":2')), id="another version"),
+    pytest.param(_holds(WHOLE.replace(b'"kills"', b'"kils"')), id="an unknown member"),
+    pytest.param(_holds(WHOLE.replace(b"[]", A_KILL, 1)), id="a scope misspelt"),
+    pytest.param(_holds(WHOLE.replace(b"{}", A_MODE)), id="a mode misspelt"),
+    pytest.param(_holds(WHOLE.replace(b"[]", b"null", 1)), id="kills that are null"),
     pytest.param(lambda path: path.unlink(), id="deleted"),
     pytest.param(lambda path: shutil.rmtree(path.parent), id="its directory deleted"),
-    pytest.param(lambda path: path.write_bytes(b""), id="empty"),
-    pytest.param(lambda path: path.write_bytes(b"{"), id="half a file"),
-    pytest.param(lambda path: path.write_bytes(b"{}"), id="no version"),
-    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b'"version":1', b'"version":2')), id="another version"),
-    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b'"kills"', b'"kils"')), id="an unknown member"),
-    pytest.param(
-        lambda path: path.write_bytes(WHOLE.replace(b"[]", b'[{"id":"k","scope":"agnet:x","by":"","at_ns":0,"reason":""}]', 1)), id="a scope misspelt"
-    ),
-    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b"{}", b'{"a":{"mode":"Paused","by":"","at_ns":0,"reason":""}}')), id="a mode misspelt"),
-    pytest.param(lambda path: path.write_bytes(WHOLE.replace(b"[]", b"null", 1)), id="kills that are null"),
     pytest.param(lambda path: (path.unlink(), path.mkdir()), id="a directory"),
     pytest.param(lambda path: (path.unlink(), path.symlink_to("/dev/null")), id="a link"),
 ]
@@ -289,10 +281,10 @@ asyncio.run(main())
 async def test_writers_in_several_processes_lose_nothing(modes, path) -> None:
     """Three processes and this one, all at once: every kill is in force."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3] / "src")}
-    children = [subprocess.Popen([sys.executable, "-c", CHILD, str(path), f"child{n}"], env=environment) for n in range(3)]
+    children = [await asyncio.create_subprocess_exec(sys.executable, "-c", CHILD, str(path), f"child{n}", env=environment) for n in range(3)]
     await asyncio.gather(*(modes.kill(f"agent:here-{n}", "a", "b") for n in range(15)))
     for child in children:
-        assert await asyncio.to_thread(child.wait, 30) == 0
+        assert await child.wait() == 0
     assert len(modes.kills()) == 60
     assert modes.epoch == 60
     assert all(modes.stop(agent=f"{who}-{n}") for who in ("here", "child0", "child1", "child2") for n in range(15))

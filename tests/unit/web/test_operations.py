@@ -1,0 +1,149 @@
+"""Health and metrics as probes and Prometheus see them, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from stagewarden.clock import SystemClock
+from stagewarden.errors import AuditUnavailable, StateUnavailable
+from stagewarden.metrics import Metrics
+from stagewarden.web.operations import LoopWatch, Readiness, operations
+
+
+async def fine() -> str | None:
+    """A part that works."""
+    return None
+
+
+async def full() -> str | None:
+    """A part that says why it does not."""
+    return "the disk is full"
+
+
+async def gone() -> str | None:
+    """A part that could not tell."""
+    raise StateUnavailable("database is locked")
+
+
+async def nothing() -> None:
+    """Nothing to refresh."""
+
+
+def ready(**checks) -> Readiness:
+    """Started, with these parts."""
+    readiness = Readiness(checks, lambda: {"policy": "rev-1", "reload": None})
+    readiness.started = True
+    return readiness
+
+
+@pytest.fixture
+def client(aiohttp_client):
+    """A client of the operators' listener."""
+
+    async def make(readiness: Readiness, refresh=nothing, metrics=None):
+        return await aiohttp_client(operations(readiness, metrics or Metrics("1"), refresh))
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("checks", "status", "reasons"),
+    [
+        pytest.param({"policy": fine, "audit": fine}, 200, [], id="all parts work"),
+        pytest.param({"policy": fine, "audit": full}, 503, [{"part": "audit", "why": "the disk is full"}], id="one says why not"),
+        pytest.param({"state": gone}, 503, [{"part": "state", "why": "database is locked"}], id="one could not tell"),
+    ],
+)
+async def test_readiness_names_the_part_that_will_not_do(client, checks, status, reasons) -> None:
+    """503 with reasons; the details are shown and judge nothing."""
+    answer = await (await client(ready(**checks))).get("/readyz")
+    assert answer.status == status
+    assert await answer.json() == {"ready": not reasons, "reasons": reasons, "details": {"policy": "rev-1", "reload": None}}
+
+
+async def test_a_part_that_does_not_answer_is_not_ready(client) -> None:
+    """The probe is answered in time all the same."""
+
+    async def hangs() -> str | None:
+        await asyncio.sleep(60)
+        return None
+
+    slow = Readiness({"state": hangs, "policy": fine}, dict, deadline=0.02)
+    slow.started = True
+    answer = await (await client(slow)).get("/readyz")
+    assert (await answer.json())["reasons"] == [{"part": "state", "why": "no answer within 0.02 s"}]
+
+
+@pytest.mark.parametrize(("member", "value", "why"), [("started", False, "starting"), ("draining", True, "shutting down")])
+async def test_before_the_start_and_while_draining_nobody_is_sent_here(client, member, value, why) -> None:
+    """Alive, but not ready."""
+    readiness = ready(policy=fine)
+    setattr(readiness, member, value)
+    there = await client(readiness)
+    answer = await there.get("/readyz")
+    assert answer.status == 503
+    assert (await answer.json())["reasons"] == [{"part": "process", "why": why}]
+    assert (await there.get("/livez")).status == 200
+    assert (await there.get("/startupz")).status == (200 if readiness.started else 503)
+
+
+async def test_liveness_asks_nobody(client) -> None:
+    """A full disk is not mended by a restart."""
+    there = await client(ready(audit=full, state=gone))
+    assert (await there.get("/livez")).status == 200
+    assert (await there.head("/livez")).status == 200
+
+
+async def test_a_scrape_refreshes_and_parses(client) -> None:
+    """Prometheus' own parser reads it, under its content type."""
+    metrics = Metrics("1.2.3")
+
+    async def refresh() -> None:
+        metrics.pending({"high": (4, 60.0)})
+
+    answer = await (await client(ready(), refresh, metrics)).get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    samples = [sample for family in text_string_to_metric_families(await answer.text()) for sample in family.samples]
+    assert [s.value for s in samples if s.name == "stagewarden_approvals_pending" and s.labels == {"risk": "high"}] == [4]
+
+
+@pytest.mark.parametrize("failure", [StateUnavailable("locked"), AuditUnavailable("full")], ids=["state", "audit"])
+async def test_a_scrape_works_while_a_part_is_down(client, failure) -> None:
+    """What could not be refreshed is counted as an error: monitoring is needed most when something is broken."""
+    metrics = Metrics("1")
+
+    async def refresh() -> None:
+        raise failure
+
+    answer = await (await client(ready(), refresh, metrics)).get("/metrics")
+    assert answer.status == 200
+    component = "state" if isinstance(failure, StateUnavailable) else "audit"
+    assert f'stagewarden_errors_total{{component="{component}",kind="unavailable"}} 1.0' in await answer.text()
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/debug", "/readyz/x", "/api/v1/kill"])
+async def test_there_is_nothing_else_here(client, path) -> None:
+    """No control is reachable on this listener."""
+    there = await client(ready())
+    assert (await there.get(path)).status == 404
+    assert (await there.post("/metrics")).status == 405
+
+
+async def test_a_stalled_event_loop_fails_readiness_for_a_while() -> None:
+    """A probe that arrives after the stall still sees it."""
+    seen: list[float] = []
+    watch = LoopWatch(SystemClock(), seen.append, every=0.01, late=0.1)
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(watch.watch())
+        await asyncio.sleep(0.03)
+        assert await watch.trouble() is None
+        time.sleep(0.2)  # noqa: ASYNC251 - the stall
+        await asyncio.sleep(0.03)
+        assert "stood still" in (await watch.trouble() or "")
+        task.cancel()
+    assert max(seen) > 0.1
