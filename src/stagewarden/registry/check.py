@@ -6,16 +6,18 @@ Reads files, changes nothing, asks nothing of the network. Errors are what canno
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from stagewarden import config as configuration
 from stagewarden.config import JwtIdentity, KeyIdentity, PasswordPeople, Secrets, TokenPeople
 from stagewarden.config import rules as config_rules
+from stagewarden.config.rules.addresses import is_loopback
 from stagewarden.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from stagewarden.config import Config, Route, Secret
+    from stagewarden.config import Config, Route, Secret, Upstream
     from stagewarden.config.yaml_source import Place
     from stagewarden.registry.registry import Registry
 
@@ -30,9 +32,17 @@ def check(config: Config, registry: Registry, *, environ: Mapping[str, str] | No
 def destinations(config: Config, registry: Registry) -> Iterator[Problem]:
     """An upstream comes out somewhere that is registered."""
     for name, upstream in config.upstreams.items():
+        place: Place = ("upstreams", name, "destination")
         if upstream.destination not in registry.data.destinations:
-            place: Place = ("upstreams", name, "destination")
             yield config.source.problem(place, f"`{upstream.destination}` is not a destination of the registry", "add it to `destinations` there")
+        elif _denied_in_sandbox(config, registry, upstream):
+            message = "leads outside from a sandbox: drafts pass, every export is denied (sandbox_export)"
+            yield config.source.problem(place, message, "use an upstream on this machine, or `environment: production`", severity="warning")
+
+
+def _denied_in_sandbox(config: Config, registry: Registry, upstream: Upstream) -> bool:
+    outside = registry.data.destinations[upstream.destination].channel != "internal"
+    return config.environment == "sandbox" and outside and not is_loopback(urlsplit(upstream.url).hostname or "")
 
 
 def kinds(config: Config, registry: Registry) -> Iterator[Problem]:
@@ -91,7 +101,15 @@ def identities(config: Config, registry: Registry) -> Iterator[Problem]:
             yield Problem(file, line, where, "names an issuer that is not configured", remedy, "warning")
 
 
-RULES: tuple[Callable[[Config, Registry], Iterator[Problem]], ...] = (destinations, kinds, workflows, identities)
+def voters(config: Config, _: Registry) -> Iterator[Problem]:
+    """Passwords and persons' tokens are for sandboxes; with OpenID Connect in a later release, production has holds nobody answers."""
+    if config.environment == "production" and config.listen.people is not None:
+        message = "is production, where nobody can sign in yet: holds wait, and expire as a no"
+        remedy = "run approvals in a sandbox until sign-in by OpenID Connect is released"
+        yield config.source.problem(("environment",), message, remedy, severity="warning")
+
+
+RULES: tuple[Callable[[Config, Registry], Iterator[Problem]], ...] = (destinations, kinds, workflows, identities, voters)
 
 
 def _references(config: Config) -> Iterator[tuple[Place, Secret]]:

@@ -98,8 +98,8 @@ def _body(route: Route, parsed: Template) -> Iterator[Finding]:
             yield ("types", index), f"`{media}` is not a media type", "write it in lower case without parameters, as in image/png"
     if route.body != "none" and parsed.method in template.SAFE_METHODS:
         yield ("body",), f"{parsed.method} takes no body here", "remove `body`"
-    if route.facts and route.body not in {"json", "form"}:
-        yield ("facts",), "are read from a body that this route does not read", "write `body: json` or `body: form`"
+    if route.facts and route.body not in {"json", "form"} and route.lookup is None:
+        yield ("facts",), "are read from a body that this route does not read", "write `body: json` or `body: form`, or add a `lookup`"
 
 
 def _case(route: Route, case: Case, place: Place) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.config.yaml_source import dotted
 from stagewarden.errors import Problem
-from stagewarden.registry.lint import blanks, parties, scopes, tiers
+from stagewarden.registry.lint import blanks, parties, places, scopes, tiers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,8 @@ RULES: tuple[Callable[[Registry], Iterator[Finding]], ...] = (
     scopes.connectors,
     tiers.seats,
     tiers.triggers,
-    tiers.dates,
+    places.destinations,
+    places.dates,
 )
 
 

@@ -1,4 +1,4 @@
-"""Tiers, triggers and dates: a tier asks for the people it means, a pattern is one that the policy engine can read."""
+"""Tiers and triggers: a tier asks for the people it means, a pattern is one that the policy engine can read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ MAX_PATTERN = 2000
 _NOT_RE2 = re.compile(r"\(\?(?:=|!|<=|<!|>|\(|P=|#)|\\[1-9ZGXR]|[*+?}]\+|\\[pP](?!\{|[A-Z])")
 _REPEAT = re.compile(r"\{(\d+)?(?:,(\d+)?)?\}")
 _MAX_REPEAT = 1000  # RE2's own limit
-_DAY = re.compile(r"(\d{4})-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(T[0-9:.]+(Z|[+-]\d\d:\d\d))?", re.ASCII)
 
 
 def seats(registry: Registry) -> Iterator[Finding]:
@@ -68,19 +67,3 @@ def _why_not_re2(pattern: str) -> str | None:
     except (re.error, FutureWarning, DeprecationWarning, OverflowError):
         return "is not a regular expression"
     return "matches the empty text, and so everything" if compiled.search("") else None
-
-
-def dates(registry: Registry) -> Iterator[Finding]:
-    """Days are YYYY-MM-DD, with or without a time of RFC 3339: the policy compares them as they stand."""
-    days: list[tuple[Place, str | None]] = []
-    for name, workflow in registry.data.workflows.items():
-        days.append((("workflows", name, "rollback", "tested_at"), workflow.rollback.tested_at))
-        days += [(("workflows", name, "approved", index, "at"), approval.at) for index, approval in enumerate(workflow.approved)]
-    for name, destination in registry.data.destinations.items():
-        days.append((("destinations", name, "attested", "at"), destination.attested.at if destination.attested else None))
-        if destination.channel != "internal" and destination.attested is None:
-            remedy = "add `attested: {at: YYYY-MM-DD, by: PERSON}`"
-            yield Finding(("destinations", name), "has nobody who vouches for what it can enforce", remedy, "warning")
-    for place, day in days:
-        if day is not None and not _DAY.fullmatch(day):
-            yield Finding(place, "is not a day", "write YYYY-MM-DD")
