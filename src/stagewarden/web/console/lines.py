@@ -112,10 +112,24 @@ def _words(before: str, after: str, work: int) -> tuple[tuple[Run, ...], tuple[R
         return reveal(before, changed=True), reveal(after, changed=True), work
     left: list[Run] = []
     right: list[Run] = []
-    for step, start, end, from_, to in SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        left.extend(reveal("".join(a[start:end]), changed=step != "equal"))
-        right.extend(reveal("".join(b[from_:to]), changed=step != "equal"))
-    return tuple(left), tuple(right), work - cost
+    steps = SequenceMatcher(None, a, b, autojunk=False).get_opcodes()
+    for at, (step, start, end, from_, to) in enumerate(steps):
+        gap = 0 < at < len(steps) - 1 and "".join(a[start:end]).isspace()  # a space between two changed words reads as one change
+        changed = step != "equal" or gap
+        left.extend(reveal("".join(a[start:end]), changed=changed))
+        right.extend(reveal("".join(b[from_:to]), changed=changed))
+    return _joined(left), _joined(right), work - cost
+
+
+def _joined(runs: list[Run]) -> tuple[Run, ...]:
+    """Neighbours of one kind as one run."""
+    joined: list[Run] = []
+    for run in runs:
+        if joined and not run.hidden and (joined[-1].hidden, joined[-1].changed) == (False, run.changed):
+            joined[-1] = Run(joined[-1].text + run.text, changed=run.changed)
+        else:
+            joined.append(run)
+    return tuple(joined)
 
 
 def _blocks(rows: tuple[Row, ...]) -> tuple[Block, ...]:

@@ -141,7 +141,7 @@ class Console:
         mine = [view for view in opened if inbox.waits_for(view, caller.person)]
         shown = {"mine": mine, "all": opened}.get(tab, [])
         if tab == "done":
-            shown, following = await self._gate.list_holds(caller, state="done", mine=False, cursor=cursor, limit=_SHOWN)
+            shown, following = await self._gate.list_holds(caller, state="ended", mine=False, cursor=cursor, limit=_SHOWN)
         modes = {agent.id: agent.mode for agent in await self._gate.list_agents(caller)}
         oldest = min((view.hold.asked_at_ns for view in mine), default=None)
         numbers = {"mine": len(mine), "all": len(opened), "done": None}

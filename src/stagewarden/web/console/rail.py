@@ -41,7 +41,8 @@ def rail(hold: Hold, seats: Sequence[SeatView], now_ns: int) -> tuple[Node, ...]
 
 def _node(stage: Stage, hold: Hold, seats: Sequence[SeatView], proven: dict[Stage, str], now_ns: int) -> Node:
     if stage is Stage.APPROVE:
-        count = f"{sum(seat.filled for seat in seats)} of {sum(seat.needed for seat in seats)} seats"
+        needed = sum(seat.needed for seat in seats)
+        count = f"{sum(seat.filled for seat in seats)} of {needed} {'seat' if needed == 1 else 'seats'}"
         if hold.approved_at_ns:
             return Node(stage, "done", f"{count}, {when.moment(hold.approved_at_ns, now_ns).clock}")
         return Node(stage, "now" if hold.state is HoldState.PENDING else "open", count)

@@ -55,7 +55,7 @@ _PHRASES = {
 }
 _REVERSIBLE = {
     "none": "Cannot be recalled. After sending, only a correction notice can follow.",
-    "compensate": "Cannot be undone as if it had not been; a second act can make up for it.",
+    "compensate": "Can be taken back by a second act; copies outside may stay.",
     "restore": "Can be undone: the earlier version can be put back.",
 }
 _LONGEST_TITLE = 200
@@ -84,7 +84,7 @@ def effect(hold: Hold, *, payload: bool) -> Sentence:
     shown = one_line(called) if called else None
     if shown and len(shown) > _LONGEST_TITLE:
         shown = f"{shown[:_LONGEST_TITLE]}… (its {len(shown):,} characters stand below)"
-    asset = f", {hold.asset}" if hold.asset and not shown else ""
+    asset = f" {hold.asset}" if hold.asset and not shown else ""
     return Sentence(lead, shown, f"{asset} on {destination}")
 
 
@@ -93,7 +93,7 @@ def reversibility(hold: Hold) -> str:
     action = _action(hold)
     kind = str(action.get("reversible"))
     said = _REVERSIBLE.get(kind, f"How it can be undone is recorded as “{kind}”.")
-    return f"Leaves the company at once. {said}" if action.get("external") is True else said
+    return f"It leaves the company at once. {said}" if action.get("external") is True else said
 
 
 def recallable(hold: Hold) -> bool:

@@ -1,0 +1,115 @@
+"""The people's API as the terminal calls it: where it is, whose token, one request at a time. Follows no redirect and no proxy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
+
+import click
+
+from stagewarden import config as configuration
+from stagewarden.cli.audit import printable
+from stagewarden.cli.exits import Finding, Unreachable
+from stagewarden.config import Secret, Secrets
+from stagewarden.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from stagewarden.config import Config
+    from stagewarden.model import Document
+
+TOKEN = "env:STAGEWARDEN_TOKEN"  # noqa: S105 - where the token is, not the token
+_DEADLINE = 30.0
+_MOST = 64 << 20
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class _Stays(HTTPRedirectHandler):
+    """A bearer token goes nowhere it was not sent to."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One listener, one token."""
+
+    url: str
+    token: str = field(repr=False)
+    opener: OpenerDirector = field(default_factory=lambda: build_opener(ProxyHandler({}), _Stays), repr=False)
+
+    def ask(self, method: str, path: str, body: Document | None = None, query: Mapping[str, str] | None = None) -> Document:
+        """The answer as JSON. Finding with the listener's own words on a refusal, Unreachable when nobody answers."""
+        url = f"{self.url}/api/v1{path}{'?' + urlencode(query) if query else ''}"
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if data is not None else {})}
+        try:
+            with self.opener.open(Request(url, data=data, headers=headers, method=method), timeout=_DEADLINE) as answer:  # noqa: S310 - http(s) only, see `client`
+                return _document(answer.read(_MOST))
+        except HTTPError as refusal:
+            with refusal:
+                raise Finding(_said(refusal)) from None
+        except (URLError, OSError, HTTPException) as failure:
+            raise Unreachable(f"nobody answers at {printable(self.url)}: {printable(str(getattr(failure, 'reason', failure)))}") from None
+
+
+def client(url: str | None, config: Path | None, token: str) -> Client:
+    """The client for these options; the token never leaves in clear text over a network."""
+    where = url or _listener(config)
+    parts = urlsplit(where)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise click.UsageError(f"--url: {printable(where)} is not an http or https address")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise click.UsageError("--url: a token is not sent over plain http to another machine; use https")
+    try:
+        return Client(where.rstrip("/"), Secrets(Path.cwd()).text(Secret(token)))
+    except ConfigError as failure:
+        raise click.UsageError(f"no token: {'; '.join(f'{each.file or token} {each.message}' for each in failure.problems)}") from failure
+
+
+def load(config: Path) -> Config:
+    """The configuration, or a Finding with its problems."""
+    try:
+        return configuration.load(config)
+    except ConfigError as failure:
+        raise Finding(str(failure)) from failure
+
+
+def _listener(config: Path | None) -> str:
+    if config is None:
+        raise click.UsageError("say where the people's listener is: --url URL, or --config FILE")
+    loaded = load(config)
+    if loaded.people.url is not None:
+        return loaded.people.url
+    if loaded.listen.people is None:
+        raise click.UsageError("the configuration has no people's listener: give --url")
+    bind = loaded.listen.people.bind
+    return f"http://{'127.0.0.1' if bind.host in {'0.0.0.0', '::', ''} else bind.host}:{bind.port}"  # noqa: S104 - compared, not bound
+
+
+def _document(data: bytes) -> Document:
+    try:
+        document = json.loads(data)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise Unreachable("what answers there is not the people's API")
+    return document
+
+
+def _said(refusal: HTTPError) -> str:
+    try:
+        problem = json.loads(refusal.read(_MOST))
+    except (ValueError, OSError):
+        problem = None
+    if not isinstance(problem, dict) or "title" not in problem:
+        return f"refused with {refusal.code} by something that is not the people's API"
+    return printable(": ".join(str(problem[name]) for name in ("title", "detail") if problem.get(name)))

@@ -1,0 +1,253 @@
+"""A gate in memory for the people's doors, and holds to show: real eligibility and ballots, no database, no policy, no log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from stagewarden.clock import new_id, rfc3339
+from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.holds import ballot, lifecycle
+from stagewarden.holds.eligibility import eligible, functions_held, seat_views
+from stagewarden.holds.seats import filled
+from stagewarden.model import Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
+from stagewarden.modes import Kill, parse_scope
+from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Registry, RegistryData
+
+if TYPE_CHECKING:
+    from stagewarden.clock import Clock
+    from stagewarden.gate.people import VoteIntent
+    from stagewarden.identity.people import Caller
+    from stagewarden.model import Document
+
+HOUR = 3600 * 1_000_000_000
+PEOPLE = {
+    "ines": ("reviewer", "privacy"),
+    "mara": ("reviewer", "business"),
+    "samir": ("compliance",),
+    "aiko": ("security",),
+    "jonas": ("technical",),
+    "nobody": (),
+}
+FOUR = ("factual", "brand", "policy", "approved_data")
+TEN = (*FOUR, "source", "claims", "segment", "triggers", "legal", "rollback")
+
+
+def registry() -> Registry:
+    """Six people, two agents."""
+    agent = Agent(
+        identity=AgentIdentity(key="drafter-7"),
+        owners=AgentOwners(human="jonas", business="mara"),
+        stages=("generate", "edit", "queue"),
+        workflows=("newsletter",),
+    )
+    helper = Agent(identity=AgentIdentity(key="helper-4"), owners=AgentOwners(human="aiko"), stages=("generate",), workflows=("support-replies",))
+    people = {name: Person(functions=functions) for name, functions in PEOPLE.items()}
+    return Registry.of(RegistryData(people=people, agents={"drafter-7": agent, "helper-4": helper}))
+
+
+def held(
+    now_ns: int, body: Document | bytes | None = None, *, before: Document | None = None, asserted: Document | None = None, **changes: object
+) -> Hold:
+    """A hold that waits: publish a post, medium tier, one reviewer; anything can be changed."""
+    data = (
+        body if isinstance(body, bytes) else json.dumps(body if body is not None else {"status": "publish", "title": "Winter opening hours"}).encode()
+    )
+    request = Request(
+        "cms", "POST", "https", "cms.internal", "/wp-json/wp/v2/posts/1842",
+        (("Content-Type", "application/json"), ("Accept", "application/json")), data,
+    )  # fmt: skip
+    question: Document = {
+        "action": {
+            "asset": {"id": "1842", "digest": None, "state": "draft"} if before is not None else None,
+            "destination": "newsroom-site", "external": True, "reversible": "compensate",
+        },
+        "asserted": asserted or {},
+        "principal": {"chain": [{"kind": "agent", "id": "drafter-7", "verified": True}]},
+    }  # fmt: skip
+    hold = Hold(
+        id=new_id("h", now_ns), state=HoldState.PENDING, ruling=new_id("r", now_ns), digest=request.digest("drafter-7", Stage.EXPORT),
+        view_digest="sha256:" + "5a" * 32, repeat_digest="sha256:" + "77" * 32, agent="drafter-7", workflow="newsletter", initiator="",
+        upstream="cms", stage=Stage.EXPORT, kind="post.publish", asset="1842" if before is not None else None, lookup_digest=None, tier=Tier.MEDIUM,
+        reasons=(Reason("unreviewed_external", "stagewarden.rules.triggers", "It becomes public without anybody having reviewed it"),),
+        seats=(Seat(("reviewer",), 1),), questions=FOUR, votes=(), asked_at_ns=now_ns - HOUR, expires_at_ns=now_ns + 3 * HOUR, approved_at_ns=0,
+        use_by_ns=0, ended_at_ns=0, attempt=None, successor=None, ended_by=None, request=request, question=question,
+        before=None if before is None else json.dumps(before).encode(),
+    )  # fmt: skip
+    return replace(hold, **changes)
+
+
+@dataclass
+class FakeGate:
+    """Everything in memory; acts as the gate does, as far as people's doors can tell. `reads` are the payloads shown."""
+
+    clock: Clock
+    registry: Registry = field(default_factory=registry)
+    holds: dict[str, Hold] = field(default_factory=dict)
+    modes: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    engaged: list[Kill] = field(default_factory=list)
+    recorded: list[Document] = field(default_factory=list)
+    reads: list[tuple[str | None, str]] = field(default_factory=list)
+
+    def add(self, hold: Hold) -> Hold:
+        """Hold something."""
+        self.holds[hold.id] = hold
+        return hold
+
+    def functions(self, caller: Caller) -> frozenset[str]:
+        """As the registry says now."""
+        person = self.registry.data.people.get(caller.person or "")
+        return frozenset(person.functions) if person else frozenset()
+
+    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
+        """Newest first, without payload."""
+        self._reads(caller)
+        if state not in {None, "open", "ended", *HoldState}:
+            raise Invalid("state: not one")
+        kept = [hold for hold in self.holds.values() if state is None or hold.state == state or (hold.state in lifecycle.OPEN) is (state == "open")]
+        if state in set(HoldState):
+            kept = [hold for hold in self.holds.values() if hold.state == state]
+        bare = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
+        views = [self._view(caller, replace(hold, payload=False, request=bare, question={"principal": hold.question["principal"]})) for hold in kept]
+        start = int(cursor) if cursor else 0
+        shown = [view for view in views if not mine or view.why_not is None]
+        return shown[start : start + limit], str(start + limit) if len(shown) > start + limit else None
+
+    async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
+        """One."""
+        self._reads(caller)
+        view = self._view(caller, self._hold(hold_id))
+        if view.payload:
+            self.reads.append((caller.person, hold_id))
+        return view
+
+    async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
+        """Check and count."""
+        hold = self._hold(hold_id)
+        if caller.person is None:
+            raise NotAllowed("a program's credential never votes")
+        if self.engaged and intent.decision == "approve":
+            raise Conflict("stopped meanwhile")
+        given = ballot.Ballot(
+            caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
+        )  # fmt: skip
+        ballot.check(given, hold, self.registry)
+        now = self.clock.now_ns()
+        vote = Vote(
+            new_id("v", now), caller.person, intent.function, intent.decision, intent.reason, intent.note, intent.digest, intent.view_digest, now,
+            tuple(intent.answers.items()),
+        )  # fmt: skip
+        hold = replace(hold, votes=(*hold.votes, vote))
+        if intent.decision == "reject":
+            hold = replace(hold, state=HoldState.REJECTED, ended_at_ns=now, ended_by=caller.person)
+        elif filled(seat_views(hold, self.registry)):
+            hold = replace(hold, state=HoldState.APPROVED, approved_at_ns=now, use_by_ns=now + HOUR)
+        return self.add(hold)
+
+    async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
+        """End it."""
+        self._stops(caller)
+        hold = self._hold(hold_id)
+        return self.add(replace(hold, state=lifecycle.move(hold.state, lifecycle.Event.STOPPED), ended_at_ns=self.clock.now_ns(), ended_by="stopped"))
+
+    async def list_agents(self, caller: Caller) -> list[AgentView]:
+        """All."""
+        self._reads(caller)
+        return [self._agent(name) for name in sorted(self.registry.data.agents)]
+
+    async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
+        """Pause or resume."""
+        if agent not in self.registry.data.agents:
+            raise NotFound("no such agent")
+        if mode not in {"active", "paused", "revoked"}:
+            raise Invalid("mode: expected one of active, paused, revoked")
+        if mode == "active" and self._agent(agent).mode != "active":
+            self._loosens(caller, reason)
+        else:
+            self._stops(caller)
+        self.modes[agent] = (mode, _name(caller), reason)
+        return self._agent(agent)
+
+    async def kills(self, caller: Caller) -> list[Kill]:
+        """Engaged ones."""
+        self._reads(caller)
+        return list(self.engaged)
+
+    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
+        """Engage."""
+        self._stops(caller)
+        now = self.clock.now_ns()
+        kill = Kill(id=new_id("k", now), scope=parse_scope(scope), by=_name(caller), at_ns=now, reason=reason)
+        self.engaged.append(kill)
+        return kill
+
+    async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
+        """Lift."""
+        self._loosens(caller, reason)
+        if not any(kill.id == kill_id for kill in self.engaged):
+            raise NotFound("no such kill")
+        self.engaged = [kill for kill in self.engaged if kill.id != kill_id]
+
+    async def rulings(
+        self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[Document], str | None]:
+        """What was put into `recorded`."""
+        self._reads(caller)
+        return [item for item in self.recorded if effect in {None, item["effect"]}][:limit], None
+
+    async def ruling(self, caller: Caller, ruling_id: str) -> Document:
+        """One of them."""
+        self._reads(caller)
+        found = next((item for item in self.recorded if item["ruling"] == ruling_id), None)
+        if found is None:
+            raise NotFound("no such ruling")
+        return found
+
+    def record(self, effect: str, code: str) -> Document:
+        """A ruling as the log has it."""
+        now = self.clock.now_ns()
+        entry: Document = {
+            "ruling": new_id("r", now), "effect": effect, "at": rfc3339(now), "principal": {"agent": "drafter-7"},
+            "proposed": {"kind": "post.publish", "upstream": "cms"}, "reasons": [{"code": code, "rule": "gate", "text": code}],
+        }  # fmt: skip
+        self.recorded.append(entry)
+        return entry
+
+    def _hold(self, hold_id: str) -> Hold:
+        if hold_id not in self.holds:
+            raise NotFound("no such hold")
+        return self.holds[hold_id]
+
+    def _view(self, caller: Caller, hold: Hold) -> HoldView:
+        person = caller.person
+        why = "a program's credential never votes" if person is None else eligible(person, hold, self.registry)
+        functions = () if person is None else tuple(sorted(functions_held(person, hold, self.registry)))
+        payload = bool(functions) or bool(self.functions(caller) & {"security", "privacy"}) or "payloads" in caller.scopes
+        return HoldView(hold, tuple(seat_views(hold, self.registry)), payload, why, functions)
+
+    def _agent(self, name: str) -> AgentView:
+        entry = self.registry.data.agents[name]
+        if name not in self.modes:
+            return AgentView(name, entry, entry.mode)
+        mode, by, reason = self.modes[name]
+        return AgentView(name, entry, mode, by, reason, self.clock.now_ns())
+
+    def _reads(self, caller: Caller) -> None:
+        if caller.person is None and "read" not in caller.scopes:
+            raise NotAllowed("this token's scopes do not include read")
+
+    def _stops(self, caller: Caller) -> None:
+        if caller.person is None and "stop" not in caller.scopes:
+            raise NotAllowed("this token's scopes do not include stop")
+
+    def _loosens(self, caller: Caller, reason: str) -> None:
+        if self.functions(caller).isdisjoint({"security", "technical"}):
+            raise NotAllowed("loosening takes the function security or technical")
+        if not reason.strip():
+            raise Invalid("reason: loosening needs one")
+
+
+def _name(caller: Caller) -> str:
+    return caller.person or f"program:{caller.program}"

@@ -1,0 +1,72 @@
+"""The people's listener for a test: the real doors and real sign-in on a loopback socket, with a gate in memory behind them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from stagewarden.clock import SystemClock
+from stagewarden.config import PasswordPeople, Secret, Secrets, Session, TokenPeople
+from stagewarden.identity.passwords import hash_password
+from stagewarden.identity.people import People
+from stagewarden.identity.tokens import new_token
+from stagewarden.web.people.listener import listener
+from stagewarden.web.people.ports import Settings
+from tests.fakes import PEOPLE, FakeGate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+PASSWORD = "correct horse battery"
+PROGRAMS = {"reader": ("read",), "stopper": ("stop",), "auditor": ("read", "payloads")}
+
+
+@dataclass(slots=True)
+class Served:
+    """Where it is, what stands behind it, and everybody's bearer token."""
+
+    url: str
+    gate: FakeGate
+    tokens: dict[str, str]
+
+
+@cache
+def _hash() -> str:
+    return hash_password(PASSWORD)  # a fifth of a second: once
+
+
+@asynccontextmanager
+async def people_listener(folder: Path, *, url: str | None = None) -> AsyncIterator[Served]:
+    """Everybody of `fakes.PEOPLE` can sign in with PASSWORD, and has a token; so has each of PROGRAMS."""
+    clock = SystemClock()
+    gate = FakeGate(clock)
+    tokens: dict[str, str] = {}
+    lines = []
+    for name in PEOPLE:
+        tokens[name], sha256 = new_token()
+        lines.append(f'- {{sha256: "{sha256}", person: {name}, expires: "2099-01-01"}}')
+    for name, scopes in PROGRAMS.items():
+        tokens[name], sha256 = new_token()
+        lines.append(f'- {{sha256: "{sha256}", program: {name}, scopes: [{", ".join(scopes)}], expires: "2099-01-01"}}')
+    _private(folder / "tokens.yaml", "\n".join(lines) + "\n")
+    _private(folder / "users.yaml", "".join(f'{name}: "{_hash()}"\n' for name in PEOPLE))
+    sources = (TokenPeople(tokens=Secret("file:tokens.yaml")), PasswordPeople(users=Secret("file:users.yaml")))
+    people = People(sources, Secrets(folder, {}), gate.registry, clock, Session(), sandbox=True)
+    settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800)
+    runner = web.AppRunner(listener(gate, people, settings, clock), access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens)
+    finally:
+        await runner.cleanup()
+
+
+def _private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
