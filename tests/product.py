@@ -80,7 +80,6 @@ def house(folder: Path, newsroom: str, engine: str = WASM, source: Path = HOUSE,
     grants.append({"sha256": fingerprint, "program": "robot", "scopes": ["read"], "expires": (datetime.now(UTC).date() + timedelta(days=2)).isoformat()})
     _private(folder / "agent-keys.yaml", yaml.safe_dump(hashes))
     _private(folder / "people-tokens.yaml", yaml.safe_dump(grants))
-    _private(folder / "people.yaml", "{}\n")
     _private(folder / "holds.key", os.urandom(32).hex() + "\n")
     (folder / "secrets").mkdir(exist_ok=True)
     _private(folder / "secrets" / "drafter", f"Bearer {DRAFTER}\n")

@@ -20,7 +20,7 @@ from stagewarden.audit.log import AuditLog
 from stagewarden.audit.reader import Reader
 from stagewarden.classify import RouteTable
 from stagewarden.clock import SystemClock
-from stagewarden.config import Secrets, check, expand_routes, stops_path
+from stagewarden.config import Places, Secrets, expand_routes, stops_path
 from stagewarden.errors import CannotTell, ConfigError, StagewardenError
 from stagewarden.gate import Acts, Judge, Recorder, Releases, Rooms, Sender
 from stagewarden.gate.locks import KeyedLocks
@@ -34,7 +34,7 @@ from stagewarden.metrics import Metrics
 from stagewarden.modes import Modes
 from stagewarden.store import Store, locate
 from stagewarden.web.agents import AgentsDoor, AgentsServer
-from stagewarden.web.operations import operations
+from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.people.listener import listener as people_listener
 from stagewarden.web.people.ports import Settings
 from stagewarden.wire.upstream import Upstreams, endpoint
@@ -61,6 +61,7 @@ class Sidecar:
     releases: Releases
     watch: Watch
     people: People
+    readiness: Readiness
     agents_address: tuple[str, int] | None = None
     people_address: tuple[str, int] | None = None
     operations_address: tuple[str, int] | None = None
@@ -80,6 +81,7 @@ class Sidecar:
 
     async def drain(self) -> None:
         """Stop accepting, let what runs finish inside the grace, start no send."""
+        self.readiness.draining = True
         self.releases.drain()
         if self._door is not None:
             self._door.drain()
@@ -91,12 +93,18 @@ class Sidecar:
 
     async def reload(self) -> None:
         """Registry, policy data and keys, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""
-        config = self.rooms.config
+        config, before = self.rooms.config, self.rooms.registry
         registry = registries.load(config.base / config.registry)
-        _refuse(check(config, registry))
-        await self.rooms.identities.reload(registry)
-        await self.people.reload(registry)
-        await self.rooms.decider.load(registry.document())
+        _refuse(registries.check(config, registry))
+        try:
+            await self.rooms.identities.reload(registry)
+            self.people.reload(registry)
+            await self.rooms.decider.load(registry.document())
+        except StagewardenError:
+            # All or nothing: what was exchanged already goes back to the registry in force.
+            await self.rooms.identities.reload(before)
+            self.people.reload(before)
+            raise
         self.rooms.registry = registry
         await self.rooms.recorder.note("registry", {"revision": registry.revision})
         self.watch.loaded(registry)
@@ -109,64 +117,78 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
     clock = clock or SystemClock()
     secrets = Secrets(config.base, environ)
     registry = registries.load(config.base / config.registry)
-    _refuse(check(config, registry))
+    _refuse(registries.check(config, registry, environ=environ))
     async with AsyncExitStack() as stack:
         pool = Upstreams(clock)
         stack.push_async_callback(pool.close)
-        rooms = await _rooms(config, clock, secrets, registry, pool, stack)
+        rooms = await _Building(config, clock, secrets, Places.of(environ), registry, stack).rooms(pool)
         reader = Reader(config.base / config.audit.directory)
-        people = People(config.identity.people, secrets, registry, clock, config.people.session, config.environment)
-        await people.open()
+        sandbox = config.environment == "sandbox"
+        people = People(config.identity.people, secrets, registry, clock, config.people.session, sandbox=sandbox)
         watch = Watch(rooms)
         watch.loaded(registry)
-        sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, _reload=asyncio.Event())
+        loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
+        readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble}, watch.details)
+        sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, _reload=asyncio.Event())
         await _recover(rooms)
         await _listen(sidecar, clock, stack)
-        pool.own_addresses = frozenset(
-            address for address in (sidecar.agents_address, sidecar.people_address, sidecar.operations_address) if address is not None
-        )
+        bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
+        pool.refuse(address for address in bound if address is not None)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(sidecar.releases.run()), group.create_task(watch.run()), group.create_task(_reloads(sidecar))]
+            group.create_task(sidecar.releases.run())
+            clockwork = [group.create_task(work) for work in (watch.run(), loop_watch.watch(), _reloads(sidecar))]
+            readiness.started = True
             try:
                 yield sidecar
             finally:
                 await sidecar.drain()
-                for task in tasks[1:]:
+                for task in clockwork:
                     task.cancel()
         await rooms.recorder.summarize_refusals()
 
 
-async def _rooms(config: Config, clock: Clock, secrets: Secrets, registry: Registry, pool: Upstreams, stack: AsyncExitStack) -> Rooms:
-    """Open state, log and policy, in this order; each closes behind itself."""
-    metrics = Metrics(__version__)
-    modes = Modes(stops_path(config), clock)
-    modes.open()
-    store = Store(locate(config.state, config.base))
-    await store.open()
-    stack.push_async_callback(store.close)
-    holds = Holds(store, Vault(secrets.key(config.holds.key)), clock, config.holds, config.limits)
-    log = AuditLog(config.audit, clock, base=config.base, observe=metrics.flushed)
-    decider = await _decider(config, secrets, registry, stack)
-    await log.open({"version": __version__, "policy": decider.revision, "registry": registry.revision, "config": config.revision})
-    stack.push_async_callback(log.close)
-    metrics.policy_loaded(decider.revision, config.policy.engine, clock.now_ns())
-    identities = AgentIdentities(config.identity.agents, secrets, registry, clock, fetch)
-    await identities.open()
-    recorder = Recorder(log, metrics, holds)
-    return Rooms(
-        config=config, registry=registry, clock=clock, identities=identities, routes=RouteTable(config.upstreams, expand_routes, _is_loopback),
-        decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets.text, pool), recorder=recorder,
-        assets=KeyedLocks(), stops=Stops(modes, holds, log, recorder), log=log, store=store,
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class _Building:
+    """What rooms are built from; whatever is opened closes behind itself on the stack."""
 
+    config: Config
+    clock: Clock
+    secrets: Secrets
+    places: Places
+    registry: Registry
+    stack: AsyncExitStack
 
-async def _decider(config: Config, secrets: Secrets, registry: Registry, stack: AsyncExitStack) -> Decider:
-    """The engine with its bundle and the registry loaded, self-tested: not ready is not running."""
-    decider = await decision.make(config, secrets)
-    stack.push_async_callback(decider.close)
-    await decider.load(registry.document())
-    await decider.self_test()
-    return decider
+    async def rooms(self, pool: Upstreams) -> Rooms:
+        """Stops, state, policy, log, identities: in this order."""
+        config, clock, secrets = self.config, self.clock, self.secrets
+        metrics = Metrics(__version__)
+        modes = Modes(stops_path(config), clock)
+        modes.open()
+        store = Store(locate(config.state, config.base))
+        await store.open()
+        self.stack.push_async_callback(store.close)
+        holds = Holds(store, Vault(secrets.key(config.holds.key)), clock, config.holds, config.limits)
+        decider = await self._decider()
+        metrics.policy_loaded(decider.revision, config.policy.engine, clock.now_ns())
+        log = AuditLog(config.audit, clock, base=config.base, observe=metrics.flushed)
+        await log.open({"version": __version__, "policy": decider.revision, "registry": self.registry.revision, "config": config.revision})
+        self.stack.push_async_callback(log.close)
+        identities = AgentIdentities(config.identity.agents, secrets, self.registry, clock, fetch)
+        await identities.open()
+        recorder = Recorder(log, metrics, holds)
+        return Rooms(
+            config=config, registry=self.registry, clock=clock, identities=identities, routes=RouteTable(config.upstreams, expand_routes, _is_loopback),
+            decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets.text, pool), recorder=recorder, assets=KeyedLocks(),
+            stops=Stops(modes, holds, log, recorder), log=log, store=store,
+        )  # fmt: skip
+
+    async def _decider(self) -> Decider:
+        """The engine with its bundle and the registry loaded, self-tested: not ready is not running."""
+        decider = await asyncio.to_thread(decision.make, self.config, self.secrets, self.clock, self.places)
+        self.stack.push_async_callback(decider.close)
+        await decider.load(self.registry.document())
+        await decider.self_test()
+        return decider
 
 
 async def _recover(rooms: Rooms) -> None:
@@ -180,7 +202,7 @@ async def _recover(rooms: Rooms) -> None:
 async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None:
     config = sidecar.rooms.config
     if config.listen.operations is not None:
-        application = operations(sidecar.watch, sidecar.rooms.recorder.metrics)
+        application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.watch.gauges)
         sidecar.operations_address = await _serve(application, config.listen.operations.bind, stack)
     if config.listen.people is not None:
         application = people_listener(sidecar.acts, sidecar.people, _settings(config, config.listen.people), clock)

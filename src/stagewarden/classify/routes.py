@@ -112,7 +112,7 @@ class Match:
     @property
     def asset_id(self) -> str | None:
         """The thing acted on: `{id}`, else the last parameter."""
-        return self.parameters.get("id") or (list(self.parameters.values()) or [None])[-1]
+        return self.parameters.get("id") or next(iter([*self.parameters.values()][-1:]), None)
 
 
 class RouteTable:

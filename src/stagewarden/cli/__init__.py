@@ -1,25 +1,47 @@
-"""The terminal: one file per command group. Exit codes: 0 fine, 1 finding or refusal, 2 usage, 3 not reachable."""
+"""The terminal: one file per command group, loaded when it is called, so that `kill` starts at once and needs nothing it does not use.
+
+Exit codes: 0 fine, 1 finding or refusal, 2 usage, 3 not reachable.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
 
 import click
 
 from stagewarden import __version__
-from stagewarden.cli.audit import audit
-from stagewarden.cli.check import check
-from stagewarden.cli.demo import demo
-from stagewarden.cli.init import init
-from stagewarden.cli.opa import opa
-from stagewarden.cli.people import agents, holds, kill, unkill
-from stagewarden.cli.policy import policy
-from stagewarden.cli.serve import serve
+
+# Command → the file under `cli/` that holds it.
+_COMMANDS = {
+    "demo": "demo",
+    "serve": "serve",
+    "check": "check",
+    "init": "init",
+    "opa": "opa",
+    "policy": "policy",
+    "holds": "people",
+    "agents": "people",
+    "kill": "people",
+    "unkill": "people",
+    "audit": "audit",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return [*_COMMANDS]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"stagewarden.cli.{_COMMANDS[cmd_name]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="stagewarden")
 def main() -> None:
     """An Open Policy Agent-backed authorization sidecar for AI agents."""
-
-
-for command in (demo, serve, check, init, opa, policy, holds, agents, kill, unkill, audit):
-    main.add_command(command)

@@ -64,8 +64,8 @@ class Watch:
         metrics.standing((kill.scope for kill in rooms.modes.kills()), {agent: rooms.mode(agent) for agent in rooms.registry.data.agents})
 
     def checks(self) -> dict[str, Callable[[], Awaitable[str | None]]]:
-        """The parts that must work before agents are served; each says None, or why not."""
-        return {"audit": self._audit, "state": self._state, "stops": self._stops, "policy": self._rooms.decider.trouble}
+        """The parts that must work before agents are served; each says None, or why not. The policy is tested at start and reload only."""
+        return {"audit": self._audit, "state": self._state, "stops": self._stops}
 
     def details(self) -> dict[str, object]:
         """Revisions in force and the last refused reload."""
