@@ -30,7 +30,7 @@ def build(directory: Path, opa: Path) -> Bundle:
     rego = sources(directory)
     check(directory, opa)
     test(directory, opa)
-    return Bundle(rego, _compile(rego, opa))
+    return Bundle(rego, compile_rules(rego, opa))
 
 
 def sources(directory: Path) -> tuple[tuple[str, bytes], ...]:
@@ -73,7 +73,8 @@ def coverage(directory: Path, opa: Path) -> tuple[float, tuple[str, ...]]:
     return float(report.get("coverage", 0.0)), tuple(missed)
 
 
-def _compile(rego: tuple[tuple[str, bytes], ...], opa: Path) -> bytes:
+def compile_rules(rego: tuple[tuple[str, bytes], ...], opa: Path) -> bytes:
+    """The Wasm of these rules; raises ConfigError."""
     with tempfile.TemporaryDirectory() as scratch:
         rules = Path(scratch) / "rules"
         for name, content in rego:

@@ -33,9 +33,6 @@ _VERB = re.compile(r"%(.?)", re.DOTALL)
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))",
 )
-_SEMVER = re.compile(
-    r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(?:-([0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*))?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?",
-)
 _EPOCH = date(1970, 1, 1).toordinal()
 _INT64 = 1 << 63
 _DAY = 86_400
@@ -104,28 +101,11 @@ def any_suffix_match(search: JSON, base: JSON) -> JSON | Undefined:
     return _any_match(search, base, str.endswith)
 
 
-def semver_compare(a: JSON, b: JSON) -> JSON | Undefined:
-    """`semver.compare`: -1, 0 or 1 by semver.org's precedence; undefined for what is no semantic version."""
-    left, right = (_SEMVER.fullmatch(value) if isinstance(value, str) else None for value in (a, b))
-    if left is None or right is None:
-        return UNDEFINED
-    one, other = _precedence(left), _precedence(right)
-    return (one > other) - (one < other)
-
-
 def _any_match(search: JSON, base: JSON, test: Callable[[str, str], bool]) -> JSON | Undefined:
     words, affixes = ([value] if isinstance(value, str) else value for value in (search, base))
     if not isinstance(words, list) or not isinstance(affixes, list) or not all(isinstance(value, str) for value in (*words, *affixes)):
         return UNDEFINED
     return any(test(str(word), str(affix)) for word in words for affix in affixes)
-
-
-def _precedence(match: re.Match[str]) -> tuple[object, ...]:
-    numbers = tuple(int(match[group]) for group in (1, 2, 3))
-    if match[4] is None:
-        return (*numbers, 1, ())  # a release comes after its pre-releases
-    parts = tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in match[4].split("."))
-    return (*numbers, 0, parts)
 
 
 HOST: Mapping[str, Callable[..., JSON | Undefined]] = MappingProxyType({
@@ -134,5 +114,4 @@ HOST: Mapping[str, Callable[..., JSON | Undefined]] = MappingProxyType({
     "crypto.sha256": sha256,
     "strings.any_prefix_match": any_prefix_match,
     "strings.any_suffix_match": any_suffix_match,
-    "semver.compare": semver_compare,
 })  # fmt: skip

@@ -31,8 +31,6 @@ EXPORTS = {
 IMPORTS = {"opa_abort": 1, "opa_println": 1, "opa_builtin0": 2, "opa_builtin1": 3, "opa_builtin2": 4, "opa_builtin3": 5, "opa_builtin4": 6}
 _SILENT = frozenset({"opa_abort", "opa_println"})  # give nothing back
 
-_FIRST_PAGES = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
@@ -70,8 +68,10 @@ class Program:
         except WasmtimeError as error:
             raise refused(f"holds no valid Wasm: {str(error).splitlines()[0]}") from None
         self.memory = memory
-        # OPA 1.22 places string constants past the minimum it declares. They come out of this file, so its length is room enough.
-        self.pages = _check_imports(self.module.imports, memory) + len(wasm) // PAGE + 1
+        # OPA 1.22 places constants past the minimum it declares. They come out of this file, so its length is room enough.
+        self.pages = _check_imports(self.module.imports) + len(wasm) // PAGE + 1
+        if self.pages * PAGE > memory:
+            raise refused(f"asks for {self.pages * PAGE} bytes of memory, more than policy.memory", "raise policy.memory")
         _check_exports(self.module.exports)
 
 
@@ -80,19 +80,17 @@ def refused(message: str, remedy: str = "build it with `stagewarden policy build
     return ConfigError((Problem("policy.wasm", 0, "policy.bundle", message, remedy),))
 
 
-def _check_imports(imports: list[ImportType], memory: int) -> int:
+def _check_imports(imports: list[ImportType]) -> int:
+    """The pages of memory the module declares."""
     pages = None
     for item in imports:
         kind = item.type
         if item.module == "env" and item.name == "memory" and isinstance(kind, MemoryType) and not kind.is_64:
-            # The compiler's minimum does not always reach the start of its own heap: OPA's SDKs give five pages at least.
-            pages = max(kind.limits.min, _FIRST_PAGES)
+            pages = kind.limits.min
         elif item.module != "env" or item.name not in IMPORTS or not _fits(kind, IMPORTS[item.name], 0 if item.name in _SILENT else 1):
             raise refused(f"imports {item.module}.{item.name}, which this engine does not give")
     if pages is None:
         raise refused("does not import env.memory")
-    if pages * PAGE > memory:
-        raise refused(f"asks for {pages * PAGE} bytes of memory, more than policy.memory", "raise policy.memory")
     return pages
 
 
