@@ -15,9 +15,7 @@ import data.stagewarden.reason
 #   code: cannot_tell
 #   owner: security
 #   controls: [csf:PR.AA-05, aisvs:C9.5.1]
-broken contains _own(reason.with_detail(rego.metadata.rule(), {"fields": sort(question.faults)})) if {
-	count(question.faults) > 0
-}
+broken contains _own(reason.with_detail(rego.metadata.rule(), {"fields": sort(question.faults)})) if not question.sound
 
 # METADATA
 # title: The policy holds another registry than the gate

@@ -1,94 +1,92 @@
 # METADATA
 # title: The question's shape
 # description: |
-#   Says which fields of the question are missing or of the wrong type. A question with any such fault is denied before
-#   a rule could mistake what is absent for what is harmless. It never judges what a field means.
+#   Whether every fact a rule may rely on is there and of its type. A question that is not sound is denied before a rule
+#   could mistake what is absent for what is harmless. It never judges what a fact means.
 package stagewarden.question
 
 # METADATA
-# title: Fields that are missing or malformed
-# description: Empty for a question that can be judged.
-faults contains concat(".", path) if {
-	some [path, types] in _shape
-	not type_name(object.get(input, path, null)) in types
+# title: The question can be judged
+# description: Asked first and at every question, so it is written as plain tests; `faults` then says what is wrong.
+default sound := false
+
+sound if {
+	input.version == 1
+	is_string(input.time)
+	is_number(input.time_ns)
+	_request_sound
+	_principal_sound
+	_action_sound
+	is_array(input.facts.claims)
+	is_array(input.facts.offers)
+	is_object(input.asserted)
+	is_array(input.grants)
+	_approval_sound
+	is_string(input.state.registry)
+	input.state.environment in {"production", "sandbox"}
+	is_string(input.state.mode)
 }
 
-faults contains concat(".", path) if {
-	is_object(input.approval)
-	some [path, types] in _approval_shape
-	not type_name(object.get(input, path, null)) in types
-}
-
-faults contains "version" if input.version != 1
-
-faults contains "action.stage" if not input.action.stage in {"generate", "edit", "queue", "approve", "export"}
-
-faults contains "state.environment" if not input.state.environment in {"production", "sandbox"}
-
-faults contains "principal.chain" if {
-	some link in input.principal.chain
-	not _link(link)
-}
-
-faults contains "approval.votes" if {
-	some vote in input.approval.votes
-	not _vote(vote)
+_request_sound if {
+	is_string(input.request.method)
+	is_string(input.request.upstream)
+	is_string(input.request.digest)
+	is_object(input.request.headers)
+	_body_sound
 }
 
 # The gate names the body's members in `action.fields`: a body that went missing on the way is noticed.
-faults contains "request.body" if _members != {field | some field in input.action.fields}
-
 default _members := set()
 
 _members := object.keys(input.request.body) if is_object(input.request.body)
 
-_link(link) if {
-	link.kind in {"human", "service", "agent"}
-	is_string(link.id)
-	is_boolean(link.verified)
+_body_sound if _members == {field | some field in input.action.fields}
+
+_principal_sound if {
+	is_string(input.principal.agent)
+	type_name(input.principal.workflow) in {"string", "null"}
+	is_string(input.principal.credential.kind)
+	is_string(input.principal.credential.issuer)
+	type_name(input.principal.trigger) in {"object", "null"}
+	_chain_sound
 }
 
-_vote(vote) if {
-	is_string(vote.person)
-	is_string(vote.function)
+_chain_sound if {
+	is_array(input.principal.chain)
+	every link in input.principal.chain {
+		link.kind in {"human", "service", "agent"}
+		is_string(link.id)
+		is_boolean(link.verified)
+	}
 }
 
-_shape := [
-	[["version"], {"number"}],
-	[["time"], {"string"}],
-	[["time_ns"], {"number"}],
-	[["request", "method"], {"string"}],
-	[["request", "upstream"], {"string"}],
-	[["request", "headers"], {"object"}],
-	[["request", "digest"], {"string"}],
-	[["principal", "agent"], {"string"}],
-	[["principal", "workflow"], {"string", "null"}],
-	[["principal", "credential", "kind"], {"string"}],
-	[["principal", "credential", "issuer"], {"string"}],
-	[["principal", "chain"], {"array"}],
-	[["principal", "trigger"], {"object", "null"}],
-	[["action", "route"], {"string"}],
-	[["action", "stage"], {"string"}],
-	[["action", "kind"], {"string"}],
-	[["action", "asset", "state"], {"string"}],
-	[["action", "fields"], {"array"}],
-	[["action", "data_classes"], {"array"}],
-	[["action", "destination"], {"string"}],
-	[["action", "external"], {"boolean"}],
-	[["action", "reversible"], {"string"}],
-	[["facts", "claims"], {"array"}],
-	[["facts", "offers"], {"array"}],
-	[["asserted"], {"object"}],
-	[["grants"], {"array"}],
-	[["approval"], {"object", "null"}],
-	[["state", "registry"], {"string"}],
-	[["state", "environment"], {"string"}],
-	[["state", "mode"], {"string"}],
-]
+_action_sound if {
+	is_string(input.action.route)
+	_stage_sound
+	is_string(input.action.kind)
+	is_string(input.action.asset.state)
+	is_array(input.action.fields)
+	is_array(input.action.data_classes)
+	is_string(input.action.destination)
+	is_boolean(input.action.external)
+	is_string(input.action.reversible)
+}
 
-_approval_shape := [
-	[["approval", "state"], {"string"}],
-	[["approval", "digest"], {"string"}],
-	[["approval", "votes"], {"array"}],
-	[["approval", "expires_ns"], {"number"}],
-]
+_stage_sound if input.action.stage in {"generate", "edit", "queue", "approve", "export"}
+
+_approval_sound if input.approval == null
+
+_approval_sound if {
+	is_string(input.approval.state)
+	is_string(input.approval.digest)
+	is_number(input.approval.expires_ns)
+	_votes_sound
+}
+
+_votes_sound if {
+	is_array(input.approval.votes)
+	every vote in input.approval.votes {
+		is_string(vote.person)
+		is_string(vote.function)
+	}
+}

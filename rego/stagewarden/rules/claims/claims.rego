@@ -22,21 +22,6 @@ _found contains "claims" if count(input.facts.claims) > 0
 
 _found contains "asserted" if not object.get(input.asserted, "claims", null) in {null, false, "", [], {}}
 
-_found contains "pattern" if {
-	some pattern in data.registry.triggers.legal_or_price.patterns
-	some text in _texts
-	regex.match(pattern, text)
-}
-
-# A pattern that cannot be read might have matched.
-_found contains "pattern" if {
-	some pattern in data.registry.triggers.legal_or_price.patterns
-	not regex.is_valid(pattern)
-}
-
-_texts contains text if {
-	walk(input.request.body, [_, text])
-	is_string(text)
-}
+_found contains "pattern" if count(_matched) > 0
 
 tier contains object.get(data.registry, ["triggers", "legal_or_price", "tier"], "high") if count(_found) > 0

@@ -54,25 +54,29 @@ _read_only if {
 #   controls: [csf:GV.RR-02, airmf:GOVERN-2.1, nhi:NHI1]
 deny contains reason.with_detail(rego.metadata.rule(), {"owners": sort(_owners_missing)}) if count(_owners_missing) > 0
 
-_owners_missing contains concat(".", ["agent", seat]) if {
-	some seat in ["human", "business", "technical"]
-	_vacant(parties.agent.owners, seat, {"human"})
+_owners_missing contains "agent.human" if {
+	parties.agent
+	not is_string(parties.agent.owners.human)
 }
 
-_owners_missing contains concat(".", ["workflow", seat]) if {
-	some seat in ["business", "security", "privacy", "technical"]
-	_vacant(parties.workflow.owners, seat, {"business"})
+_owners_missing contains "workflow.business" if {
+	parties.workflow
+	not is_string(parties.workflow.owners.business)
 }
 
-# A seat is vacant when it must be filled and is not, or names somebody who is not an active person.
-_vacant(owners, seat, mandatory) if {
-	seat in mandatory
-	not is_string(owners[seat])
+_owners_missing contains concat(".", ["agent", role]) if {
+	some role in ["human", "business", "technical"]
+	_gone(parties.agent.owners[role])
 }
 
-_vacant(owners, seat, _) if {
-	is_string(owners[seat])
-	not data.registry.people[owners[seat]].active == true
+_owners_missing contains concat(".", ["workflow", role]) if {
+	some role, owner in parties.workflow.owners
+	_gone(owner)
+}
+
+_gone(owner) if {
+	is_string(owner)
+	not data.registry.people[owner].active == true
 }
 
 # METADATA
@@ -85,6 +89,10 @@ _vacant(owners, seat, _) if {
 deny contains reason.of(rego.metadata.rule()) if {
 	parties.leaves
 	parties.workflow.risk.approval_level == "high"
-	owners := [parties.workflow.owners[seat] | some seat in ["business", "security", "privacy"]; is_string(parties.workflow.owners[seat])]
-	count({humans.one(owner) | some owner in owners}) < 3
+	owners := {humans.one(owner) |
+		some role in ["business", "security", "privacy"]
+		owner := parties.workflow.owners[role]
+		is_string(owner)
+	}
+	count(owners) < 3
 }

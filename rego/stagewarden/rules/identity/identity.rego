@@ -62,11 +62,12 @@ _presented_by_a_person if {
 	input.principal.chain[last].kind == "human"
 }
 
+# Registered, but as one of its owners; that nobody else's identity is registered twice is the registry's own check.
 _presented_by_a_person if {
-	is_string(parties.agent.identity.subject)
-	some person in data.registry.people
-	person.identity.issuer == parties.agent.identity.issuer
-	person.identity.subject == parties.agent.identity.subject
+	some owner in parties.agent.owners
+	identity := data.registry.people[owner].identity
+	identity.issuer == parties.agent.identity.issuer
+	identity.subject == parties.agent.identity.subject
 }
 
 # METADATA
