@@ -81,7 +81,7 @@ def _check_hold(ballot: Ballot, hold: Hold, registry: Directory) -> None:
 
 def _check_person(ballot: Ballot, hold: Hold, registry: Directory) -> None:
     held = functions_held(ballot.person, hold, registry)
-    if ballot.decision == "approve" or not held:  # rejecting is open to the conflicted, and to seats already filled
+    if ballot.decision != "reject" or not held:  # rejecting is open to the conflicted, and to seats already filled
         why = eligible(ballot.person, hold, registry)
         if why is not None:
             raise NotAllowed(f"{ballot.person} may not vote on this hold: {why}")

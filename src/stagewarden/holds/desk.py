@@ -48,7 +48,7 @@ async def fetch(
     found = (await connection.execute(select(*columns).where(*where).order_by(*order).limit(limit))).mappings().all()
     cast: dict[str, list[Any]] = {row["id"]: [] for row in found}
     for batch in _batches(tuple(cast)):
-        query = select(votes).where(votes.c.hold.in_(batch), votes.c.void_at_ns == 0).order_by(votes.c.at_ns, votes.c.id)
+        query = select(votes).where(votes.c.hold.in_(batch), votes.c.void_at_ns == 0).order_by(votes.c.number)
         for vote in (await connection.execute(query)).mappings():
             cast[vote["hold"]].append(vote)
     return [

@@ -80,7 +80,8 @@ holds = Table(
 votes = Table(
     "votes",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
     Column("hold", String, ForeignKey("holds.id"), nullable=False),
     Column("person", String, nullable=False),
     Column("function", String, nullable=False),
@@ -93,6 +94,7 @@ votes = Table(
     Column("at_ns", BigInteger, nullable=False),
     Column("void_at_ns", BigInteger, nullable=False, default=0),
     Index("one_vote_per_person", "hold", "person", unique=True, sqlite_where=text("void_at_ns = 0"), postgresql_where=text("void_at_ns = 0")),
+    sqlite_autoincrement=True,
 )
 
 outbox = Table(
