@@ -16,6 +16,8 @@ from aiohttp import web
 
 from stagewarden import __version__, decision
 from stagewarden import registry as registries
+from stagewarden.audit import entries
+from stagewarden.audit.entries import Standing
 from stagewarden.audit.log import AuditLog
 from stagewarden.audit.reader import Reader
 from stagewarden.classify import RouteTable
@@ -106,7 +108,8 @@ class Sidecar:
             self.people.reload(before)
             raise
         self.rooms.registry = registry
-        await self.rooms.recorder.note("registry", {"revision": registry.revision})
+        self.rooms.recorder.standing = Standing.of(registry.data, config.revision)
+        await self.rooms.recorder.note("registry", entries.loaded_entry(registry.revision))
         self.watch.loaded(registry)
         await self.acts.judge_all_again()
 
@@ -171,11 +174,12 @@ class _Building:
         decider = await self._decider()
         metrics.policy_loaded(decider.revision, config.policy.engine, clock.now_ns())
         log = AuditLog(config.audit, clock, base=config.base, observe=metrics.flushed)
-        await log.open({"version": __version__, "policy": decider.revision, "registry": self.registry.revision, "config": config.revision})
+        revisions = {"policy": decider.revision, "registry": self.registry.revision, "configuration": config.revision}
+        await log.open(entries.start_entry(__version__, config.name, config.environment, revisions))
         self.stack.push_async_callback(log.close)
         identities = AgentIdentities(config.identity.agents, secrets, self.registry, clock, fetch)
         await identities.open()
-        recorder = Recorder(log, metrics, holds)
+        recorder = Recorder(log, metrics, holds, Standing.of(self.registry.data, config.revision))
         return Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=RouteTable(config.upstreams, expand_routes, _is_loopback),
             decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets.text, pool), recorder=recorder, assets=KeyedLocks(),
@@ -241,6 +245,8 @@ async def _reloads(sidecar: Sidecar) -> None:
         except (ConfigError, CannotTell) as failure:
             sidecar.watch.reload_trouble = str(failure)
             sidecar.rooms.recorder.metrics.reload_failed("registry")
+            kept = sidecar.rooms.registry.revision
+            await sidecar.rooms.recorder.note("registry", entries.loaded_entry("refused", kept=kept, why=str(failure)))
             logger.error("reload_failed", cause=str(failure))  # noqa: TRY400 - a known state
 
 

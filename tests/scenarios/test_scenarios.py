@@ -160,7 +160,7 @@ class Play:
             ruling = (await self.product.person("GET", f"/rulings/{reply.headers['Stagewarden-Ruling']}", "lena")).json
             seen |= {name: ruling[name] for name in ("effect", "tier") if name in expect}
             if "stage" in expect:
-                seen["stage"] = ruling["action"]["stage"]
+                seen["stage"] = ruling["proposed"]["stage"]
             if "reasons" in expect:
                 seen["reasons"] = sorted({reason["code"] for reason in ruling["reasons"]})
         if "seats" in expect:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import question as asking
 from stagewarden.gate.people import AgentView, HoldView
@@ -53,7 +54,7 @@ class Acts:
         self._reads(caller)
         view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
-            await self._rooms.recorder.note("read", {"hold": hold_id, "by": caller.person or f"program:{caller.program}", "what": "payload"})
+            await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
         return view
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:

@@ -145,6 +145,8 @@ class Judge:
         principal = draft.principal = replace(principal, workflow=workflow)
         if stop := rooms.modes.stop(upstream=match.upstream.name) or (rooms.modes.stop(workflow=workflow) if workflow else None):
             return stop
+        if (encoding := head.header("content-encoding")) is not None:
+            raise Refused("unsupported_body", f"Content-Encoding {encoding[:32]!r} is not read: send the body as it is")
         body = await read_body(0 if match.route.settings.body == "none" else rooms.config.limits.body)
         draft.body_read = True
         request = draft.request = self._request(head, match, principal, body)
@@ -215,7 +217,7 @@ class Judge:
             failure = error
             raise
         finally:
-            await rooms.recorder.outcome(_outcome(ruling, relay, failure, rooms.clock.monotonic() - started), action.upstream)
+            await rooms.recorder.outcome(_outcome(ruling, relay, failure, rooms.clock.monotonic() - started), action.upstream, ruling.digest)
 
     def close(self, draft: Draft) -> None:
         """Let go of what the draft holds; safe to call twice."""

@@ -12,6 +12,7 @@ from stagewarden.audit import entries
 from stagewarden.errors import AuditUnavailable
 
 if TYPE_CHECKING:
+    from stagewarden.audit.entries import Standing
     from stagewarden.audit.log import AuditLog
     from stagewarden.holds import Holds, Moved
     from stagewarden.metrics import Metrics
@@ -23,23 +24,24 @@ _MOST_PEERS = 1000  # distinct (code, peer) pairs in one second's summary; beyon
 class Recorder:
     """Views of a ruling in the log and in the metrics, and the outbox of the state database."""
 
-    def __init__(self, log: AuditLog, metrics: Metrics, holds: Holds) -> None:
+    def __init__(self, log: AuditLog, metrics: Metrics, holds: Holds, standing: Standing) -> None:
         self._log = log
         self._holds = holds
+        self.standing = standing  # replaced when another registry comes into force
         self.metrics = metrics
         self._refusals: Counter[tuple[str, str]] = Counter()
         self._logger = structlog.get_logger("stagewarden.gate")
 
     async def ruling(self, ruling: Ruling) -> None:
         """Make one ruling durable; raises AuditUnavailable, and then nothing may happen."""
-        await self._log.append("ruling", entries.ruling_entry(ruling))
+        await self._log.append("ruling", entries.ruling_entry(ruling, self.standing))
         self.metrics.observe(ruling)
 
-    async def outcome(self, outcome: Outcome, upstream: str) -> None:
-        """What then happened. The effect is done: a failure here is reported, not undone."""
+    async def outcome(self, outcome: Outcome, upstream: str, judged: str | None) -> None:
+        """What then happened, compared with the digest judged. The effect is done: a failure here is reported, not undone."""
         audited = True
         try:
-            await self._log.append("outcome", entries.outcome_entry(outcome))
+            await self._log.append("outcome", entries.outcome_entry(outcome, judged))
         except AuditUnavailable as failure:
             audited = False
             self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))  # noqa: TRY400 - a known state

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from stagewarden.model import JSON, Document
 
+_ROLE = web.RequestKey("role", str)
 _WRITABLE = frozenset({"title", "body", "offers", "claims"})
 
 
@@ -65,7 +66,7 @@ class Newsroom:
         role = next((name for name, secret in (("drafter", self.drafter), ("publisher", self.publisher)) if hmac.compare_digest(token, secret)), "")
         if not role:
             return web.json_response({"error": "no acceptable credential"}, status=401)
-        request["role"] = role
+        request[_ROLE] = role
         if request.method != "GET":
             ruling = request.headers.get("Stagewarden-Ruling")
             self.arrivals.append(Arrival(request.method, request.path, role, ruling, await request.read()))
@@ -85,21 +86,21 @@ class Newsroom:
 
     async def _edit(self, request: web.Request) -> web.Response:
         article = self._article(request)
-        if article["status"] == "published" and request["role"] != "publisher":
+        if article["status"] == "published" and request[_ROLE] != "publisher":
             return web.json_response({"error": "a published article takes the publisher's credential"}, status=403)
         article.update(await _members(request))
         return web.json_response(article)
 
     async def _publish(self, request: web.Request) -> web.Response:
         article = self._article(request)
-        if request["role"] != "publisher":
+        if request[_ROLE] != "publisher":
             return web.json_response({"error": "publishing takes the publisher's credential"}, status=403)
         article["status"] = "published"
         return web.json_response(article)
 
     async def _delete(self, request: web.Request) -> web.Response:
         article = self._article(request)
-        if request["role"] != "publisher":
+        if request[_ROLE] != "publisher":
             return web.json_response({"error": "deleting takes the publisher's credential"}, status=403)
         del self.articles[str(article["id"])]
         return web.json_response({"deleted": article["id"]})
