@@ -1,0 +1,8 @@
+"""The connection to an upstream: sends judged bytes once. Must never retry, redirect, keep a cookie or read a proxy variable."""
+
+from stagewarden.wire.upstream.answer import UpstreamAnswer
+from stagewarden.wire.upstream.connection import Connection
+from stagewarden.wire.upstream.endpoint import Endpoint, endpoint, serialize
+from stagewarden.wire.upstream.pool import Upstreams
+
+__all__ = ["Connection", "Endpoint", "UpstreamAnswer", "Upstreams", "endpoint", "serialize"]

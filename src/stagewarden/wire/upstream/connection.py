@@ -1,0 +1,125 @@
+"""One connection to one upstream, one exchange at a time. Must never write a byte it was not given, nor write anything twice."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import TYPE_CHECKING
+
+from stagewarden.errors import OutcomeUnknown, UpstreamUnavailable
+from stagewarden.wire.upstream.answer import Phase, UpstreamAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ONE_WRITE = 64 << 10  # up to this, head and body leave in one piece
+
+
+class Connection(asyncio.Protocol):
+    """Connected, TLS done. `exchange` while leased; the pool owns it otherwise."""
+
+    def __init__(self, on_lost: Callable[[Connection], None]) -> None:
+        self.idle_since = 0.0
+        self._on_lost = on_lost
+        self._transport: asyncio.Transport | None = None
+        self._answer: UpstreamAnswer | None = None
+        self._poll = select.poll()
+        self._encrypted = False
+        self._usable = False
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = transport  # type: ignore[assignment]  # a full Transport; uvloop's do not derive from asyncio's
+        self._encrypted = transport.get_extra_info("sslcontext") is not None
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+        self._usable = True
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes; before any request and after a whole answer they belong to nobody, and the connection is done for (row 46)."""
+        if self._answer is None:
+            self.abort()
+        else:
+            self._answer.feed(data)
+
+    def eof_received(self) -> bool:
+        """The upstream closed its side; ours follows."""
+        self._usable = False
+        if self._answer is not None:
+            self._answer.eof()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self._usable = False
+        if self._answer is not None:
+            self._answer.fail(OutcomeUnknown(f"the connection broke: {exc or 'closed'}"))
+        self._on_lost(self)
+
+    # The answer's side.
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """End it at once."""
+        self._usable = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # The borrower's side.
+
+    async def exchange(self, head: bytes, body: bytes, deadline: float) -> UpstreamAnswer:
+        """Write these bytes once and return when the answer's head is there; `deadline` seconds for it, and between its pieces.
+
+        Raises UpstreamUnavailable when nothing left, OutcomeUnknown or UpstreamTimeout when anything may have.
+        """
+        transport = self._transport
+        # (1) Clean: nobody may have answered before we asked. What TLS has to say (session tickets) is not an answer.
+        if transport is None or not self.clean or (not self._encrypted and self._poll.poll(0)):
+            self.abort()
+            raise UpstreamUnavailable("the connection was closed, or the upstream spoke before it was asked")
+        # (2) From here on bytes may have left.
+        answer = self._answer = UpstreamAnswer(self, deadline, head_request=head.startswith(b"HEAD "))
+        if len(body) <= _ONE_WRITE:
+            transport.write(head + body)
+        else:
+            transport.write(head)
+            transport.write(body)
+        # (3) Once. Whatever happens now is told, not mended.
+        await answer.head()
+        return answer
+
+    @property
+    def clean(self) -> bool:
+        """Open, and nothing under way or left over from the last exchange."""
+        return (
+            self._usable
+            and self._transport is not None
+            and not self._transport.is_closing()
+            and (
+                self._answer is None or (self._answer.phase is Phase.WHOLE and self._answer.reusable and not self._transport.get_write_buffer_size())
+            )
+        )
+
+    @property
+    def quiet(self) -> bool:
+        """Clean, and nothing waits to be read, an end of stream included. For idle connections."""
+        return self.clean and not self._poll.poll(0)
+
+    def rest(self, now: float) -> None:
+        """Go idle: forget the last answer."""
+        self._answer = None
+        self.idle_since = now
+
+    def close(self) -> None:
+        """End it: the borrower's word that nobody shall use it again."""
+        self.abort()

@@ -1,0 +1,60 @@
+"""Where an upstream is, and the request head as it is written there. Must never copy framing from anybody: it is ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from stagewarden.errors import Ambiguous, CannotTell
+from stagewarden.wire.headers import parse_host
+
+if TYPE_CHECKING:
+    from stagewarden.model import Headers
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LENGTH_EXPECTED = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: sent even for an empty body
+_OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An upstream's address as configured. `host` has no brackets; `authority` is the Host field, without a default port."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    authority: str
+
+
+def endpoint(url: str) -> Endpoint:
+    """Of `http(s)://host[:port]`, an ending `/` allowed. Raises ValueError for anything more: the target is the request's."""
+    scheme, mark, rest = url.partition("://")
+    authority = rest.removesuffix("/")
+    if not mark or scheme not in _DEFAULT_PORTS:
+        raise ValueError(f"{url!a} is not an http:// or https:// URL")
+    try:
+        host = parse_host(authority)
+    except Ambiguous as refused:
+        raise ValueError(f"{url!a} is not scheme://host[:port] ({refused.detail})") from None
+    _, colon, digits = authority.rpartition("]")[2].partition(":")
+    port = int(digits) if colon else _DEFAULT_PORTS[scheme]
+    if port == 0:
+        raise ValueError(f"{url!a} names port 0")
+    shown = host if port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
+    return Endpoint("https" if scheme == "https" else "http", host.strip("[]"), port, shown)
+
+
+def serialize(method: str, target: str, authority: str, headers: Headers, body_length: int) -> bytes:
+    """The head of one HTTP/1.1 request, headers in the given order, framed by us. Raises CannotTell for what would break a line."""
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {authority}"]
+    for name, value in headers:
+        if name.lower() in _OURS:
+            raise CannotTell(f"the header {name} is ours to set")
+        lines.append(f"{name}: {value}")
+    if body_length or method in _LENGTH_EXPECTED:
+        lines.append(f"Content-Length: {body_length}")
+    text = "\r\n".join(lines)
+    # A credential is a file's content: what it holds must not become another line (CVE-2023-49081 and kin).
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text or not text.isascii():
+        raise CannotTell("a header to be sent has a line break or a byte that is not ASCII")
+    return f"{text}\r\n\r\n".encode("ascii")
