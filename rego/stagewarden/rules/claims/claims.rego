@@ -9,12 +9,14 @@ import data.stagewarden.reason
 
 # METADATA
 # title: This states a price or makes a legal claim
-# description: An offer or claim among the facts, one the agent asserts, or a pattern found in any string of the body.
+# description: >-
+#   An offer or claim among the facts, one the agent asserts, or a pattern found in any string of the body or of the content
+#   that would go out with it. Only where it leaves the draft: a draft that states a price is an ordinary draft.
 # custom:
 #   code: legal_or_price
 #   owner: legal
 #   controls: [csf:GV.OC-03, airmf:GOVERN-1.1, airmf:MAP-3.5, asi:ASI09]
-hold contains reason.with_detail(rego.metadata.rule(), {"found": sort(_found)}) if count(_found) > 0
+hold contains reason.with_detail(rego.metadata.rule(), {"found": sort(_found)}) if _stated
 
 _found contains "offers" if count(input.facts.offers) > 0
 
@@ -24,4 +26,9 @@ _found contains "asserted" if not object.get(input.asserted, "claims", null) in 
 
 _found contains "pattern" if count(_matched) > 0
 
-tier contains object.get(data.registry, ["triggers", "legal_or_price", "tier"], "high") if count(_found) > 0
+tier contains object.get(data.registry, ["triggers", "legal_or_price", "tier"], "high") if _stated
+
+_stated if {
+	input.action.stage in {"queue", "approve", "export"}
+	count(_found) > 0
+}

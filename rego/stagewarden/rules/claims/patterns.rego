@@ -1,4 +1,4 @@
-# The registry's patterns, searched in every string of the body
+# The registry's patterns, searched in every string of the body and of the content that would go out
 #
 # A pattern is compiled anew at every question, which costs more than all other rules together. So the registry may say
 # what a match cannot do without: for some patterns, tables whose keys are lower-case strings, one of each table being part
@@ -31,6 +31,12 @@ _needless contains pattern if {
 
 _texts contains text if {
 	walk(input.request.body, [_, text])
+	is_string(text)
+}
+
+# What is published by its id is not in the body: the gate puts the looked-up asset among the facts.
+_texts contains text if {
+	walk(input.facts.content, [_, text])
 	is_string(text)
 }
 
