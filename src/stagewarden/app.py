@@ -67,6 +67,7 @@ class Sidecar:
     agents_address: tuple[str, int] | None = None
     people_address: tuple[str, int] | None = None
     operations_address: tuple[str, int] | None = None
+    background: asyncio.Task[None] | None = None
     _door: AgentsDoor | None = None
     _server: asyncio.Server | None = None
     _reload: asyncio.Event | None = None
@@ -78,8 +79,13 @@ class Sidecar:
 
     async def until(self, stop: asyncio.Event) -> None:
         """Run until told to stop, then finish what runs: no new request, no new send."""
-        await stop.wait()
+        assert self.background is not None
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((stopped, self.background), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
         await self.drain()
+        if self.background.done():
+            self.background.result()  # the clockwork failed: say so, and do not go on without it
 
     async def drain(self) -> None:
         """Stop accepting, let what runs finish inside the grace, start no send."""
@@ -137,17 +143,22 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
         await _listen(sidecar, clock, stack)
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
         pool.refuse(address for address in bound if address is not None)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(sidecar.releases.run())
-            clockwork = [group.create_task(work) for work in (watch.run(), loop_watch.watch(), _reloads(sidecar))]
-            readiness.started = True
-            try:
-                yield sidecar
-            finally:
-                await sidecar.drain()
-                for task in clockwork:
-                    task.cancel()
+        readiness.started = True
+        sidecar.background = asyncio.create_task(_clockwork(sidecar, loop_watch))
+        try:
+            yield sidecar
+        finally:
+            await sidecar.drain()
+            sidecar.background.cancel()
+            await asyncio.wait([sidecar.background])
         await rooms.recorder.summarize_refusals()
+
+
+async def _clockwork(sidecar: Sidecar, loop_watch: LoopWatch) -> None:
+    """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
+    async with asyncio.TaskGroup() as group:
+        for work in (sidecar.releases.run(), sidecar.watch.run(), loop_watch.watch(), _reloads(sidecar)):
+            group.create_task(work)
 
 
 @dataclass(frozen=True, slots=True)

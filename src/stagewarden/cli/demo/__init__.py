@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import signal
 import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +23,14 @@ from stagewarden.cli.demo import house
 from stagewarden.cli.demo.newsroom import Newsroom
 from stagewarden.cli.demo.play import Agent, Reviewer
 from stagewarden.cli.logs import configure_logs
+from stagewarden.clock import SystemClock
 from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 _ENDS_WITHIN = 30.0  # seconds for an approved hold to be sent
+_PEOPLE = {"bob": "reviewer", "carol": "manager, reviewer", "dave": "legal, compliance"}
 _LOOKS = {"done": "green", "held": "yellow", "refused": "red"}
 
 
@@ -41,9 +41,9 @@ def demo(*, once: bool) -> None:
     configure_logs(quiet=True)
     console = Console()
     with tempfile.TemporaryDirectory(prefix="stagewarden-demo-") as folder:
-        problems = uvloop.run(_demo(Path(folder), console, once=once))
+        problems = uvloop.run(_demo(Path(folder) / "house", console, once=once))
         if once:
-            report = verify(Path(folder) / "audit")
+            report = verify(Path(folder) / "house" / "audit")
             if report.state == "broken":
                 problems.append(f"the audit log does not verify: {report.how} at {report.at}")
             else:
@@ -71,19 +71,18 @@ class _Stage:
 
     def reviewer(self, person: str) -> Reviewer:
         """A person at the API."""
-        return Reviewer(self.session, _url(self.sidecar.people_address), person, self.house.passwords[person])
+        return Reviewer(self.session, _url(self.sidecar.people_address), person, self.house.password(person))
 
 
 @asynccontextmanager
 async def _set(folder: Path) -> AsyncIterator[_Stage]:
-    newsroom = Newsroom(drafter=secrets.token_urlsafe(24), publisher=secrets.token_urlsafe(24))
+    written = await asyncio.to_thread(house.write, folder, SystemClock())
+    newsroom = Newsroom(drafter=written.upstream_token("drafter"), publisher=written.upstream_token("publisher"))
     runner = web.AppRunner(newsroom.application(), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        today = datetime.now(UTC).date().isoformat()
-        url = _url(runner.addresses[0])
-        written = await asyncio.to_thread(house.write, folder, url, drafter=newsroom.drafter, publisher=newsroom.publisher, today=today)
+        written.place(_url(runner.addresses[0][:2]))
         async with running(configuration.load(written.config)) as sidecar, ClientSession() as session:
             yield _Stage(sidecar, newsroom, written, session)
     finally:
@@ -106,12 +105,12 @@ async def _play_through(stage: _Stage, agent: Agent, console: Console) -> list[s
     """One reviewer for the ordinary article, two different people for the price; then count what arrived."""
     problems: list[str] = []
     ordinary, priced = agent.holds
-    votes = ((ordinary, "ines", "reviewer"), (priced, "tomas", "manager"), (priced, "lena", "compliance"))
+    votes = ((ordinary, "bob", "reviewer"), (priced, "carol", "manager"), (priced, "dave", "compliance"))
     before_last = ""
     for hold, person, function in votes:
         state = await stage.reviewer(person).approve(hold, function)
         console.print(f"{person} approves {hold} as {function}: {state}")
-        before_last = state if (hold, person) == (priced, "tomas") else before_last
+        before_last = state if (hold, person) == (priced, "carol") else before_last
     if before_last != "pending":
         problems.append(f"one vote of two left the priced article {before_last}, not pending")
     for hold in agent.holds:
@@ -162,10 +161,9 @@ def _print_run(console: Console, agent: Agent) -> None:
 
 def _print_where(console: Console, stage: _Stage, folder: Path) -> None:
     table = Table(title="Where to look", title_justify="left", show_header=False)
-    people = ", ".join(f"{person} / {password}" for person, password in stage.house.passwords.items())
-    functions = "ines reviews; tomas (manager) and lena (compliance) decide the price together"
+    people = "\n".join(f"{person}  {stage.house.password(person)}  ({who})" for person, who in _PEOPLE.items())
     for name, value in (
-        ("Console", _url(stage.sidecar.people_address)), ("Sign in as", people), ("", functions), ("Agent's base URL", stage.agents),
+        ("Console", _url(stage.sidecar.people_address)), ("Sign in as", people), ("Agent's base URL", stage.agents),
         ("Agent's key", stage.house.key), ("Metrics and health", f"{_url(stage.sidecar.operations_address)}/metrics"), ("Audit log", str(folder / "audit")),
         ("", f"stagewarden audit show --directory {folder / 'audit'}"),
     ):  # fmt: skip

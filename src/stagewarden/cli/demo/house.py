@@ -1,61 +1,60 @@
-"""The demo's house: a folder with configuration, registry and fresh secrets, written from what the package carries."""
+"""The demo's house: what `init --template newsletter` writes, with free ports where the usual ones are taken."""
 
 from __future__ import annotations
 
-import secrets
 import socket
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from stagewarden.identity.keys import new_key
-from stagewarden.identity.passwords import hash_password
+from stagewarden.cli.init import write as write_template
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from stagewarden.clock import Clock
 
-AGENT = "drafter"
-PEOPLE = ("ines", "tomas", "lena")
+_PORTS = (8080, 8081, 8082)
 
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """Where it is, and the secrets that only the demo may know."""
+    """A sandbox in a folder, and its secrets, read from where `init` keeps them."""
 
-    config: Path
-    key: str
-    passwords: dict[str, str]
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.folder / "stagewarden.yaml"
+
+    @property
+    def key(self) -> str:
+        """The agent's key."""
+        return self._secret("agents/drafter.key")
+
+    def password(self, person: str) -> str:
+        """A person's password."""
+        return self._secret(f"people/{person}.password")
+
+    def upstream_token(self, name: str) -> str:
+        """What the newsroom expects of the drafter or the publisher."""
+        return self._secret(name).removeprefix("Bearer ")
+
+    def place(self, newsroom: str) -> None:
+        """Point the upstream at the newsroom and every taken port at a free one."""
+        text = self.config.read_text(encoding="utf-8").replace("http://127.0.0.1:9000", newsroom)
+        for port in _PORTS:
+            if not _is_free(port):
+                text = text.replace(f'bind: "127.0.0.1:{port}"', 'bind: "127.0.0.1:0"')
+        self.config.write_text(text, encoding="utf-8")
+
+    def _secret(self, name: str) -> str:
+        return (self.folder / "secrets" / name).read_text(encoding="utf-8").strip()
 
 
-def write(folder: Path, newsroom: str, *, drafter: str, publisher: str, today: str) -> House:
-    """Write the house; ports that are taken are replaced by free ones."""
-    config = folder / "stagewarden.yaml"
-    text = _packaged("stagewarden.yaml").replace("http://127.0.0.1:9000", newsroom)
-    for port in (8080, 8081, 8082):
-        if not _is_free(port):
-            text = text.replace(f"127.0.0.1:{port}", "127.0.0.1:0")
-    config.write_text(text)
-    (folder / "registry.yaml").write_text(_packaged("registry.yaml").replace("@TODAY@", today))
-    key, key_hash = new_key(AGENT)
-    passwords = {person: "-".join(secrets.token_hex(2) for _ in range(3)) for person in PEOPLE}
-    _private(folder / "agent-keys.yaml", yaml.safe_dump({AGENT: key_hash}))
-    _private(folder / "people.yaml", yaml.safe_dump({person: hash_password(password) for person, password in passwords.items()}))
-    _private(folder / "holds.key", secrets.token_hex(32))
-    (folder / "secrets").mkdir(mode=0o700)
-    _private(folder / "secrets" / "drafter", f"Bearer {drafter}")
-    _private(folder / "secrets" / "publisher", f"Bearer {publisher}")
-    return House(config, key, passwords)
-
-
-def _packaged(name: str) -> str:
-    return (resources.files("stagewarden.cli.demo") / "house" / name).read_text()
-
-
-def _private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(f"{text}\n")
+def write(folder: Path, clock: Clock) -> House:
+    """Write it into a new folder."""
+    write_template(folder, "newsletter", clock)
+    return House(folder)
 
 
 def _is_free(port: int) -> bool:
