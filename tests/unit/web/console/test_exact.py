@@ -1,0 +1,73 @@
+"""What cannot be seen is named; what can be seen stays as it is."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stagewarden.web.console import exact
+
+
+@pytest.mark.parametrize(
+    ("character", "named"),
+    [
+        ("\u202e", "U+202E right-to-left override"),
+        ("\u2066", "U+2066 left-to-right isolate"),
+        ("\u200b", "U+200B zero width"),
+        ("\ufeff", "U+FEFF byte order mark"),
+        ("\u00ad", "U+00AD soft hyphen"),
+        ("\x1b", "U+001B escape"),
+        ("\x00", "U+0000 nul"),
+        ("\x9b", "U+009B control"),
+        ("\u2028", "U+2028 line separator"),
+        ("\U000e0041", "U+E0041 tag"),
+        ("\U000e0101", "U+E0101 variation selector-18"),
+        ("\u3164", "U+3164 hangul filler"),
+        ("\u2800", "U+2800 braille pattern blank"),
+        ("\ue000", "U+E000 control"),
+        ("\r", "U+000D carriage return"),
+    ],
+    ids=lambda value: value if value.isascii() and value.isprintable() else "",
+)
+def test_trojan_source(character: str, named: str) -> None:
+    """CVE-2021-42574 and its kin: drawn as code points in place."""
+    assert exact.reveal(f"a{character}b") == (exact.Run("a"), exact.Run(named, hidden=True), exact.Run("b"))
+    assert exact.count(f"a{character}b") == 1
+
+
+@pytest.mark.parametrize("text", ["plain", "é ü ß € – “”", "日本語", "עברית", "a\tb\nc", "na\u00efve", "1\u00a0000", "❤\ufe0f", "👍🏽"], ids=str)
+def test_what_can_be_seen(text: str) -> None:
+    """Ordinary text of any script is one untouched run."""
+    assert exact.reveal(text) == (exact.Run(text),)
+
+
+@given(st.text())
+def test_nothing_is_lost(text: str) -> None:
+    """Runs put together again are the text, and no run of text holds a format or control character."""
+    runs = exact.reveal(text)
+    assert "".join(chr(int(run.text[2:].split()[0], 16)) if run.hidden else run.text for run in runs) == text
+    shown = "".join(run.text for run in runs if not run.hidden)
+    assert not any(unicodedata.category(char) in {"Cf", "Zl", "Zp", "Co"} for char in shown)
+    assert not any(unicodedata.category(char) == "Cc" and char not in "\t\n" for char in shown)
+
+
+@pytest.mark.parametrize(
+    ("title", "shown"),
+    [
+        ("Hours” on internal. Nothing: “", "Hours’ on internal. Nothing: ’"),
+        ("a\n\n  b", "a b"),
+        ("pay\u202elad", "pay[U+202E right-to-left override]lad"),
+    ],
+)
+def test_a_title_cannot_end_its_quotation(title: str, shown: str) -> None:
+    """No agent's text stands unquoted in a heading."""
+    assert exact.one_line(title) == shown
+
+
+def test_bytes_that_are_not_text() -> None:
+    """Shown whole, in hexadecimal."""
+    shown = exact.content(bytes(range(250, 256)))
+    assert (shown.text, shown.size, shown.runs[0].text) == (False, 6, "fa fb fc fd fe ff")

@@ -1,0 +1,284 @@
+"""The console without a browser: doors, tabs, votes, what is kept of a vote that was not cast, what is told to whom."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stagewarden.model import Answer, HoldState, Seat, Tier, Vote
+from tests.fakes import FOUR, TEN, held
+from tests.unit.web.people.test_guard import sign_in
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+    from stagewarden.model import Hold
+    from tests.people_listener import Served
+
+
+async def get(served: Served, http: ClientSession, path: str) -> tuple[int, str]:
+    """Status and page."""
+    async with http.get(served.url + path) as answer:
+        return answer.status, await answer.text()
+
+
+async def post(served: Served, http: ClientSession, path: str, form: dict[str, str]) -> tuple[int, str]:
+    """Status and page after a form, redirects followed."""
+    async with http.post(served.url + path, data=form, headers={"Origin": served.url}) as answer:
+        return answer.status, await answer.text()
+
+
+def ballot(hold: Hold, csrf: str, **changes: str) -> dict[str, str]:
+    """The vote form, filled in for an approval."""
+    answers = {f"answer-{name}": "yes" for name in hold.questions}
+    return {
+        "csrf": csrf,
+        "digest": hold.digest,
+        "view_digest": hold.view_digest,
+        "function": "reviewer",
+        "decision": "approve",
+        "note": "",
+        **answers,
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("path", ["/", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA", "/agents", "/agents/drafter-7", "/rulings", "/stop"])
+async def test_strangers_come_to_the_door(served: Served, http: ClientSession, path: str) -> None:
+    """Every page leads to sign-in; the door tells nothing of what is behind it."""
+    status, page = await get(served, http, path)
+    assert (status, "Sign in to review held requests" in page) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/holds/h_1/vote", "/holds/h_1/stop", "/stop", "/stop/lift", "/agents/drafter-7/mode", "/sign-out"])
+async def test_strangers_forms(served: Served, http: ClientSession, path: str) -> None:
+    """A form of nobody does nothing."""
+    assert "Sign in" in (await post(served, http, path, {"scope": "all", "mode": "paused"}))[1]
+    assert (served.gate.engaged, served.gate.modes) == ([], {})
+
+
+async def test_a_deep_link_names_the_hold_and_nothing_of_it(served: Served, http: ClientSession) -> None:
+    """The door shows the id; after sign-in the hold opens."""
+    hold = served.gate.add(held(time.time_ns(), {"title": "Secret title"}))
+    _, door = await get(served, http, f"/holds/{hold.id}")
+    assert f'name="then" value="{hold.id}"' in door
+    assert "Secret title" not in door
+    token = re.search(r'name="csrf" value="([^"]+)"', door)[1]
+    _, page = await post(served, http, "/sign-in", {"csrf": token, "then": hold.id, "person": "ines", "password": "correct horse battery"})
+    assert "Publish the post “" in page
+
+
+@pytest.mark.parametrize(
+    "then", ["//evil.example", "https://evil.example", "/\\evil.example", "h_1", "h_01JRS8AAAAAAAAAAAAAAAAAAAA\r\nX: y", "javascript:alert(1)"]
+)
+async def test_open_redirect(served: Served, http: ClientSession, then: str) -> None:
+    """Only a hold's id is ever followed after sign-in."""
+    async with http.get(f"{served.url}/sign-in", params={"then": then}) as answer:
+        page = await answer.text()
+    assert 'name="then" value=""' in page
+    token = re.search(r'name="csrf" value="([^"]+)"', page)[1]
+    form = {"csrf": token, "then": then, "person": "ines", "password": "correct horse battery"}
+    async with http.post(f"{served.url}/sign-in", data=form, headers={"Origin": served.url}, allow_redirects=False) as answer:
+        assert answer.headers.get("Location", "/") == "/"
+
+
+async def test_a_link_from_elsewhere_brings_the_strict_cookie_at_the_second_asking(served: Served, http: ClientSession) -> None:
+    """Followed from a chat, the Strict cookie is missing: the door asks itself again once, as our own page."""
+    _, page = await get(served, http, "/sign-in")
+    assert "http-equiv" not in page
+    async with http.get(f"{served.url}/sign-in?then=h_01JRS8AAAAAAAAAAAAAAAAAAAA", headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+        assert '<meta http-equiv="refresh" content="0; url=/sign-in?then=h_01JRS8AAAAAAAAAAAAAAAAAAAA">' in await answer.text()
+
+
+async def test_a_wrong_password(served: Served, http: ClientSession) -> None:
+    """401, the person kept, and not said which of the two was wrong."""
+    _, door = await get(served, http, "/sign-in")
+    token = re.search(r'name="csrf" value="([^"]+)"', door)[1]
+    status, page = await post(served, http, "/sign-in", {"csrf": token, "then": "", "person": '"><i>x', "password": "wrong password"})
+    assert (status, "The person or the password is wrong." in page, "<i>" in page) == (401, True, False)
+
+
+async def test_the_tabs(served: Served, http: ClientSession) -> None:
+    """Mine, all open, done; rows tell what, and no content."""
+    now = time.time_ns()
+    served.gate.add(held(now, {"title": "Secret title"}))
+    served.gate.add(held(now, kind="page.delete", seats=(Seat(("legal",), 1),)))
+    served.gate.add(held(now, kind="brief.send", state=HoldState.REJECTED, ended_at_ns=now))
+    await sign_in(http, served)
+    mine, all_open, done = [(await get(served, http, path))[1] for path in ("/", "/?tab=all", "/?tab=done")]
+    assert ("Publish the post" in mine, "Delete the page" in mine, "Send the brief" in mine) == (True, False, False)
+    assert ("Publish the post" in all_open, "Delete the page" in all_open, "Send the brief" in all_open) == (True, True, False)
+    assert ("Publish the post" in done, "Send the brief" in done) == (False, True)
+    assert "Secret title" not in mine + all_open + done
+    assert (await get(served, http, "/?tab=nothing"))[0] == 422
+
+
+async def test_a_vote(served: Served, http: ClientSession) -> None:
+    """Approve: one vote, the state, and what happens next, watched by reloading."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+    status, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, note="Checked"))
+    assert (status, served.gate.holds[hold.id].state) == (200, HoldState.APPROVED)
+    assert ("Your approval is recorded." in page, "Being sent." in page, 'http-equiv="refresh" content="3"' in page) == (True, True, True)
+    assert [(vote.person, vote.note) for vote in served.gate.holds[hold.id].votes] == [("ines", "Checked")]
+
+
+async def test_the_same_form_twice(served: Served, http: ClientSession) -> None:
+    """A second click sends the same form: one vote, the same page."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+    pages = [await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, key="k1")) for _ in range(2)]
+    assert [status for status, _ in pages] == [200, 200]
+    assert len(served.gate.holds[hold.id].votes) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "target", "text"),
+    [
+        ({"decision": ""}, "#decision", "Choose approve or reject."),
+        ({"answer-brand": ""}, "#answer-brand", "Answer: Does it sound like us?"),
+        ({"answer-policy": "no"}, "#answer-policy", "An approval needs yes"),
+        ({"decision": "reject"}, "#reason", "Choose one reason"),
+        ({"decision": "reject", "reason": "because"}, "#reason", "Choose one reason"),
+    ],
+)
+async def test_open_points(served: Served, http: ClientSession, change: dict[str, str], target: str, text: str) -> None:
+    """422 with a summary that leads to each open point; nothing typed is lost; nothing was cast."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+    status, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, note="kept text", **change))
+    assert (status, f'<a href="{target}">' in page, text in page, "kept text" in page) == (422, True, True, True)
+    assert f'id="{target[1:]}"' in page
+    assert re.search(r'name="answer-factual" value="yes"[^>]* checked', page)
+    assert served.gate.holds[hold.id] == hold
+
+
+async def test_changed_while_you_looked(served: Served, http: ClientSession) -> None:
+    """409: said, with what was filled in kept, the decision to be made anew, and nothing cast."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+    now = replace(hold, view_digest="sha256:" + "11" * 32)
+    served.gate.add(now)
+    status, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, note="kept text"))
+    assert (status, "This request changed while you looked." in page, "kept text" in page) == (409, True, True)
+    assert now.view_digest in page
+    assert not re.search(r'name="decision"[^>]* checked', page)
+    assert served.gate.holds[hold.id] == now
+
+
+async def test_stale_after_the_end(served: Served, http: ClientSession) -> None:
+    """A vote on a hold that has ended is told how it stands."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+    served.gate.add(replace(hold, state=HoldState.REJECTED, ended_at_ns=time.time_ns()))
+    status, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf))
+    assert (status, "Rejected" in page, 'id="vote"' in page) == (409, True, False)
+
+
+async def test_nothing_is_chosen(served: Served, http: ClientSession) -> None:
+    """No vote, no answer, no reason is preselected; approve and reject are the same tile."""
+    hold = served.gate.add(held(time.time_ns()))
+    await sign_in(http, served)
+    _, page = await get(served, http, f"/holds/{hold.id}")
+    assert " checked" not in page
+    assert page.count('type="radio"') == 2 + 9 + 2 * len(FOUR)
+
+
+async def test_a_conflict_stands_where_the_button_was(served: Served, http: ClientSession) -> None:
+    """Who started it sees why there is no approving, and may still reject."""
+    hold = served.gate.add(held(time.time_ns(), initiator="ines"))
+    await sign_in(http, served)
+    _, page = await get(served, http, f"/holds/{hold.id}")
+    assert ("You cannot: started this request" in page, 'value="approve"' in page, 'value="reject"' in page) == (True, False, True)
+
+
+async def test_without_a_seat(served: Served, http: ClientSession) -> None:
+    """Somebody without a seat reads why, sees no content, and may stop it."""
+    hold = served.gate.add(held(time.time_ns(), {"title": "Secret title"}, asserted={"rationale": "secret reason"}))
+    await sign_in(http, served, "nobody")
+    _, page = await get(served, http, f"/holds/{hold.id}")
+    assert ("Secret title" in page, "secret reason" in page, 'id="vote"' in page) == (False, False, False)
+    assert ("The content is not shown to you." in page, "You cannot vote here" in page, "Stop this hold" in page) == (True, True, True)
+    assert served.gate.reads == []
+
+
+async def test_earlier_reasons_wait_for_ones_own_vote(served: Served, http: ClientSession) -> None:
+    """On high tier others' notes are hidden until one has voted (C2.7)."""
+    hold = held(time.time_ns(), tier=Tier.HIGH, questions=TEN, seats=(Seat(("business",), 1), Seat(("privacy",), 1)))
+    vote = Vote("v_1", "mara", "business", "approve", None, "price is fine", hold.digest, hold.view_digest, time.time_ns())
+    served.gate.add(replace(hold, votes=(vote,)))
+    await sign_in(http, served)
+    _, page = await get(served, http, f"/holds/{hold.id}")
+    assert ("price is fine" in page, "shown after your own vote" in page, "mara" in page) == (False, True, True)
+
+
+@pytest.mark.parametrize("state", [state for state in HoldState if state is not HoldState.PENDING], ids=str)
+async def test_every_state_has_a_page(served: Served, http: ClientSession, state: HoldState) -> None:
+    """How it stands, what came back, and no vote form."""
+    now = time.time_ns()
+    answer = Answer(201, (("Content-Type", "application/json"),), b'{"id": 1842}') if state in {HoldState.DONE, HoldState.FAILED} else None
+    hold = served.gate.add(held(now, state=state, ended_at_ns=now, approved_at_ns=now, response=answer, ended_by="aiko", successor=None))
+    await sign_in(http, served)
+    status, page = await get(served, http, f"/holds/{hold.id}")
+    assert (status, 'id="vote"' in page) == (200, False)
+    assert ("cms answered 201" in page) is (answer is not None)
+    assert ("Somebody technical or security must look" in page) is (state is HoldState.UNKNOWN)
+    assert page.count("<h1") == 1
+
+
+async def test_stopping(served: Served, http: ClientSession) -> None:
+    """A hold, an agent, a scope: any listed person, no reason; lifting takes security or technical and a reason."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+    await post(served, http, f"/holds/{hold.id}/stop", {"csrf": csrf})
+    await post(served, http, "/agents/drafter-7/mode", {"csrf": csrf, "mode": "paused", "reason": ""})
+    _, page = await post(served, http, "/stop", {"csrf": csrf, "scope": "workflow:newsletter", "reason": ""})
+    assert (served.gate.holds[hold.id].state, served.gate.modes["drafter-7"][0]) == (HoldState.STOPPED, "paused")
+    assert "workflow:newsletter" in page
+    (kill,) = served.gate.engaged
+    status, page = await post(served, http, "/stop/lift", {"csrf": csrf, "kill": kill.id, "reason": "over"})
+    assert (status, "loosening takes the function security or technical" in page, served.gate.engaged) == (403, True, [kill])
+    http.cookie_jar.clear()
+    csrf = await sign_in(http, served, "aiko")
+    await post(served, http, "/stop/lift", {"csrf": csrf, "kill": kill.id, "reason": "over"})
+    await post(served, http, "/agents/drafter-7/mode", {"csrf": csrf, "mode": "active", "reason": "looked"})
+    assert (served.gate.engaged, served.gate.modes["drafter-7"][0]) == ([], "active")
+
+
+@pytest.mark.parametrize("form", [{"scope": ""}, {"scope": "everything"}, {}], ids=["none", "unknown", "missing"])
+async def test_a_scope_that_is_none(served: Served, http: ClientSession, form: dict[str, str]) -> None:
+    """Refused with what was expected; nothing is stopped."""
+    csrf = await sign_in(http, served)
+    status, page = await post(served, http, "/stop", {"csrf": csrf, **form})
+    assert (status, "Nothing was changed." in page, served.gate.engaged) == (422, True, [])
+
+
+async def test_sign_out(served: Served, http: ClientSession) -> None:
+    """The session is over at once, also for whoever kept the cookie."""
+    csrf = await sign_in(http, served)
+    (kept,) = [cookie.value for cookie in http.cookie_jar if cookie.key == "stagewarden"]
+    assert "Sign in to review" in (await post(served, http, "/sign-out", {"csrf": csrf}))[1]
+    http.cookie_jar.update_cookies({"stagewarden": kept})
+    assert "Sign in to review" in (await get(served, http, "/"))[1]
+
+
+async def test_rulings(served: Served, http: ClientSession) -> None:
+    """What was decided, by effect."""
+    served.gate.record("deny", "route_not_listed")
+    served.gate.record("allow", "stage_granted")
+    await sign_in(http, served)
+    _, page = await get(served, http, "/rulings?effect=deny")
+    assert ("route_not_listed" in page, "stage_granted" in page) == (True, False)
+
+
+async def test_no_inline_code_or_style(served: Served, http: ClientSession) -> None:
+    """No page needs what the policy forbids: no script, no style attribute, no handler."""
+    hold = served.gate.add(held(time.time_ns(), {"title": "x", "content": "a\nb\nc"}, asserted={"rationale": "x"}))
+    await sign_in(http, served)
+    for path in ("/", "/?tab=done", f"/holds/{hold.id}", "/agents", "/agents/drafter-7", "/stop", "/rulings", "/sign-in", "/nothing"):
+        _, page = await get(served, http, path)
+        assert not re.search(r"<script|<style|\sstyle=|\son[a-z]+=|javascript:|(?:src|href|action)=\"(?![/#])", page), path

@@ -1,0 +1,104 @@
+"""Every route of the people's API × everybody who might knock: 401 to strangers, 403 to the wrong ones, and then nothing changed."""
+
+from __future__ import annotations
+
+import copy
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stagewarden.modes import Kill
+from stagewarden.web.people.api import PREFIX, Api
+from tests.fakes import FOUR, PEOPLE, held
+from tests.people_listener import PROGRAMS
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+    from tests.people_listener import Served
+
+NOBODY = ("stranger", "unknown-token", "agent-key", "basic")
+ROLES = (*NOBODY, *PROGRAMS, *PEOPLE)
+READERS = {"reader", "auditor", *PEOPLE}
+STOPPERS = {"stopper", *PEOPLE}
+LIFTERS = {"aiko", "jonas"}
+EVERYBODY = set(ROLES) - set(NOBODY)
+
+# Route → who may; everybody else is refused. A route that is missing here fails the test.
+MAY = {
+    ("DELETE", "/sessions"): EVERYBODY,
+    ("GET", "/me"): EVERYBODY,
+    ("GET", "/holds"): READERS,
+    ("GET", "/holds/{id}"): READERS,
+    ("POST", "/holds/{id}/votes"): {"ines", "mara"},
+    ("POST", "/holds/{id}/stop"): STOPPERS,
+    ("GET", "/agents"): READERS,
+    ("PUT", "/agents/{id}/mode"): STOPPERS,
+    ("GET", "/kill"): READERS,
+    ("PUT", "/kill"): STOPPERS,
+    ("DELETE", "/kill"): LIFTERS,
+    ("GET", "/rulings"): READERS,
+    ("GET", "/rulings/{id}"): READERS,
+}
+OPEN = {("POST", "/sessions")}
+
+
+def _routes() -> list[tuple[str, str]]:
+    api = Api.__new__(Api)  # the table reads no state
+    return [(route.method, route.path) for route in api.table()]
+
+
+def test_every_route_is_in_the_table() -> None:
+    """A new route must say who may use it."""
+    assert set(_routes()) == MAY.keys() | OPEN
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("method", "path"), sorted(MAY), ids=[f"{method} {path}" for method, path in sorted(MAY)])
+async def test_who_may(served: Served, http: ClientSession, method: str, path: str, role: str) -> None:
+    """The right ones get an answer; the others 401 or 403, and nothing changed."""
+    gate = served.gate
+    hold = gate.add(held(time.time_ns()))
+    kill = Kill(id="k_1", scope="workflow:other", by="aiko", at_ns=1, reason="")
+    if (method, path) == ("DELETE", "/kill"):
+        gate.engaged.append(kill)
+    ruling = gate.record("deny", "route_not_listed")
+    body = {
+        "/holds/{id}/votes": {
+            "decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest, "answers": dict.fromkeys(FOUR, True),
+        },
+        "/agents/{id}/mode": {"mode": "paused", "reason": "drill"},
+        "/holds/{id}/stop": {},
+        "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
+    }.get(path)  # fmt: skip
+    where = path.replace("{id}", {"/holds": hold.id, "/agent": "drafter-7", "/rulin": str(ruling["ruling"])}.get(path[:6], ""))
+    headers = {
+        "stranger": {},
+        "unknown-token": {"Authorization": "Bearer swp_" + "A" * 43},
+        "agent-key": {"Authorization": "Bearer sw_drafter-7_" + "A" * 43},
+        "basic": {"Authorization": "Basic aW5lczpjb3JyZWN0IGhvcnNlIGJhdHRlcnk="},
+    }.get(role) or ({"Authorization": f"Bearer {served.tokens[role]}"} if role in served.tokens else {})
+    before = copy.deepcopy((gate.holds, gate.modes, gate.engaged, gate.reads))
+    async with http.request(method, served.url + PREFIX + where, json=body, headers=headers) as answer:
+        status, problem = answer.status, await answer.json(content_type=None)
+    if role in MAY[method, path]:
+        assert status == 200, problem
+        return
+    assert (status, problem["type"]) == (
+        (401, "urn:stagewarden:problem:unauthenticated") if role in NOBODY else (403, "urn:stagewarden:problem:not_allowed")
+    )
+    assert (gate.holds, gate.modes, gate.engaged, gate.reads) == before
+
+
+@pytest.mark.parametrize("path", ["", "/", "/nothing", "/grants", "/events", "/openapi.json", "/holds/h_1/nothing", "/rulings/r_1/proof"])
+async def test_what_is_not_there(served: Served, http: ClientSession, path: str) -> None:
+    """A path without a route is 401 to strangers and 404 to everybody else: strangers are not told what there is."""
+    async with http.get(f"{served.url}{PREFIX}{path}") as stranger, http.get(f"{served.url}{PREFIX}{path}", headers=bearer(served, "ines")) as known:
+        assert (stranger.status, known.status) == (401, 404)
+        assert known.content_type == "application/problem+json"
+
+
+def bearer(served: Served, who: str) -> dict[str, str]:
+    """Somebody's token as a header."""
+    return {"Authorization": f"Bearer {served.tokens[who]}"}
