@@ -149,13 +149,15 @@ async def _tell(stage: _Stage, hold_id: str, console: Console) -> None:
 
 def _print_run(console: Console, agent: Agent) -> None:
     table = Table(title="What the drafting agent asked, and what it got", title_justify="left", show_lines=True)
-    for name in ("The agent wants to", "Request", "Answer", "Why"):
-        table.add_column(name, overflow="fold")
+    for name, wide in (("The agent wants to", False), ("Request", True), ("Answer", True), ("Why", False)):
+        table.add_column(name, overflow="fold", no_wrap=wide)
+    known: set[object] = set()
     for step in agent.steps:
-        seats = step.hold.get("seats")
-        asked = ", ".join("|".join(seat["functions"]) for seat in seats) if isinstance(seats, list) else ""  # type: ignore[call-overload, index, arg-type]
-        who = f"\nwaits for: {asked}" if asked else ""
-        table.add_row(step.wanted, step.request, f"[{_LOOKS[step.outcome]}]{step.status} {step.outcome}[/]", step.why + who)
+        why = step.why
+        if (hold := step.hold.get("id")) is not None:
+            why = f"The same request: the same hold, {hold}" if hold in known else f"{why}\nWaits as {hold}"
+            known.add(hold)
+        table.add_row(step.wanted, step.request, f"[{_LOOKS[step.outcome]}]{step.status} {step.outcome}[/]", why)
     console.print(table)
 
 
