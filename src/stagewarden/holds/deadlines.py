@@ -1,7 +1,7 @@
 """A second opinion on deadlines: the monotonic clock's.
 
 A deadline is over when the wall clock or the monotonic clock says so; no jump lengthens an approval. The monotonic side lives in
-this process: a deadline is noted when it is first seen and never moved. After a restart it is noted anew, from the wall clock.
+this process: a deadline is noted when it is first seen and never moved; after a restart it is noted anew.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ class Deadlines:
         self._ends: dict[str, dict[int, float]] = {}  # hold → wall deadline → the same moment on the monotonic clock
         self._runs: dict[str, float] = {}  # hold → end of the running deadline on the monotonic clock
 
-    def note(self, hold: str, deadline_ns: int) -> float:
-        """This deadline runs now; where it ends on the monotonic clock was fixed at its first sight."""
-        left = (deadline_ns - self._clock.now_ns()) / NANOSECONDS
-        end = self._ends.setdefault(hold, {}).setdefault(deadline_ns, self._clock.monotonic() + left)
-        self._runs[hold] = end
+    def note(self, hold: Hold) -> float:
+        """Where the deadline that runs for this hold ends on the monotonic clock: fixed at its first sight.
+
+        What is left is counted from the approval (or the asking) at the latest, so that not even a wall clock set back before a restart
+        gives more than the whole term anew.
+        """
+        deadline = running(hold)
+        left = (deadline - max(self._clock.now_ns(), hold.approved_at_ns or hold.asked_at_ns)) / NANOSECONDS
+        end = self._ends.setdefault(hold.id, {}).setdefault(deadline, self._clock.monotonic() + left)
+        self._runs[hold.id] = end
         return end
 
-    def left(self, hold: str, deadline_ns: int) -> float:
-        """Seconds left by the clock that leaves fewer; ≤ 0 is over."""
-        wall = (deadline_ns - self._clock.now_ns()) / NANOSECONDS
-        return min(wall, self.note(hold, deadline_ns) - self._clock.monotonic())
-
-    def over(self, hold: str, deadline_ns: int) -> bool:
-        """Whether either clock says that the time is up."""
-        return self.left(hold, deadline_ns) <= 0
+    def over(self, hold: Hold) -> bool:
+        """Whether either clock says that the time of this hold is up."""
+        return running(hold) <= self._clock.now_ns() or self.note(hold) <= self._clock.monotonic()
 
     def forget(self, hold: str) -> None:
         """A hold that has no deadline any longer."""

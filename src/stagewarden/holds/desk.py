@@ -10,16 +10,16 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from stagewarden import clock as clocks
 from stagewarden.errors import Conflict, NotFound
 from stagewarden.holds import lifecycle, rows
 from stagewarden.holds.bell import Bell
-from stagewarden.holds.deadlines import Deadlines, running
+from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
 from stagewarden.holds.paging import after, cursor_of
-from stagewarden.model import HoldState
+from stagewarden.model import HoldState, Tier
 from stagewarden.store.tables import holds, outbox, votes
 
 if TYPE_CHECKING:
@@ -138,6 +138,12 @@ class Desk:
             found = await fetch(connection, None, *where, order=(holds.c.asked_at_ns.desc(), holds.c.id.desc()), limit=limit + 1)
         return tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) > limit else None
 
+    async def waiting(self) -> dict[Tier, tuple[int, int]]:
+        """Per tier how many holds wait for people, and when the oldest was asked for (ns)."""
+        query = select(holds.c.tier, func.count(), func.min(holds.c.asked_at_ns)).where(holds.c.state == "pending").group_by(holds.c.tier)
+        async with self._store.reading() as connection:
+            return {Tier(tier): (count, oldest) for tier, count, oldest in await connection.execute(query)}
+
     async def outcome(self, hold_id: str, seconds: float) -> Hold:
         """The hold once nothing more will be sent for it, or as it stands after so many seconds; no polling."""
         async with self.changed.listen(hold_id) as news:
@@ -175,7 +181,7 @@ class Desk:
 
     def _watch(self, hold: Hold) -> None:
         if hold.state in lifecycle.OPEN and hold.state is not HoldState.SENT:
-            self._deadlines.note(hold.id, running(hold))
+            self._deadlines.note(hold)
         else:
             self._deadlines.forget(hold.id)
 
@@ -186,7 +192,7 @@ class Desk:
 
     def _in_time(self, hold: Hold) -> None:
         """Conflict when the deadline that runs for this hold is over on either clock; the release loop will expire it."""
-        if self._deadlines.over(hold.id, running(hold)):
+        if self._deadlines.over(hold):
             raise Conflict(f"hold {hold.id}: its time is over")
 
 

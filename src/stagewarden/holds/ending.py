@@ -12,7 +12,6 @@ from sqlalchemy import func, or_, select, update
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Invalid, NotFound
 from stagewarden.holds import lifecycle, rows
-from stagewarden.holds.deadlines import running
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
@@ -98,7 +97,7 @@ class Ending(Desk):
         """The one move that is due for this hold, if any."""
         if hold.state is HoldState.SENT:
             return await pen.move(hold, Event.LOST, Cause(reason="lease_over"))
-        if self._deadlines.over(hold.id, running(hold)):
+        if self._deadlines.over(hold):
             if hold.state is HoldState.PENDING:
                 return await pen.move(hold, Event.DECIDE_BY_PASSED, Cause(reason="decide_by"))
             return await pen.move(hold, Event.USE_BY_PASSED, Cause(reason="use_by"))

@@ -80,12 +80,14 @@ def principal(*chain: tuple[str, str, bool], trigger: object = None) -> dict[str
     return {"agent": "drafter", "chain": [{"kind": kind, "id": name, "verified": verified} for kind, name, verified in chain], "trigger": trigger}
 
 
-def new_hold(sent: Request | None = None, *, seats: tuple[Seat, ...] = MEDIUM, tier: Tier = Tier.MEDIUM, agent: str = "drafter", **changes: object) -> NewHold:
+def new_hold(
+    sent: Request | None = None, *, seats: tuple[Seat, ...] = MEDIUM, tier: Tier = Tier.MEDIUM, agent: str = "drafter", **changes: object
+) -> NewHold:
     """A hold about to be opened."""
     sent = sent or request()
     asked = NewHold(
-        ruling="r_1", digest=sent.digest(agent, Stage.EXPORT), repeat_digest=sent.repeat_digest(agent), agent=agent, workflow="newsletter", initiator="",
-        upstream="cms", stage=Stage.EXPORT, kind="post.publish", asset="42", lookup_digest=None,
+        ruling="r_1", digest=sent.digest(agent, Stage.EXPORT), repeat_digest=sent.repeat_digest(agent), agent=agent, initiator="",
+        workflow="newsletter", upstream="cms", stage=Stage.EXPORT, kind="post.publish", asset="42", lookup_digest=None,
         verdict=Ask(tier, (Reason("publish_not_granted", "stagewarden.rules.stages", "A publish waits for people"),), seats),
         request=sent, question={"request": {"digest": "d"}, "principal": principal()},
     )  # fmt: skip

@@ -29,8 +29,32 @@ def test_a_key_is_read_in_both_spellings(text, key):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x" * 32, KEY.hex()[:-1], KEY.hex() + "0", TEXT.replace("-", "+"), TEXT[:42], TEXT + "=", " " + KEY.hex(), KEY.hex() + "\n", "z" * 64, TEXT[:42] + "9"],
-    ids=["empty", "32 letters", "63 hex", "65 hex", "base64 of the other alphabet", "42", "two paddings", "space", "newline", "64 others", "stray bits"],
+    [
+        "",
+        "x" * 32,
+        KEY.hex()[:-1],
+        KEY.hex() + "0",
+        TEXT.replace("-", "+"),
+        TEXT[:42],
+        TEXT + "=",
+        " " + KEY.hex(),
+        KEY.hex() + "\n",
+        "z" * 64,
+        TEXT[:42] + "9",
+    ],
+    ids=[
+        "empty",
+        "32 letters",
+        "63 hex",
+        "65 hex",
+        "base64 of the other alphabet",
+        "42",
+        "two paddings",
+        "space",
+        "newline",
+        "64 others",
+        "stray bits",
+    ],
 )
 def test_anything_else_is_no_key_and_is_not_shown(text):
     """A key file that is not understood stops the start, and no message repeats it."""

@@ -36,13 +36,18 @@ def test_who_may_approve(person, facts, why):
     """The rule of lifecycles.md, "Who may vote", one row each."""
     chain, trigger = facts.get("chain", ()), facts.get("trigger")
     asked = replace(
-        new_hold(), question={"principal": principal(*chain, trigger=trigger)}, initiator=facts.get("initiator", ""), agent=facts.get("agent", "drafter")
+        new_hold(),
+        question={"principal": principal(*chain, trigger=trigger)},
+        initiator=facts.get("initiator", ""),
+        agent=facts.get("agent", "drafter"),
     )
     found = eligible(person, asked, registry())
     assert found is None if why is None else why in (found or "")
 
 
-@pytest.mark.parametrize("question", [{}, {"principal": None}, {"principal": []}, {"principal": {"chain": "x"}}, {"principal": {"chain": [1, {"kind": "human"}]}}], ids=str)
+@pytest.mark.parametrize(
+    "question", [{}, {"principal": None}, {"principal": []}, {"principal": {"chain": "x"}}, {"principal": {"chain": [1, {"kind": "human"}]}}], ids=str
+)
 def test_a_question_without_a_chain_leaves_the_owner_out(question):
     """A chain that is missing or malformed proves nobody: the owner counts as initiator."""
     assert eligible("olga", new_hold(question=question), registry()) == "started this request"
@@ -70,6 +75,11 @@ async def test_a_vote_counts_for_what_it_names_alone(bench):
     """A vote on another digest or another view is not counted, whoever wrote it into the row."""
     hold = await bench.pending()
     good = Vote("v_1", "rita", "reviewer", "approve", None, None, hold.digest, hold.view_digest, 1)
-    for vote in (replace(good, digest="sha256:x"), replace(good, view_digest="sha256:x"), replace(good, decision="reject"), replace(good, function="legal")):
+    for vote in (
+        replace(good, digest="sha256:x"),
+        replace(good, view_digest="sha256:x"),
+        replace(good, decision="reject"),
+        replace(good, function="legal"),
+    ):
         assert standing(replace(hold, votes=(vote,)), bench.registry) == ()
     assert standing(replace(hold, votes=(good, replace(good, id="v_2", person="rita-admin"))), bench.registry) == (good,)

@@ -178,3 +178,16 @@ async def test_nothing_is_remembered_of_what_has_ended(bench):
         await bench.holds.vote((hold := await bench.pending()).id, ballot(hold, decision="reject"), bench.registry)
     await bench.sent()
     assert (bench.holds._deadlines._ends, bench.holds._deadlines._runs) == ({}, {})
+
+
+async def test_a_clock_set_back_before_a_restart_gives_the_term_once_more_at_most(tmp_path):
+    """Only the wall clock survives a restart; set back by hours, it still lends an approval no more than its quarter of an hour."""
+    clock = HandClock()
+    async with open_bench(tmp_path, clock) as bench:
+        hold = await bench.approved()
+        clock.advance(QUARTER - 1)
+    clock.jump(-10 * HOUR)
+    async with open_bench(tmp_path, clock) as bench:
+        await bench.holds.recover()
+        clock.advance(QUARTER)
+        assert states(await bench.holds.expire_due()) == {hold.id: "expired"}

@@ -11,7 +11,8 @@ from tests.unit.holds.bench import OK
 
 # The rows of lifecycles.md, "A hold", written a second time and by hand: from, event, to.
 TABLE = {
-    ("pending", "voted", "pending"), ("pending", "filled", "approved"), ("pending", "rejected", "rejected"), ("pending", "decide_by_passed", "expired"),
+    ("pending", "voted", "pending"), ("pending", "filled", "approved"), ("pending", "rejected", "rejected"),
+    ("pending", "decide_by_passed", "expired"),
     ("pending", "withdrawn", "withdrawn"), ("approved", "withdrawn", "withdrawn"),
     ("pending", "stopped", "stopped"), ("approved", "stopped", "stopped"), ("claimed", "stopped", "stopped"),
     ("approved", "killed", "stopped"), ("claimed", "killed", "stopped"),
@@ -26,12 +27,13 @@ PAIRS = [(state, event) for state in HoldState for event in Event]
 
 def test_the_table_is_the_design():
     """One dict is the life cycle; it says what the design says, no more."""
-    assert {(str(state), str(event), str(to)) for (state, event), to in TRANSITIONS.items()} == TABLE
+    written = {(str(state), str(event), str(to)) for (state, event), to in TRANSITIONS.items()}
+    assert written == TABLE
 
 
 def test_nothing_leaves_an_end_but_what_became_known():
     """Every state is open or ended; only `unknown` may still learn what happened, and nothing ever leads back from an end."""
-    assert OPEN | ENDED == set(HoldState)
+    assert set(HoldState) == OPEN | ENDED
     assert not OPEN & ENDED
     assert {state for state, _ in TRANSITIONS if state in ENDED} == {HoldState.UNKNOWN}
     assert all(to in ENDED for (state, _), to in TRANSITIONS.items() if state in {*ENDED, HoldState.SENT})

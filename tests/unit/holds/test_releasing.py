@@ -49,7 +49,7 @@ async def test_what_became_of_a_send(bench, given, state):
 
 @pytest.mark.parametrize(("late", "state"), [(answer(200), "done"), (answer(404), "failed"), (answer(502), "unknown"), (None, "unknown")], ids=str)
 async def test_a_late_answer_of_the_same_attempt(bench, late, state):
-    """unknown becomes done or failed by the answer of its own attempt, and by nothing else."""
+    """An unknown outcome becomes done or failed by the answer of its own attempt, and by nothing else."""
     hold = await bench.ended(None)
     before = await bench.snapshot()
     with pytest.raises(Conflict, match="not held by this attempt"):

@@ -164,7 +164,12 @@ async def test_a_successor_is_opened_with_its_predecessors_end_or_not_at_all(ben
 async def test_an_edit_ends_the_open_holds_of_its_asset(bench):
     """An approval never survives a change of what it was about; other assets, other upstreams and what is being sent are left."""
     mine = [await bench.pending(asset="42"), await bench.approved(asset="42"), await bench.claimed()]
-    others = [await bench.pending(asset="43"), await bench.pending(asset=None), await bench.pending(asset="42", upstream="crm"), await bench.sent("a_2")]
+    others = [
+        await bench.pending(asset="43"),
+        await bench.pending(asset=None),
+        await bench.pending(asset="42", upstream="crm"),
+        await bench.sent("a_2"),
+    ]
     moved = await bench.holds.supersede_asset("cms", "42", "edited")
     assert states(moved) == dict.fromkeys((hold.id for hold in mine), "superseded")
     assert all(each.hold.ended_by == "edited" for each in moved)

@@ -60,7 +60,9 @@ def test_no_seats_are_not_filled_seats():
     ("seats", "people", "missing"),
     [
         pytest.param((RM, RCL), {"rita": {"reviewer"}, "ravi": {"reviewer"}}, (), id="two reviewers"),
-        pytest.param((RM, RCL), {"rita": {"reviewer", "legal", "manager"}}, ("compliance|legal|reviewer",), id="one person with every function is one person"),
+        pytest.param(
+            (RM, RCL), {"rita": {"reviewer", "legal", "manager"}}, ("compliance|legal|reviewer",), id="one person with every function is one person"
+        ),
         pytest.param((RM, RCL), {"lena": {"legal"}, "luis": {"legal"}}, ("manager|reviewer",), id="the one that nobody fits"),
         pytest.param((RM, RCL), {}, ("compliance|legal|reviewer", "manager|reviewer"), id="nobody at all"),
         pytest.param((Seat(("privacy",), 3),), {"a": {"privacy"}, "b": {"privacy"}}, ("privacy",), id="three places, two people"),
@@ -72,7 +74,9 @@ def test_what_nobody_can_fill_is_named(seats, people, missing):
 
 
 FUNCTIONS = some.sampled_from("abcd")
-SEATS = some.lists(some.builds(Seat, some.lists(FUNCTIONS, min_size=1, max_size=3, unique=True).map(tuple), some.integers(1, 2)), min_size=1, max_size=3)
+SEATS = some.lists(
+    some.builds(Seat, some.lists(FUNCTIONS, min_size=1, max_size=3, unique=True).map(tuple), some.integers(1, 2)), min_size=1, max_size=3
+)
 VOTES = some.dictionaries(some.sampled_from("pqrst"), FUNCTIONS, max_size=5)
 
 

@@ -157,10 +157,14 @@ async def test_a_store_that_is_not_open_cannot_tell(tmp_path):
 async def test_a_transaction_is_all_or_nothing(store):
     """What raises inside is raised outside, and nothing of the transaction stands."""
     before = await names(store)
-    with pytest.raises(Conflict):
+
+    async def half() -> None:
         async with store.writing() as connection:
             await connection.execute(insert(meta).values(name="half", value="1"))
             raise Conflict("stop")
+
+    with pytest.raises(Conflict):
+        await half()
     assert await names(store) == before
 
 

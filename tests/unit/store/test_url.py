@@ -29,7 +29,18 @@ def test_a_state_reference_becomes_an_absolute_database(state, database):
 
 @pytest.mark.parametrize(
     "state",
-    ["", "state.db", "sqlite:", "sqlite::memory:", "sqlite://host/state.db", "sqlite:a.db?mode=ro", "sqlite:a.db#x", "mysql:x", "postgresql://h/d", "SQLITE:a"],
+    [
+        "",
+        "state.db",
+        "sqlite:",
+        "sqlite::memory:",
+        "sqlite://host/state.db",
+        "sqlite:a.db?mode=ro",
+        "sqlite:a.db#x",
+        "mysql:x",
+        "postgresql://h/d",
+        "SQLITE:a",
+    ],
     ids=lambda state: state or "empty",
 )
 def test_what_is_not_understood_is_a_configuration_error_with_a_remedy(state):
