@@ -23,7 +23,7 @@ from stagewarden.audit.reader import Reader
 from stagewarden.classify import RouteTable
 from stagewarden.clock import SystemClock
 from stagewarden.config import Places, Secrets, expand_routes, stops_path
-from stagewarden.errors import CannotTell, ConfigError, StagewardenError
+from stagewarden.errors import CannotTell, ConfigError, PolicyUnavailable, StagewardenError
 from stagewarden.gate import Acts, Judge, Recorder, Releases, Rooms, Sender
 from stagewarden.gate.locks import KeyedLocks
 from stagewarden.gate.stops import Stops
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _GRACE = 25.0  # seconds for what runs, after SIGTERM (contract section 7)
 _BACKLOG = 4096
+_OPA_PATIENCE, _OPA_RETRY = 30.0, 0.5  # seconds at start
 
 
 @dataclass(slots=True)
@@ -201,9 +202,19 @@ class _Building:
         """The engine with its bundle and the registry loaded, self-tested: not ready is not running."""
         decider = await asyncio.to_thread(decision.make, self.config, self.secrets, self.clock, self.places)
         self.stack.push_async_callback(decider.close)
-        await decider.load(self.registry.document())
-        await decider.self_test()
-        return decider
+        # An OPA beside us may start after us; a policy in this process either works now or never will.
+        patience = self.clock.monotonic() + (_OPA_PATIENCE if self.config.policy.engine == "opa" else 0.0)
+        while True:
+            try:
+                await decider.load(self.registry.document())
+                await decider.self_test()
+            except PolicyUnavailable as failure:
+                if self.clock.monotonic() >= patience:
+                    raise
+                structlog.get_logger("stagewarden.start").warning("waiting_for_opa", cause=str(failure))
+                await asyncio.sleep(_OPA_RETRY)
+            else:
+                return decider
 
 
 async def _recover(rooms: Rooms) -> None:

@@ -53,7 +53,7 @@ def running(request, tmp_path_factory, loop_runner):
 
 def start_opa(binary, socket, bundle):
     """A real OPA server with our bundle."""
-    command = [binary, "run", "--server", "--addr", f"unix://{socket}", "--bundle", bundle, "--log-level", "error", "--disable-telemetry"]
+    command = [binary, "run", "--server", "--addr", f"unix://{socket}", "--bundle", bundle, "--log-level", "error", "--skip-version-check"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not socket.exists():
