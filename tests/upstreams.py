@@ -1,0 +1,168 @@
+"""Upstreams for tests, on raw sockets, so that every byte that arrives is seen: one that plays a script, one that answers 200.
+
+Must never be lenient: what is received is kept as it came, and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable, Callable
+
+_CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+
+
+def answer(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
+    """A whole HTTP/1.1 answer with a Content-Length."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One request as it came."""
+
+    raw: bytes
+
+    @property
+    def head(self) -> bytes:
+        """Up to and with the empty line."""
+        return self.raw.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+
+    @property
+    def body(self) -> bytes:
+        """What followed."""
+        return self.raw.partition(b"\r\n\r\n")[2]
+
+    @property
+    def method(self) -> str:
+        """Of the request line."""
+        return self.raw.split(b" ", 2)[0].decode()
+
+    @property
+    def target(self) -> str:
+        """Of the request line."""
+        return self.raw.split(b" ", 2)[1].decode()
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """In order, names as sent."""
+        lines = self.head.decode("latin-1").split("\r\n")[1:-2]
+        return [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
+
+    def header(self, name: str) -> str | None:
+        """The first of that name."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
+
+
+class Peer:
+    """One connection as a script sees it."""
+
+    def __init__(self, upstream: ScriptedUpstream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self._upstream = upstream
+        self._writer = writer
+
+    async def request(self) -> Received:
+        """The next request, counted by the upstream; asyncio.IncompleteReadError at the end of the connection."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = _CONTENT_LENGTH.search(head)
+        received = Received(head + (await self.reader.readexactly(int(length[1])) if length else b""))
+        self._upstream.requests.append(received)
+        return received
+
+    async def send(self, data: bytes) -> None:
+        """Write and drain."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def end(self) -> None:
+        """Close in an orderly way."""
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+    def drop(self) -> None:
+        """Cut the line."""
+        self._writer.transport.abort()
+
+
+class ScriptedUpstream:
+    """Plays `script` on every connection; bytes are a script that answers each request with them.
+
+    `requests` and `connections` count what arrived; a failure inside the script is raised when the upstream is left.
+    """
+
+    def __init__(self, script: bytes | Callable[[Peer], Awaitable[None]], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        self.requests: list[Received] = []
+        self.connections = 0
+        self._script = _repeating(script) if isinstance(script, bytes) else script
+        self._tls = tls
+        self._host = host
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
+
+    @property
+    def port(self) -> int:
+        """Chosen by the system."""
+        assert self._server is not None
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """As it would stand in a configuration."""
+        return f"{'https' if self._tls else 'http'}://{'localhost' if self._tls else self._host}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        if self._failures:
+            raise self._failures[0]
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            await self._script(Peer(self, reader, writer))
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the other side went away
+        except asyncio.CancelledError:
+            pass  # the test is over
+        except Exception as failure:  # noqa: BLE001 - shown when the test leaves the upstream
+            self._failures.append(failure)
+        finally:
+            self._tasks.discard(task)
+            writer.transport.abort()
+
+
+class RecordingUpstream(ScriptedUpstream):
+    """Answers every request with 200 and a JSON body."""
+
+    def __init__(self, body: bytes = b'{"ok":true}', tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(answer(body, "200 OK", "Content-Type: application/json"), tls)
+
+
+def _repeating(data: bytes) -> Callable[[Peer], Awaitable[None]]:
+    async def play(peer: Peer) -> None:
+        while True:
+            received = await peer.request()
+            await peer.send(data if received.method != "HEAD" else data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
+
+    return play
