@@ -96,3 +96,23 @@ approved_by(votes) := {"approval": {
 	"approved_at_ns": 1795251540000000000,
 	"expires_ns": 1795252440000000000,
 }}
+
+# METADATA
+# title: A publisher's ordinary post
+# description: The W2 of governance section 4.
+sharing(changes) := object.union(
+	asking({"principal": {"agent": "publisher-1"}, "action": {"kind": "post.share"}}),
+	changes,
+)
+
+priced := {"request": {"body": {"title": "Now only € 19"}}}
+
+# METADATA
+# title: A publisher puts a draft into the house's own queue
+queueing(changes) := object.union(
+	drafting({
+		"principal": {"agent": "publisher-1"},
+		"action": {"stage": "queue", "kind": "post.queue", "asset": {"state": "draft"}},
+	}),
+	changes,
+)

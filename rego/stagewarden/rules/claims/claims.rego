@@ -29,6 +29,14 @@ _found contains "pattern" if count(_matched) > 0
 tier contains object.get(data.registry, ["triggers", "legal_or_price", "tier"], "high") if _stated
 
 _stated if {
-	input.action.stage in {"queue", "approve", "export"}
+	_leaves_the_draft
 	count(_found) > 0
+}
+
+_leaves_the_draft if input.action.stage in {"queue", "approve", "export"}
+
+# What already waits to go out takes an edit along.
+_leaves_the_draft if {
+	input.action.stage == "edit"
+	input.action.asset.state in {"queued", "approved"}
 }

@@ -17,7 +17,7 @@ _matched contains pattern if {
 _matched contains pattern if {
 	some pattern in _patterns
 	not pattern in _needless
-	not is_boolean(regex.match(pattern, ""))
+	not regex.is_valid(pattern)
 }
 
 _patterns := object.get(data.registry, ["triggers", "legal_or_price", "patterns"], []) if count(_texts) > 0

@@ -1,0 +1,49 @@
+# What is wrong with an approval that is there
+
+package stagewarden.rules.approvals_test
+
+import data.stagewarden.main
+import data.stagewarden.testing
+
+approval(votes, changes) := object.union(testing.approved_by(votes).approval, changes)
+
+judged(question) := {"effect": verdict.effect, "codes": {reason.code | some reason in verdict.reasons}} if {
+	verdict := main.verdict with input as question with data.registry as testing.registry
+}
+
+test_of_a_medium_export[name] if {
+	some name, [votes, changes, effect, code] in {
+		"good": [[["rita", "reviewer"]], {}, "allow", "approved"],
+		"one too many": [[["rita", "reviewer"], ["max", "manager"]], {}, "allow", "approved"],
+		"other bytes": [[["rita", "reviewer"]], {"digest": testing.other_digest}, "deny", "digest_mismatch"],
+		"over": [[["rita", "reviewer"]], {"expires_ns": 1795251600000000000}, "deny", "approval_expired"],
+		"a moment left": [[["rita", "reviewer"]], {"expires_ns": 1795251600000000001}, "allow", "approved"],
+		"not approved": [[["rita", "reviewer"]], {"state": "pending"}, "deny", "approval_expired"],
+		"no vote": [[], {}, "hold", "votes_insufficient"],
+		"function not held": [[["max", "reviewer"]], {}, "hold", "votes_insufficient"],
+		"function not asked": [[["lea", "legal"]], {}, "hold", "votes_insufficient"],
+		"left": [[["gone", "reviewer"]], {}, "hold", "votes_insufficient"],
+		"unknown": [[["nobody", "reviewer"]], {}, "hold", "votes_insufficient"],
+		"the initiator": [[["olivia", "reviewer"]], {}, "hold", "self_approval"],
+		"the initiator beside another": [[["olivia", "reviewer"], ["rita", "reviewer"]], {}, "allow", "approved"],
+	}
+	verdict := judged(testing.asking({"approval": approval(votes, changes)}))
+	verdict.effect == effect
+	code in verdict.codes
+}
+
+test_prohibited_stays_prohibited if {
+	question := testing.asking({"action": {"kind": "contact.sync"}, "approval": approval([["rita", "reviewer"]], {})})
+	judged(question) == {"effect": "deny", "codes": {"prohibited", "stage_not_granted"}}
+}
+
+test_restricted_inside_the_house if {
+	question := testing.drafting({"action": {"kind": "post.retitle"}, "approval": approval([["rita", "reviewer"]], {})})
+	judged(question) == {"effect": "allow", "codes": {"approved"}}
+}
+
+# Nobody asked for people: the approval is not looked at, so that dropping it could not loosen anything.
+test_nobody_asked[name] if {
+	some name, changes in {"good": {}, "other bytes": {"digest": testing.other_digest}, "over": {"expires_ns": 1}}
+	judged(testing.drafting({"approval": approval([], changes)})).effect == "allow"
+}
