@@ -3,7 +3,6 @@
 package stagewarden.seats_test
 
 import data.stagewarden.seats
-import data.stagewarden.testing
 
 seat(functions) := {"functions": functions, "count": 1}
 
