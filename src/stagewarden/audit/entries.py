@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from stagewarden.audit.line import bounded, text
+from stagewarden.audit.line import bounded, members, text
 from stagewarden.clock import rfc3339
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
         "ruling": ruling.id,
         "effect": verdict.effect,
         "tier": verdict.tier,
-        "at": rfc3339(ruling.at_ns),
         "reasons": [_reason(reason) for reason in verdict.reasons],
         "seats": [{"functions": [*seat.functions], "count": seat.count} for seat in verdict.seats] if verdict.effect == "hold" else [],
         "review": NOT_APPLICABLE if verdict.effect == "deny" else verdict.obligations.review,
@@ -191,9 +190,7 @@ def _asserted(ruling: Ruling) -> Document:
     asserted = ruling.question.document.get("asserted")
     if not isinstance(asserted, dict) or not asserted:
         return {}
-    plain = bounded({name: value if name in _ASSERTED_AS_VALUES else REDACTED for name, value in asserted.items()})
-    assert isinstance(plain, dict)
-    return plain
+    return members({name: value if name in _ASSERTED_AS_VALUES else REDACTED for name, value in asserted.items()})
 
 
 def _human(hold: Hold | None) -> JSON:

@@ -68,7 +68,7 @@ def bounded(value: object, depth: int = _DEPTH) -> JSON:
     Floats and large integers become their text; long strings and lists are cut and say so; lone surrogates are replaced.
     """
     if isinstance(value, dict):
-        return _members(value, depth - 1) if depth else "cut: nested too deeply"
+        return members(value, depth - 1) if depth else "cut: nested too deeply"
     if isinstance(value, (list, tuple)):
         if not depth:
             return "cut: nested too deeply"
@@ -77,7 +77,8 @@ def bounded(value: object, depth: int = _DEPTH) -> JSON:
     return _scalar(value)
 
 
-def _members(value: dict[object, object], depth: int) -> Document:
+def members(value: Mapping[str, object], depth: int = _DEPTH) -> Document:
+    """`bounded` for the members of an object."""
     rows: Document = {_name(name): bounded(member, depth) for name, member in islice(value.items(), _ITEMS)}
     return rows if len(value) <= _ITEMS else {**rows, "cut": len(value) - _ITEMS}
 

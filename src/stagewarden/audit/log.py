@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from stagewarden.audit import segments
 from stagewarden.audit.chain import Broken, walk
 from stagewarden.audit.disk import SystemDisk, Tail, Written
-from stagewarden.audit.line import KINDS, MAX_LINE, VERSION, Stamp, bounded, canonical, digest
+from stagewarden.audit.line import KINDS, MAX_LINE, VERSION, Stamp, canonical, digest, members
 from stagewarden.clock import new_id
 from stagewarden.errors import AuditUnavailable
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # What already happened, or makes things safer, may use the reserve: the end of what was begun is recorded to the last byte.
 _MAY_USE_RESERVE = frozenset({"outcome", "mode", "kill", "recovered", "start"})
-# These are made by entries.py, which lets only canonical values through; all others pass `bounded` here.
+# These are made by entries.py, which lets only canonical values through; all others pass `members` here.
 _KNOWN_CANONICAL = frozenset({"ruling", "outcome"})
 _REMEMBERED = 100_000  # entry ids; the outbox is struck off within moments, so what recovery asks for is recent
 _WAITING = 20_000  # entries that may wait for one flush
@@ -327,9 +327,7 @@ def _failed(future: asyncio.Future[int], why: str) -> asyncio.Future[int]:
 def _plain(kind: str, body: Document) -> Document:
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}")
-    plain = bounded(body)
-    assert isinstance(plain, dict)
-    return plain
+    return members(body)
 
 
 def _said(failure: Exception) -> str:

@@ -62,7 +62,7 @@ REASONS: Final = (
 # What is refused before anybody is known (contract section 3).
 REFUSALS: Final = (
     "unauthenticated", "ambiguous_request", "target_too_long", "headers_too_large", "header_deadline", "body_deadline", "body_too_large",
-    "overloaded", "draining", "cannot_tell",
+    "misdirected", "overloaded", "draining", "cannot_tell",
 )  # fmt: skip
 # Codes of a no that says something about us, not about the request.
 OUR_FAULT: Final = frozenset({"cannot_tell", "audit_unavailable"})
