@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator
     from pathlib import Path
 
@@ -89,16 +90,19 @@ class Scripted:
 
 
 @asynccontextmanager
-async def listening(script: Scripted, path: Path) -> AsyncIterator[None]:
-    """The stand-in on a unix socket at `path`; every connection is over at the end."""
+async def listening(script: Scripted, path: Path | None, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The stand-in on a unix socket at `path`, or on a loopback port that is given; every connection is over at the end."""
     tasks: set[asyncio.Task[None]] = set()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tasks.add(asyncio.create_task(script.serve(reader, writer)))
 
-    server = await asyncio.start_unix_server(accept, path, limit=1 << 21)
+    if path is not None:
+        server: asyncio.Server = await asyncio.start_unix_server(accept, path, limit=1 << 21)
+    else:
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 21, ssl=tls)
     try:
-        yield
+        yield 0 if path is not None else server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in tasks:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_OPEN = 256
-MAX_IDLE = 32
-WATCH = 0.005  # seconds a fresh connection is watched for bytes nobody asked for
+WATCH = 0.02  # seconds a fresh connection is watched for bytes nobody asked for; paid once, connections are kept
+_TURNS = 10  # of the loop, so that what arrived meanwhile is seen on a loaded machine too
 
 
 class NoAnswer(Exception):
@@ -73,7 +73,7 @@ class Pool:
         except BaseException:  # a cancelled question leaves a reply on its way: the connection must go, whatever ended it
             self._drop(connection)
             raise
-        if reply.keep and len(self._idle) < MAX_IDLE:
+        if reply.keep:
             self._idle.append(connection)
         else:
             self._drop(connection)
@@ -157,8 +157,10 @@ class _Connection(asyncio.Protocol):
     async def watched(self) -> None:
         """Wait a moment on a fresh connection; raises BadReply when somebody speaks first, NoAnswer when it is closed."""
         await asyncio.sleep(WATCH)
-        if self._spoilt is not None:
-            raise self._spoilt
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+        if not self.clean():
+            raise self._spoilt or BadReply("came before anybody had asked")
 
     def clean(self) -> bool:
         """Whether an idle connection is open and has nothing to be read, in our hands or in the kernel's."""
