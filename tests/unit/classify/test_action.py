@@ -1,0 +1,109 @@
+"""Classification: body, query and looked-up value choose the case; the strict answer stands where none does."""
+
+import pytest
+
+from stagewarden.classify import Looked, RouteTable, classify, read_lookup
+from stagewarden.classify.action import facts, parse_body
+from stagewarden.config import Case, Lookup, Route, Upstream
+from stagewarden.errors import Ambiguous, Refused
+from stagewarden.model import Stage
+from tests.unit.classify.test_routes import head
+
+LOOKUP = Lookup(get="/posts/{id}", state="/status", states={"draft": "draft", "publish": "exported"}, digest=True, ignore=("/views", "/meta/seen"))
+ROUTE = Route(
+    match="PATCH /posts/{id}", stage="export", kind="change_live", body="json", query=("notify",), lookup=LOOKUP,
+    facts={"claims": "/meta/claims", "offers": "/meta/offers", "recipients": "/to"},
+    cases=(
+        Case(when={"/status": ["draft", None], "lookup:/status": "draft"}, stage="edit", kind="edit", reversible="restore"),
+        Case(when={"/status": "pending"}, stage="queue", kind="queue"),
+        Case(when={"/status": ["draft", None], "query:notify": "all"}, stage="approve", kind="notify"),
+    ),
+)  # fmt: skip
+
+
+def match(route=ROUTE, target="/cms/posts/7"):
+    upstreams = {"cms": Upstream(url="http://127.0.0.1:1", destination="site", mount="/cms", routes=(route,))}
+    return RouteTable(upstreams, lambda upstream: upstream.routes, lambda url: True).find(head(target, "PATCH"))
+
+
+def looked(status):
+    return Looked({"status": status, "meta": {"offers": ["o1"]}}, b"{}", {"draft": "draft"}.get(status, "exported"), "sha256:1")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "target", "stage", "kind"),
+    [
+        ({"title": "x"}, "draft", "/cms/posts/7", "edit", "edit"),
+        ({"status": "draft"}, "draft", "/cms/posts/7", "edit", "edit"),
+        ({"status": "draft"}, "publish", "/cms/posts/7", "export", "change_live"),
+        ({"title": "x"}, None, "/cms/posts/7", "export", "change_live"),
+        ({"status": "pending"}, "draft", "/cms/posts/7", "queue", "queue"),
+        ({"status": "publish"}, "draft", "/cms/posts/7", "export", "change_live"),
+        ({"status": ["draft"]}, "draft", "/cms/posts/7", "export", "change_live"),
+        ({"status": True}, "draft", "/cms/posts/7", "export", "change_live"),
+        ({"title": "x"}, "draft", "/cms/posts/7?notify=all", "approve", "notify"),
+        ({"title": "x"}, "draft", "/cms/posts/7?notify=none", "edit", "edit"),
+    ],
+)
+def test_the_highest_matching_stage_wins_and_none_is_the_routes_own(body, status, target, stage, kind):
+    """Among matching cases the highest stage wins; a look-up that is missing matches nothing."""
+    action = classify(match(target=target), body, looked(status) if status else None, external=True)
+    assert (action.stage, action.kind) == (Stage(stage), kind)
+
+
+def test_the_action_says_what_is_touched():
+    """Fields are the body's member names, sorted; asset, destination and loopback are named."""
+    action = classify(match(), {"title": "x", "body": "y"}, looked("draft"), external=True)
+    assert (action.fields, action.asset.id, action.asset.state, action.destination, action.external, action.loopback, action.reversible) == (
+        ("body", "title"), "7", "draft", "site", True, True, "restore",
+    )  # fmt: skip
+
+
+def test_facts_count_claims_of_the_body_and_of_what_would_go_out():
+    """What is published by its id is judged by its content, and a lone value is a list of one."""
+    going_out = classify(match(), {"status": "publish"}, looked("draft"), external=True)
+    assert facts(match(), going_out, {"status": "publish", "meta": {"claims": "best"}, "to": 3}, looked("draft")) == {
+        "claims": ["best"], "offers": ["o1"], "recipients": 3, "content": {"status": "draft", "meta": {"offers": ["o1"]}},
+    }  # fmt: skip
+
+
+def test_a_draft_edit_is_not_judged_by_what_already_stands_there():
+    """An edit lets nothing out, so only its own words count."""
+    edit = classify(match(), {"title": "x"}, looked("draft"), external=True)
+    assert facts(match(), edit, {"title": "x"}, looked("draft")) == {"claims": [], "offers": [], "recipients": None, "content": None}
+
+
+@pytest.mark.parametrize(
+    ("route", "content_type", "body", "error"),
+    [
+        (ROUTE, "text/plain", b"{}", Refused),
+        (ROUTE, None, b"{}", Refused),
+        (ROUTE, "application/json", b"", Ambiguous),
+        (ROUTE, "application/json", b'{"a":1,"a":2}', Ambiguous),
+        (ROUTE, "application/json", b'{"meta":{"Claims":[]}}', Ambiguous),
+        (Route(match="PATCH /posts/{id}", stage="edit", kind="k"), None, b"x", Refused),
+        (Route(match="PATCH /posts/{id}", stage="edit", kind="k", body="form"), "application/json", b"{}", Refused),
+        (Route(match="PATCH /posts/{id}", stage="edit", kind="k", body="form"), "application/x-www-form-urlencoded", b"a=1&a=2", Ambiguous),
+        (Route(match="PATCH /posts/{id}", stage="edit", kind="k", body="opaque", types=("image/png",)), "image/gif", b"x", Refused),
+    ],
+    ids=["text", "no-type", "empty-json", "duplicate", "case-variant", "body-on-none", "json-on-form", "form-twice", "opaque-other-type"],
+)
+def test_a_body_the_route_does_not_take_is_refused(route, content_type, body, error):
+    """A body is what the route lists, read strictly, or it is refused."""
+    with pytest.raises(error):
+        parse_body(match(route), content_type, body, 64)
+
+
+def test_lookup_reads_state_and_digest():
+    """The state is mapped, the digest leaves out what the route ignores and nothing else."""
+    one = read_lookup(LOOKUP, b'{"status":"draft","views":1,"meta":{"seen":1,"claims":[]}}', 64)
+    same = read_lookup(LOOKUP, b'{"meta":{"claims":[],"seen":2},"views":2,"status":"draft"}', 64)
+    other = read_lookup(LOOKUP, b'{"status":"draft","views":1,"meta":{"seen":1,"claims":["x"]}}', 64)
+    assert (one.state, one.digest) == ("draft", same.digest)
+    assert one.digest != other.digest
+
+
+@pytest.mark.parametrize("body", [b'{"status":"trash"}', b"{}", b"[]", b'{"status":["draft"]}', b'{"status":null}'])
+def test_lookup_of_an_unmapped_state_is_a_no(body):
+    """A state the route does not map cannot be used."""
+    assert isinstance(read_lookup(LOOKUP, body, 64), str)
