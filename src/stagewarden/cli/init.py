@@ -38,6 +38,10 @@ _IGNORED = (
 )
 
 
+class Occupied(Exception):
+    """The folder holds something."""
+
+
 @dataclass(slots=True)
 class Shown:
     """What is printed once: (whose, what, secret)."""
@@ -52,7 +56,7 @@ def init(directory: Path, template: str) -> None:
     """Write a working sandbox into DIRECTORY, which must be new or empty."""
     try:
         shown = write(directory, template, SystemClock())
-    except FileExistsError:
+    except Occupied:
         raise Finding(f"{directory} is not empty: nothing was written; name a new folder") from None
     except OSError as error:
         raise Finding(f"{directory} cannot be written: {error.strerror}; nothing was left behind") from None
@@ -65,11 +69,11 @@ def init(directory: Path, template: str) -> None:
 def write(directory: Path, template: str, clock: Clock) -> Shown:
     """Steps: (1) nothing is there; (2) all of it in a new folder beside; (3) move it into place, or leave nothing.
 
-    Raises FileExistsError where DIRECTORY holds something, OSError where it cannot be written.
+    Raises Occupied where DIRECTORY holds something, OSError where it cannot be written.
     """
     directory = directory.absolute()
     if directory.exists() and any(directory.iterdir()):
-        raise FileExistsError(str(directory))
+        raise Occupied
     directory.parent.mkdir(parents=True, exist_ok=True)
     beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:

@@ -17,26 +17,23 @@ if TYPE_CHECKING:
 
     from stagewarden.errors import Problem
 
-_PLAIN_WIDTH = 160  # where there is no terminal to ask
+_PLAIN_WIDTH = 120  # beside the places, where there is no terminal to ask
 
 
 def print_problems(problems: Iterable[Problem], stream: TextIO | None = None) -> None:
-    """One row a finding, errors first, on standard error unless a stream is given."""
+    """One row a finding, errors first, on standard error unless a stream is given. A place is never broken: people copy it."""
     stream = sys.stderr if stream is None else stream
+    rows = [(each, f"{each.file}:{each.line}" if each.line else each.file) for each in sorted(problems, key=lambda each: each.severity)]
     table = Table(show_lines=True)
-    for title in ("", "where", "key", "problem", "remedy"):
+    table.add_column("")
+    table.add_column("where", no_wrap=True)
+    for title in ("key", "problem", "remedy"):
         table.add_column(title, overflow="fold")
-    for problem in sorted(problems, key=lambda each: each.severity):
-        where = f"{problem.file}:{problem.line}" if problem.line else problem.file
-        style = "red" if problem.severity == "error" else "yellow"
-        table.add_row(
-            *(
-                Text(cell, style) if not at else Text(cell)
-                for at, cell in enumerate((problem.severity, where, problem.key, problem.message, problem.remedy))
-            )
-        )
-    console = Console(file=stream) if stream.isatty() else Console(file=stream, width=_PLAIN_WIDTH)
-    console.print(table)
+    for problem, where in rows:
+        severity = Text(problem.severity, "red" if problem.severity == "error" else "yellow")
+        table.add_row(severity, *map(Text, (where, problem.key, problem.message, problem.remedy)))
+    width = None if stream.isatty() else _PLAIN_WIDTH + max((len(where) for _, where in rows), default=0)
+    Console(file=stream, width=width).print(table)
 
 
 def problems_json(problems: Iterable[Problem]) -> str:

@@ -145,19 +145,23 @@ class Reader:
         options = [option for option in shape.types if not isinstance(option, inspect.NoneType)]
         if raw is None and len(options) < len(shape.types):
             return None
-        if len(options) == 1:
-            return self.value(raw, options[0], place)
-        tagged = {option.tag: option for option in options if isinstance(option, inspect.StructType) and option.tag_field}
+        return self.value(raw, options[0], place) if len(options) == 1 else self._tagged(raw, options, place)
+
+    def _tagged(self, raw: object, options: list[inspect.Type], place: Place) -> object:
+        """One of several Structs, told apart by the key that names its kind."""
         if not isinstance(raw, dict):
             return self._wrong(raw, "a mapping", place)
-        field = next(iter(tagged.values())).tag_field or "kind"
+        kinds = {option.tag: option for option in options if isinstance(option, inspect.StructType)}
+        field = next(iter(kinds.values())).tag_field or "kind"
         tag = raw.get(field)
-        if tag in tagged:
-            return self._struct(raw, tagged[tag], place)
-        names = ", ".join(sorted(map(str, tagged)))
+        if isinstance(tag, str) and tag in kinds:
+            return self._struct(raw, kinds[tag], place)
         if isinstance(tag, str) and tag in LATER_WORDS:
             return self._refuse((*place, field), f"`{tag}` {LATER_WORDS[tag].message()}", LATER_WORDS[tag].meanwhile)
-        return self._refuse((*place, field), "is not a kind known here" if field in raw else f"lacks the key `{field}`", f"one of {names}")
+        names = f"one of {', '.join(sorted(map(str, kinds)))}"
+        if field not in raw:
+            return self._refuse(place, f"lacks the key `{field}`", names)
+        return self._refuse((*place, field), "is not a kind known here", names)
 
     def _leaf(self, raw: object, shape: inspect.Type, place: Place) -> object:
         if isinstance(shape, inspect.LiteralType):

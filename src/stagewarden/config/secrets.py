@@ -65,7 +65,7 @@ class Secrets:
     def _file(self, reference: str) -> str:
         path = self.path(reference)
         try:
-            with path.open("rb") as handle:
+            with open(path, "rb", opener=_at_once) as handle:  # Path.open takes no opener
                 mode = os.fstat(handle.fileno()).st_mode
                 if not stat.S_ISREG(mode):
                     raise _refused(reference, "is not a regular file", "name a file")
@@ -80,6 +80,11 @@ class Secrets:
             return data.decode("utf-8")
         except UnicodeDecodeError:
             raise _refused(reference, "is not UTF-8 text", "save it as UTF-8") from None
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opening a named pipe would otherwise wait for its writer, and the start with it."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _refused(reference: str, message: str, remedy: str) -> ConfigError:

@@ -26,7 +26,9 @@ MAX_BYTES = 8 << 20
 MAX_DEPTH = 32
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _INT = re.compile(r"[-+]?[0-9]{1,18}", re.ASCII)
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+# With a point or an exponent, and short: a hexadecimal digest that holds one `e` is no number
+_FLOAT = re.compile(r"[-+]?(?=[0-9]*[.eE])(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
+_MAX_FLOAT = 24
 _WORDS: dict[str, JSON] = {"": None, "~": None, "null": None, "true": True, "false": False}
 # libyaml's parser gives the same events as PyYAML's own, and a large registry loads twenty times faster
 _LOADER: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -190,6 +192,6 @@ def _scalar(text: str) -> JSON:
         return _WORDS[text]
     if _INT.fullmatch(text):
         return int(text)
-    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
+    if len(text) <= _MAX_FLOAT and _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
     return text

@@ -3,7 +3,7 @@
 An unreadable or blank registry refuses to load; nothing is guessed.
 """
 
-from stagewarden.registry.check import check
+from stagewarden.registry.check import PLACEHOLDER, check
 from stagewarden.registry.load import load
 from stagewarden.registry.registry import Registry
 from stagewarden.registry.shapes import (
@@ -32,6 +32,7 @@ from stagewarden.registry.shapes import (
 )
 
 __all__ = [
+    "PLACEHOLDER",
     "Actions",
     "Agent",
     "AgentIdentity",

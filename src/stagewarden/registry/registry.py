@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from stagewarden.config.load import revision
+from stagewarden.registry.defaults import needles
 from stagewarden.registry.lint import lint
 
 if TYPE_CHECKING:
@@ -46,8 +47,10 @@ class Registry:
         )
 
     def document(self) -> Document:
-        """What the policy sees as `data.registry`: a fresh, JSON-shaped copy with `revision`."""
-        document: Document = msgspec.json.decode(msgspec.json.encode(self.data))
+        """What the policy sees as `data.registry`: a fresh, JSON-shaped copy with `revision`, and what speeds up the shipped patterns."""
+        document = msgspec.json.decode(msgspec.json.encode(self.data), type=dict[str, Any])
+        trigger = self.data.triggers.legal_or_price
+        document["triggers"]["legal_or_price"]["needles"] = needles(trigger.patterns)
         return {**document, "revision": self.revision}
 
     def agent_by_key(self, key_id: str) -> str | None:

@@ -27,7 +27,7 @@ def known(registry: Registry) -> Iterator[Finding]:
             yield Finding(place, f"names `{person}`, who has left", "name somebody who is here")
     for name, agent in registry.data.agents.items():
         for index, workflow in enumerate(agent.workflows):
-            if workflow not in registry.data.workflows:
+            if workflow not in registry.data.workflows and "*" not in workflow:
                 yield Finding(("agents", name, "workflows", index), f"names the unknown workflow `{workflow}`", "add it to `workflows`, or remove it")
     for name, workflow_entry in registry.data.workflows.items():
         if workflow_entry.process not in registry.data.processes:

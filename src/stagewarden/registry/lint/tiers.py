@@ -49,7 +49,7 @@ def triggers(registry: Registry) -> Iterator[Finding]:
     for index, pattern in enumerate(trigger.patterns):
         why = _why_not_re2(pattern)
         if why is not None:
-            yield Finding((*place, "patterns", index), why, "write RE2 syntax: no look-around, no back-references")
+            yield Finding((*place, "patterns", index), why, "write syntax that RE2 and Python both read: no look-around, no back-references, no \\p")
 
 
 def _why_not_re2(pattern: str) -> str | None:

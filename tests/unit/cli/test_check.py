@@ -1,0 +1,201 @@
+"""`check`: every problem as a table or as JSON, exit 0 or 1; the examples to copy pass it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from stagewarden.cli.check import check as command
+from stagewarden.cli.check import findings
+from stagewarden.cli.init import init
+
+ROOT = Path(__file__).parents[3]
+EXAMPLES = ROOT / "deploy" / "examples"
+TEMPLATES = ROOT / "src" / "stagewarden" / "templates"
+SAME = {"newsroom": "newsletter", "wordpress": "wordpress"}
+MADE = ("holds.key", "agent-keys.yaml", "people.yaml", "people-tokens.yaml", "secrets")
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory):
+    """A house of the newsletter template."""
+    folder = tmp_path_factory.mktemp("check") / "house"
+    assert CliRunner().invoke(init, [str(folder)]).exit_code == 0
+    return folder
+
+
+@pytest.fixture
+def house(ready, tmp_path):
+    """A copy to break."""
+    shutil.copytree(ready, tmp_path / "house")
+    return tmp_path / "house"
+
+
+def change(path: Path, old: str, new: str) -> None:
+    """One edit, which must be one."""
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def run(folder: Path, *options: str):
+    """The command, as a terminal runs it."""
+    return CliRunner().invoke(command, ["--config", str(folder / "stagewarden.yaml"), *options])
+
+
+def test_a_sound_house_exits_0(ready):
+    """And says so in one line."""
+    result = run(ready)
+    assert result.exit_code == 0
+    assert "errors 0, warnings 0" in result.output
+
+
+def test_a_warning_exits_0(house):
+    """Gaps are for reading."""
+    change(house / "registry.yaml", "article.read, article.draft", "article.draft")
+    result = run(house)
+    assert result.exit_code == 0
+    assert "warning" in result.output
+    assert any("prohibited for everybody" in problem.message for problem in findings(house / "stagewarden.yaml"))
+
+
+def test_an_error_exits_1_with_file_line_key_and_remedy(house):
+    """As a table."""
+    change(house / "stagewarden.yaml", "destination: newsroom-site", "destination: nowhere")
+    result = run(house)
+    line = (house / "stagewarden.yaml").read_text().splitlines().index("    destination: nowhere") + 1
+    assert result.exit_code == 1
+    flat = "".join(result.output.split())
+    assert f"stagewarden.yaml:{line}" in flat
+    for part in ("error", "upstreams.newsroom", "`nowhere`isnotadestination", "destinations"):
+        assert part in flat
+
+
+def test_json_is_for_machines(house):
+    """Every finding with its parts, nothing else on the output."""
+    change(house / "stagewarden.yaml", "deadline: 200ms", "deadline: 200")
+    result = run(house, "--json")
+    (found,) = json.loads(result.output)
+    assert result.exit_code == 1
+    assert found.keys() == {"file", "line", "key", "message", "remedy", "severity"}
+    assert found["key"] == "policy.deadline"
+
+
+def test_all_problems_at_once(house):
+    """Of the configuration, and of what the two files say to each other."""
+    change(house / "registry.yaml", "stages: [generate, edit]", "stages: [generate, export]")
+    change(house / "registry.yaml", "control_owner: alice", "control_owner: zed")
+    (house / "secrets" / "drafter").unlink()
+    keys = {problem.key for problem in findings(house / "stagewarden.yaml") if problem.severity == "error"}
+    assert keys == {"agents.drafter.stages", "processes.editorial.control_owner", "upstreams.newsroom.credentials.generate.value"}
+
+
+def test_nothing_is_written(house):
+    """Checking a house leaves it as it was."""
+    before = sorted((path, path.stat().st_mtime_ns) for path in house.rglob("*"))
+    run(house)
+    assert sorted((path, path.stat().st_mtime_ns) for path in house.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["stagewarden.yaml", "registry.yaml"])
+def test_a_file_that_is_no_yaml_exits_1(house, name):
+    """With its line."""
+    (house / name).write_text("a: [1\n")
+    result = run(house)
+    assert result.exit_code == 1
+    assert f"{name}:" in "".join(result.output.split())
+
+
+def test_a_missing_configuration_is_usage(tmp_path):
+    """Exit 2, as for any wrong argument."""
+    assert run(tmp_path).exit_code == 2
+
+
+def test_a_markup_like_key_is_printed_as_it_is(house):
+    """`routes[0]` is no style instruction."""
+    change(house / "stagewarden.yaml", "match: GET /articles,", "match: FETCH /articles,")
+    assert "routes[0]" in "".join(run(house).output.split())
+
+
+HOUSES = {
+    "workflow_without_reviewers": (
+        ("registry.yaml", "functions: [reviewer]", "functions: []"),
+        ("registry.yaml", "functions: [manager, reviewer]", "functions: [manager]"),
+        "holds of tier medium cannot be answered",
+    ),
+    "two_seats_one_person": (
+        ("registry.yaml", "functions: [reviewer]", "functions: []"),
+        ("registry.yaml", "functions: [legal, compliance]", "functions: []"),
+        "holds of tier high cannot be answered",
+    ),
+    "the_owner_is_the_only_reviewer": (
+        ("registry.yaml", "functions: [reviewer]", "functions: []"),
+        ("registry.yaml", "owners: {human: alice,", "owners: {human: carol,"),
+        "`carol` answers for the agent",
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "text"), HOUSES.values(), ids=HOUSES)
+def test_holds_that_nobody_could_answer_are_listed(house, first, second, text):
+    """They would be denied at once (`seats_unfillable`); an alias is nobody different."""
+    for name, old, new in (first, second):
+        change(house / name, old, new)
+    found = [problem for problem in findings(house / "stagewarden.yaml") if problem.key == "workflows.newsletter"]
+    assert any(text in f"{problem.message} {problem.remedy}" for problem in found)
+    assert {problem.severity for problem in found} == {"warning"}
+
+
+def test_a_key_of_nobody_and_an_agent_without_key_are_warnings(house):
+    """Both only look as if they worked."""
+    keys = yaml.safe_load((house / "agent-keys.yaml").read_text())
+    (house / "agent-keys.yaml").write_text(yaml.safe_dump({"ghost": keys["drafter"]}, default_style='"'))
+    found = {problem.key: problem.severity for problem in findings(house / "stagewarden.yaml")}
+    assert found == {"identity.agents[0].keys": "warning", "agents.drafter.identity.key": "warning"}
+
+
+BROKEN = {
+    "keys": ("agent-keys.yaml", "drafter: sw_drafter_oops\n", "agent-keys.yaml"),
+    "users": ("people.yaml", "alice: hunter2\n", "people.yaml"),
+    "tokens": ("people-tokens.yaml", "- {person: alice}\n", "people-tokens.yaml"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "file"), BROKEN.values(), ids=BROKEN)
+def test_identity_files_are_read_as_what_they_are(house, name, text, file):
+    """With their own line, and without repeating what may be a secret."""
+    (house / name).write_text(text)
+    found = findings(house / "stagewarden.yaml")
+    assert any(file in problem.file and problem.severity == "error" for problem in found)
+    assert "hunter2" not in str(found)
+    assert "oops" not in str(found)
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_an_example_passes_with_fresh_keys(tmp_path, name):
+    """As its first lines say: copy it, let init make the secrets, check it."""
+    made, folder = tmp_path / "made", tmp_path / "example"
+    assert CliRunner().invoke(init, [str(made), "--template", SAME[name]]).exit_code == 0
+    shutil.copytree(EXAMPLES / name, folder)
+    for part in MADE:
+        (shutil.copytree if (made / part).is_dir() else shutil.copy2)(made / part, folder / part)
+    for credential in ("drafter", "publisher"):
+        (folder / "secrets" / credential).write_text("Bearer given-by-the-upstream\n")
+    assert [str(problem) for problem in findings(folder / "stagewarden.yaml")] == []
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_an_example_has_the_templates_registry(name):
+    """They differ in the day only."""
+    template = (TEMPLATES / SAME[name] / "registry.yaml").read_text()
+    assert (EXAMPLES / name / "registry.yaml").read_text() == template.replace("@TODAY@", "2026-11-21")
+
+
+def test_no_example_holds_a_secret():
+    """Only configuration, registry, an agent to read, and what keeps secrets out of a commit."""
+    assert {path.name for path in EXAMPLES.rglob("*") if path.is_file()} == {"stagewarden.yaml", "registry.yaml", "agent.py", ".gitignore"}
