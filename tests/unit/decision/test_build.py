@@ -17,10 +17,11 @@ from stagewarden.config import Places
 from stagewarden.decision import build, load_bundle, toolchain
 from stagewarden.decision.bundle import pack, read
 from stagewarden.errors import ConfigError
-from tests.needs import needs
+from tests.needs import NEEDS, needs
 from tests.unit.decision.policies import AGENTS
 
 ROOT = Path(__file__).parents[3]
+PLATFORM = (platform.system().lower(), platform.machine().lower())
 TEST = """package stagewarden.main_test
 
 import data.stagewarden.main
@@ -145,7 +146,12 @@ def test_opa_is_found_on_the_path_first_and_then_in_the_cache(tmp_path: Path) ->
     assert toolchain.version(tmp_path / "bin" / "opa") == "1.22.0"
 
 
-PLATFORM = (platform.system().lower(), platform.machine().lower())
+def test_tests_look_where_the_command_installs() -> None:
+    """`stagewarden opa install` makes the end-to-end tests run."""
+    places = Places.of({"HOME": "~"})
+    assert str(toolchain.cached(places)) in NEEDS["opa"].paths
+    assert Places.of({"HOME": "/h", "XDG_CACHE_HOME": "/c"}).cache == Path("/c/stagewarden")
+    assert Places.of({"HOME": "/h", "XDG_CACHE_HOME": "relative"}).cache == Path("/h/.cache/stagewarden")
 
 
 def test_a_download_is_installed_only_with_the_pinned_sum(tmp_path: Path) -> None:
