@@ -14,7 +14,7 @@ import orjson
 from stagewarden.decision.verdict import parse
 from stagewarden.decision.wasm.instance import Instance
 from stagewarden.decision.wasm.program import Abilities, Program
-from stagewarden.errors import PolicyUnavailable
+from stagewarden.errors import ConfigError, PolicyUnavailable
 from stagewarden.model import QUESTION_VERSION, Deny, Question
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ class WasmDecider:
         """A store for now, where a second failure came before the spare was made."""
         if self._document is None:
             raise PolicyUnavailable("no registry is loaded")
-        self._current = self._instance(self._document)
+        try:
+            self._current = self._instance(self._document)
+        except ConfigError as error:  # it fitted when it was loaded
+            raise PolicyUnavailable(f"no store could be made: {error}") from None
         return self._current
 
     def _replace(self, spent: Instance) -> None:
@@ -99,7 +102,10 @@ class WasmDecider:
         document = self._document
         if document is None:
             return
-        spare = await asyncio.to_thread(self._instance, document)
+        try:
+            spare = await asyncio.to_thread(self._instance, document)
+        except ConfigError:
+            return  # the next question after a trap makes its own store, or says why it cannot
         if document is self._document:  # a registry loaded meanwhile brought its own spare
             self._spare = spare
 
