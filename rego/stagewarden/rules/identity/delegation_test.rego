@@ -51,6 +51,7 @@ test_owner_missing[name] if {
 		"workflow without privacy owner": [{"workflows": {"newsletter": {"owners": {"privacy": null}}}}, []],
 	}
 	[detail.owners | some detail in details(testing.drafting({}), changes)] == [owners | owners != []]
+	denied(testing.drafting({}), changes) == {"owner_missing" | owners != []}
 }
 
 test_owners_not_distinct[name] if {
