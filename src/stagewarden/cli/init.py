@@ -34,7 +34,7 @@ TEMPLATES = ("newsletter", "wordpress")
 TOKEN_DAYS = 30
 _DAY = 86400 * NANOSECONDS
 _IGNORED = (
-    "# Secrets and what the sidecar writes: never commit them.\n*.key\nagent-keys.yaml\npeople*.yaml\nsecrets/\nstate.db*\nstops.json\naudit/\n"
+    "# Secrets and what the sidecar writes: never commit them.\n*.key\nagent-keys.yaml\npeople*.yaml\nsecrets/\nstate.db*\nstops.json*\naudit/\n"
 )
 
 
