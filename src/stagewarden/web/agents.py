@@ -71,7 +71,9 @@ class AgentsDoor:
 
     def malformed(self, status: int, peer: str) -> web.Response:
         """What aiohttp's parser could not read: our problem instead of its page."""
-        code = {413: "headers_too_large", 414: "target_too_long", 431: "headers_too_large"}.get(status, "ambiguous_request" if status < 500 else "internal")
+        code = {413: "headers_too_large", 414: "target_too_long", 431: "headers_too_large"}.get(
+            status, "ambiguous_request" if status < 500 else "internal"
+        )
         self._judge.refuse(code, peer)
         response = render.problem(code, "the request could not be parsed" if code != "internal" else None)
         response.force_close()
@@ -256,4 +258,3 @@ class AgentsServer(web.Server):
     def __call__(self) -> RequestHandler:
         """One connection."""
         return _Protocol(self._door, self, loop=self._loop, **self._options)
-

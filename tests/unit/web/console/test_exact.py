@@ -38,7 +38,7 @@ def test_trojan_source(character: str, named: str) -> None:
     assert exact.count(f"a{character}b") == 1
 
 
-@pytest.mark.parametrize("text", ["plain", "é ü ß € – “”", "日本語", "עברית", "a\tb\nc", "na\u00efve", "1\u00a0000", "❤\ufe0f", "👍🏽"], ids=str)
+@pytest.mark.parametrize("text", ["plain", "é ü ß € “”", "日本語", "עברית", "a\tb\nc", "na\u00efve", "1\u00a0000", "❤\ufe0f", "👍🏽"], ids=str)
 def test_what_can_be_seen(text: str) -> None:
     """Ordinary text of any script is one untouched run."""
     assert exact.reveal(text) == (exact.Run(text),)
@@ -57,7 +57,7 @@ def test_nothing_is_lost(text: str) -> None:
 @pytest.mark.parametrize(
     ("title", "shown"),
     [
-        ("Hours” on internal. Nothing: “", "Hours’ on internal. Nothing: ’"),
+        ("Hours” on internal. Nothing: “", "Hours\u2019 on internal. Nothing: \u2019"),
         ("a\n\n  b", "a b"),
         ("pay\u202elad", "pay[U+202E right-to-left override]lad"),
     ],

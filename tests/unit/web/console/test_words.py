@@ -19,7 +19,7 @@ MINUTE = HOUR // 60
         ("post.change_live", {"title": "Hours"}, "Change the live post “Hours” on newsroom-site"),
         ("social_post.publish", {}, "Publish the social post on newsroom-site"),
         ("post.frobnicate", {"title": "Hours"}, "Export (post.frobnicate) “Hours” on newsroom-site"),
-        ("post.publish", {"title": "x” on internal. “"}, "Publish the post “x’ on internal. ’” on newsroom-site"),
+        ("post.publish", {"title": "x” on internal. “"}, "Publish the post “x\u2019 on internal. \u2019” on newsroom-site"),
     ],
 )
 def test_effect(kind: str, body: dict[str, object], sentence: str) -> None:

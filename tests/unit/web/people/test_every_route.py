@@ -1,4 +1,4 @@
-"""Every route of the people's API × everybody who might knock: 401 to strangers, 403 to the wrong ones, and then nothing changed."""
+"""Every route of the people's API by everybody who might knock: 401 to strangers, 403 to the wrong ones, and then nothing changed."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     ruling = gate.record("deny", "route_not_listed")
     body = {
         "/holds/{id}/votes": {
-            "decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest, "answers": dict.fromkeys(FOUR, True),
+            "decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest,
+            "answers": dict.fromkeys(FOUR, True),
         },
         "/agents/{id}/mode": {"mode": "paused", "reason": "drill"},
         "/holds/{id}/stop": {},

@@ -130,7 +130,7 @@ async def test_headers_of_every_answer(served: Served, http: ClientSession, path
 
 
 @pytest.mark.parametrize(("url", "name", "secure"), [(None, "stagewarden", False), ("https://approve.example", "__Host-stagewarden", True)])
-async def test_cookies(tmp_path: Path, url: str | None, name: str, secure: bool) -> None:
+async def test_cookies(tmp_path: Path, url: str | None, name: str, secure: object) -> None:
     """HttpOnly, Strict, of this host alone; `__Host-` and Secure where browsers reach us over TLS."""
     async with people_listener(tmp_path, url=url) as served, ClientSession(cookie_jar=CookieJar(unsafe=True)) as http:
         host = {"Host": "approve.example"} if url else {}

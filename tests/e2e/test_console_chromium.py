@@ -1,0 +1,239 @@
+"""A person at the console, in a real browser: signs in, reads, votes, watches; with script off; on a phone; against hostile content.
+
+`console` says where the product is and who may sign in; the stories below use nothing else of it.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.async_api import async_playwright, expect
+
+from stagewarden.model import Answer, HoldState
+from tests.e2e.payloads import PAYLOADS
+from tests.fakes import HOUR, TEN, FakeGate, held
+from tests.needs import needs
+from tests.people_listener import PASSWORD, people_listener
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from playwright.async_api import Browser, Page
+
+    from stagewarden.model import Document, Hold
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+BEFORE: Document = {
+    "status": "draft",
+    "title": {"raw": "Winter opening hours"},
+    "content": {"raw": "<p>Until March.</p>\n<p>See you.</p>"},
+    "slug": "hours",
+}
+BODY: Document = {
+    "status": "publish",
+    "title": "Winter hours end",
+    "content": "<p>Until Sunday.</p>\n<p>See you.</p>\n<script>x</script>",
+    "slug": "hours",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where it is, who signs in, and one hold that waits for them."""
+
+    url: str
+    person: str
+    password: str
+    hold: str
+    gate: FakeGate
+
+
+@pytest.fixture
+async def console(tmp_path: Path) -> AsyncIterator[Console]:
+    """The people's listener with one waiting hold."""
+    async with people_listener(tmp_path) as served:
+        hold = served.gate.add(held(time.time_ns(), BODY, before=BEFORE, asserted={"rationale": "From the \u202eshop\u202c sheet."}))
+        yield Console(served.url, "ines", PASSWORD, hold.id, served.gate)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Debian's Chromium."""
+    chromium = needs("chromium")
+    async with async_playwright() as playwright:
+        running = await playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
+        yield running
+        await running.close()
+
+
+@asynccontextmanager
+async def page_of(browser: Browser, *, script: bool = True, width: int = 1440, bypass: bool = False) -> AsyncIterator[Page]:
+    """A page of its own context; `bypass` takes the policy away, so that only escaping protects."""
+    context = await browser.new_context(java_script_enabled=script, viewport={"width": width, "height": 900}, bypass_csp=bypass)
+    page = await context.new_page()
+    page.set_default_timeout(20_000)
+    yield page
+    await context.close()
+
+
+async def sign_in(page: Page, console: Console, path: str = "/") -> None:
+    """Through the door, from any address."""
+    await page.goto(console.url + path)
+    await page.get_by_label("Person").fill(console.person)
+    await page.get_by_label("Password").fill(console.password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def answer_all(page: Page) -> None:
+    """Yes to every question, by its visible name."""
+    for group in await page.locator(".ask").all():
+        await group.get_by_label("Yes").check()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+@pytest.mark.parametrize("width", [1440, 390], ids=["wide", "phone"])
+async def test_signs_in_reads_and_approves(console: Console, browser: Browser, script: object, width: int) -> None:
+    """The main story: a deep link, the door, the exact bytes, the answers, the vote, and what becomes of it."""
+    async with page_of(browser, script=bool(script), width=width) as page:
+        await sign_in(page, console, f"/holds/{console.hold}")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Publish the post “Winter hours end”")
+        await expect(page.locator("#exact + details")).to_contain_text("POST cms /wp-json/wp/v2/posts/1842")
+        await page.locator("#exact + details summary").click()
+        await expect(page.locator("pre")).to_contain_text('"status": "publish"')
+        await expect(page.get_by_text("unreviewed_external")).to_be_visible()
+        await expect(page.locator(".agentsays")).to_contain_text("U+202E right-to-left override")
+        assert not await page.get_by_role("radio", name=re.compile("^Approve")).is_checked()
+        await answer_all(page)
+        await page.get_by_role("radio", name=re.compile("^Approve")).check()
+        await page.get_by_label("Note (optional)").fill("Checked against the shop sheet")
+        await page.get_by_role("button", name="Cast vote: approve").click()
+        await expect(page.get_by_text("Your approval is recorded.")).to_be_visible()
+        await expect(page.get_by_text("Being sent.")).to_be_visible()
+        hold = console.gate.holds[console.hold]
+        assert (hold.state, [vote.person for vote in hold.votes]) == (HoldState.APPROVED, ["ines"])
+        console.gate.add(replace(hold, state=HoldState.DONE, ended_at_ns=time.time_ns(), response=Answer(201, (), b"{}")))
+        await expect(page.get_by_text("cms answered 201")).to_be_visible()  # the page looks again by itself
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+async def test_rejects_with_a_reason(console: Console, browser: Browser, script: object) -> None:
+    """The reasons appear with the choice; one is needed; no answer is."""
+    async with page_of(browser, script=bool(script)) as page:
+        await sign_in(page, console, f"/holds/{console.hold}")
+        await expect(page.get_by_label("Wrong facts")).to_be_hidden()
+        await page.get_by_role("radio", name=re.compile("^Reject")).check()
+        await page.get_by_role("button", name="Cast vote: reject").click()
+        await expect(page.get_by_role("alert")).to_contain_text("Choose one reason")
+        await page.get_by_label("Wrong facts").check()
+        await page.get_by_role("button", name="Cast vote: reject").click()
+        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        await expect(page.locator(".standing .state")).to_contain_text("Rejected")
+        assert console.gate.holds[console.hold].votes[0].reason == "wrong_facts"
+
+
+async def test_an_open_answer_is_led_to(console: Console, browser: Browser) -> None:
+    """An approval with an open answer is not cast; the summary leads to the answer, and what was filled in is still there."""
+    async with page_of(browser) as page:
+        await sign_in(page, console, f"/holds/{console.hold}")
+        await page.locator("#answer-factual").check()
+        await page.get_by_role("radio", name=re.compile("^Approve")).check()
+        await page.get_by_label("Note (optional)").fill("kept")
+        await page.get_by_role("button", name="Cast vote: approve").click()
+        await page.get_by_role("link", name="Does it sound like us?").click()
+        assert page.url.endswith("#answer-brand")
+        assert await page.locator("#answer-factual").is_checked()
+        await expect(page.get_by_label("Note (optional)")).to_have_value("kept")
+        assert console.gate.holds[console.hold].votes == ()
+
+
+async def test_by_keyboard_alone(console: Console, browser: Browser) -> None:
+    """Skip link first; every control of the vote can be reached and used without a pointer."""
+    async with page_of(browser) as page:
+        await sign_in(page, console, f"/holds/{console.hold}")
+        await page.keyboard.press("Tab")
+        assert await page.evaluate("document.activeElement.textContent") == "Skip to the content"
+        names = []
+        for _ in range(60):
+            await page.keyboard.press("Tab")
+            names.append(await page.evaluate("document.activeElement.name || document.activeElement.textContent.trim()"))
+            if await page.evaluate("document.activeElement.name === 'decision'"):
+                break
+        assert names.index("answer-factual") < names.index("answer-approved_data") < names.index("decision")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1024, 1440])
+async def test_no_sideways_scrolling(console: Console, browser: Browser, width: int) -> None:
+    """Nothing is wider than the window; on the phone every stand-alone target is at least 44 px high."""
+    long = "x" * 400
+    console.gate.add(
+        held(time.time_ns(), {"title": long, long: long}, questions=TEN, asserted={long: long}, expires_at_ns=time.time_ns() + HOUR // 3)
+    )
+    async with page_of(browser, width=width) as page:
+        await sign_in(page, console)
+        for path in (
+            "/",
+            "/?tab=all",
+            "/?tab=done",
+            *(f"/holds/{hold}" for hold in console.gate.holds),
+            "/agents",
+            "/agents/drafter-7",
+            "/stop",
+            "/rulings",
+        ):
+            await page.goto(console.url + path)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            small = await page.evaluate(
+                """[...document.querySelectorAll('button, a.button, summary, .yesno label, .tile, .reasons label, input[type=text], select')]
+                   .filter(one => one.checkVisibility() && one.getBoundingClientRect().height < 43.5).map(one => one.outerHTML.slice(0, 80))"""
+            )
+            assert width > 820 or small == [], path
+
+
+FOREIGN = "script, iframe, object, embed, base, portal, style, img, video, math, template, marquee, animate, [style], link:not([href^='/static/'])"
+
+
+@pytest.mark.parametrize("bypass", [False, True], ids=["policy", "escaping-alone"])
+async def test_cross_site_scripting(console: Console, browser: Browser, bypass: object) -> None:
+    """Every field an agent or upstream writes, with every payload: 0 executed, 0 markup, 0 requests to elsewhere."""
+    async with page_of(browser, bypass=bool(bypass)) as page:
+        await sign_in(page, console)
+        elsewhere: list[str] = []
+        page.on("request", lambda request: elsewhere.append(request.url) if not request.url.startswith(console.url) else None)
+        page.on("dialog", lambda dialog: elsewhere.append(dialog.message))
+        for payload in PAYLOADS:
+            hold = hostile(payload)
+            console.gate.holds[hold.id] = hold
+            console.gate.holds["h_01JRS8AAAAAAAAAAAAAAAAAAAA"] = replace(
+                hold, id="h_01JRS8AAAAAAAAAAAAAAAAAAAA", state=HoldState.DONE, response=Answer(200, (("X-Said", payload),), payload.encode())
+            )
+            for path in (f"/holds/{hold.id}", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA"):
+                await page.goto(console.url + path)
+                assert await page.evaluate("window.hit") is None, payload
+                assert await page.locator(FOREIGN).count() == 0, payload
+                assert not re.search(r"\son\w+\s*=", re.sub(r">[^<]*<", "><", await page.content())), payload
+            del console.gate.holds[hold.id]
+        assert elsewhere == []
+
+
+def hostile(payload: str) -> Hold:
+    """A hold with the payload wherever an agent or upstream writes."""
+    body: Document = {"title": payload, payload: payload, "content": f"{payload}\n{payload}", "list": [payload], "deep": {payload: payload}}
+    before: Document = {
+        "title": {"raw": f"{payload} before"},
+        "content": {"raw": f"{payload}\nbefore"},
+        payload: payload,
+        "other": payload,
+        f"{payload}2": 1,
+    }
+    hold = held(time.time_ns(), body, before=before, asserted={payload: payload, "rationale": payload, "nested": {payload: payload}})
+    request = replace(hold.request, target=f"/posts/1?q={payload}", headers=(*hold.request.headers, ("X-Said", payload), ("X-" + payload, "x")))
+    return replace(hold, request=request, asset=payload, ended_by=payload)
