@@ -1,0 +1,177 @@
+"""`holds`, `agents`, `kill` and `unkill` against the people's listener, and the stop without any process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from stagewarden.cli import main
+from stagewarden.cli.people_api import client
+from stagewarden.clock import SystemClock
+from stagewarden.config import load, stops_path
+from stagewarden.model import HoldState, Stage
+from stagewarden.modes import Modes
+from tests.fakes import FOUR, held
+from tests.people_listener import people_listener
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+    from tests.people_listener import Served
+
+CONFIG = """
+version: 1
+name: newsroom
+environment: sandbox
+registry: registry.yaml
+listen: {people: {bind: "127.0.0.1:1"}}
+identity: {people: [{kind: token, tokens: "file:tokens.yaml"}]}
+upstreams: {}
+"""
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Served]:
+    """The people's listener on loopback."""
+    async with people_listener(tmp_path) as running:
+        yield running
+
+
+async def run(served: Served, *words: str, who: str = "ines", url: str | None = None) -> Result:
+    """The command in a thread, with somebody's token in its environment."""
+    options = ("--url", url or served.url)
+    return await asyncio.to_thread(CliRunner(env={"STAGEWARDEN_TOKEN": served.tokens.get(who, who)}).invoke, main, [*words, *options])
+
+
+def yes(*missing: str) -> list[str]:
+    """Every question answered with yes but for some."""
+    return [word for name in FOUR if name not in missing for word in ("--answer", f"{name}=yes")]
+
+
+async def test_list_and_show(served: Served) -> None:
+    """A table for people, JSON for machines; the exact request whole and escaped."""
+    hold = served.gate.add(held(time.time_ns(), {"title": "pay\u202elad \x1b[31m"}))
+    listed = await run(served, "holds", "list", "--mine")
+    as_json = await run(served, "holds", "list", "--json")
+    shown = await run(served, "holds", "show", hold.id)
+    assert hold.id in listed.output
+    assert json.loads(as_json.output)[0]["digest"] == hold.digest
+    assert ("POST /wp-json/wp/v2/posts/1842" in shown.output, "\x1b" in shown.output, "\u202e" in shown.output) == (True, False, False)
+
+
+async def test_approve(served: Served) -> None:
+    """Every question answered, the digest reviewed: the hold is approved."""
+    hold = served.gate.add(held(time.time_ns()))
+    done = await run(served, "holds", "approve", hold.id, *yes(), "--digest", hold.digest, "--note", "Checked")
+    assert (done.exit_code, served.gate.holds[hold.id].state) == (0, HoldState.APPROVED)
+    assert "approved" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (yes("brand"), 2, "brand not answered"),
+        ([*yes("brand"), "--answer", "brand=maybe"], 2, "QUESTION=yes"),
+        ([*yes("brand"), "--answer", "brand=no"], 1, "an approval with a no"),
+        ([*yes(), "--digest", "sha256:00"], 1, "another than the one you reviewed"),
+        ([*yes(), "--function", "security"], 1, "function"),
+    ],
+    ids=["open", "malformed", "no", "digest", "function"],
+)
+async def test_approvals_that_are_not_cast(served: Served, words: list[str], code: int, said: str) -> None:
+    """Refused with the reason, and nothing was cast."""
+    hold = served.gate.add(held(time.time_ns()))
+    refused = await run(served, "holds", "approve", hold.id, *words)
+    assert (refused.exit_code, said in refused.output) == (code, True), refused.output
+    assert served.gate.holds[hold.id] == hold
+
+
+async def test_reject_and_stop(served: Served) -> None:
+    """One reason for a rejection; none for a stop."""
+    one, other = served.gate.add(held(time.time_ns())), served.gate.add(held(time.time_ns()))
+    assert (await run(served, "holds", "reject", one.id)).exit_code == 2
+    assert (await run(served, "holds", "reject", one.id, "--reason", "timing")).exit_code == 0
+    assert (await run(served, "holds", "stop", other.id, who="stopper")).exit_code == 0
+    assert (served.gate.holds[one.id].state, served.gate.holds[other.id].state) == (HoldState.REJECTED, HoldState.STOPPED)
+
+
+async def test_agents(served: Served) -> None:
+    """Anybody listed pauses; resuming takes security or technical and a reason."""
+    assert (await run(served, "agents", "pause", "drafter-7")).exit_code == 0
+    refused = await run(served, "agents", "resume", "drafter-7", "--reason", "over")
+    assert (refused.exit_code, "security or technical" in refused.output, served.gate.modes["drafter-7"][0]) == (1, True, "paused")
+    assert (await run(served, "agents", "resume", "drafter-7", "--reason", "over", who="aiko")).exit_code == 0
+    assert "active" in (await run(served, "agents", "list")).output
+
+
+async def test_kill_and_unkill(served: Served) -> None:
+    """Over the API: by anybody listed, and lifted by its id."""
+    assert (await run(served, "kill", "workflow:newsletter")).exit_code == 0
+    (kill,) = served.gate.engaged
+    assert kill.id in (await run(served, "kill", "--list")).output
+    assert (await run(served, "unkill", kill.id, "--reason", "over")).exit_code == 1
+    assert (await run(served, "unkill", kill.id, "--reason", "over", who="aiko")).exit_code == 0
+    assert served.gate.engaged == []
+
+
+@pytest.mark.parametrize(
+    ("words", "who", "url", "code", "said"),
+    [
+        (["holds", "list"], "swp_" + "A" * 43, None, 1, "credential"),
+        (["holds", "show", "h_none"], "ines", None, 1, "no such hold"),
+        (["holds", "show", "../../agents"], "ines", None, 1, ""),
+        (["holds", "list"], "ines", "http://127.0.0.1:1", 3, "nobody answers"),
+        (["holds", "list"], "ines", "http://approve.example", 2, "plain http"),
+        (["holds", "list"], "ines", "ftp://127.0.0.1", 2, "not an http"),
+        (["kill"], "ines", None, 2, "say what to stop"),
+        (["kill", "everything"], "ines", None, 1, "scope"),
+        (["holds", "list", "--token", "file:none"], "ines", None, 2, "no token"),
+    ],
+    ids=["token", "hold", "path", "down", "clear-text", "scheme", "no-scope", "scope", "token-file"],
+)
+async def test_exit_codes(served: Served, words: list[str], who: str, url: str | None, code: int, said: str) -> None:
+    """1 refused, 2 usage, 3 not reachable; a token is never repeated and never sent in clear text to another machine."""
+    result = await run(served, *words, who=who, url=url)
+    assert (result.exit_code, said in result.output) == (code, True), result.output
+    assert "swp_" not in result.output
+    assert served.gate.engaged == []
+
+
+def test_kill_with_the_process_down(tmp_path: Path) -> None:
+    """`kill --config` writes where every sidecar of this state looks; `unkill --config` lifts it."""
+    config = tmp_path / "stagewarden.yaml"
+    config.write_text(CONFIG)
+    result = CliRunner().invoke(main, ["kill", "workflow:newsletter", "--config", str(config), "--json"])
+    assert result.exit_code == 0, result.output
+    (kill,) = json.loads(result.output)
+    modes = Modes(stops_path(load(config)), SystemClock())
+    assert modes.stop(workflow="newsletter", stage=Stage.EXPORT) is not None
+    assert modes.stop(workflow="other") is None
+    assert kill["by"].startswith("terminal:")
+    assert CliRunner().invoke(main, ["unkill", kill["id"], "--reason", "over", "--config", str(config)]).exit_code == 0
+    assert modes.stop(workflow="newsletter") is None
+
+
+@pytest.mark.parametrize("scope", ["everything", "agent:", "stage:none", "ALL", "all "])
+def test_a_scope_that_is_none(tmp_path: Path, scope: str) -> None:
+    """Refused, and nothing is stopped."""
+    config = tmp_path / "stagewarden.yaml"
+    config.write_text(CONFIG)
+    assert CliRunner().invoke(main, ["kill", scope, "--config", str(config)]).exit_code == 1
+    modes = Modes(stops_path(load(config)), SystemClock())
+    assert modes.kills() == ()
+
+
+def test_a_token_is_in_no_repr(tmp_path: Path) -> None:
+    """Nor in a traceback that shows values."""
+    (tmp_path / "token").touch(mode=0o600)
+    (tmp_path / "token").write_text("swp_secret\n")
+    assert "secret" not in repr(client("http://127.0.0.1:1", None, f"file:{tmp_path / 'token'}"))
