@@ -6,10 +6,14 @@ turns into `_`, bytes that are not UTF-8.
 
 from __future__ import annotations
 
+import re
+
 from stagewarden.errors import Ambiguous
 from stagewarden.wire.percent import decode_component
 
 MOST_FIELDS = 1000  # PHP's max_input_vars: beyond it the upstream would silently drop what we judged
+# Printable ASCII without `;`, at which some readers separate fields (WHATWG dropped it, others did not).
+_NOT_FORM = re.compile(rb"[^\x21-\x3a\x3c-\x7e]")
 _NESTING = "[]. \t\0"  # PHP builds arrays from brackets and turns dots and spaces in names into `_`
 
 
@@ -18,6 +22,8 @@ def loads(data: bytes) -> dict[str, str]:
     fields: dict[str, str] = {}
     if not data:
         return fields
+    if _NOT_FORM.search(data):
+        raise Ambiguous("body", "a byte that has to be percent-encoded in a form")
     parts = data.split(b"&")
     if len(parts) > MOST_FIELDS:
         raise Ambiguous("body", f"more than {MOST_FIELDS} form fields")
