@@ -19,7 +19,7 @@ from yarl import URL
 
 from stagewarden import config as configuration
 from stagewarden.app import Sidecar, running
-from stagewarden.cli.demo.newsroom import Newsroom
+from stagewarden.cli.newsroom import Newsroom
 from stagewarden.identity.keys import new_key
 from stagewarden.identity.tokens import new_token
 
@@ -77,7 +77,9 @@ def house(folder: Path, newsroom: str, engine: str = WASM, source: Path = HOUSE,
         made.tokens[person], fingerprint = new_token()
         grants.append({"sha256": fingerprint, "person": person, "expires": (datetime.now(UTC).date() + timedelta(days=2)).isoformat()})
     made.tokens["program"], fingerprint = new_token()
-    grants.append({"sha256": fingerprint, "program": "robot", "scopes": ["read"], "expires": (datetime.now(UTC).date() + timedelta(days=2)).isoformat()})
+    grants.append(
+        {"sha256": fingerprint, "program": "robot", "scopes": ["read"], "expires": (datetime.now(UTC).date() + timedelta(days=2)).isoformat()}
+    )
     _private(folder / "agent-keys.yaml", yaml.safe_dump(hashes))
     _private(folder / "people-tokens.yaml", yaml.safe_dump(grants))
     _private(folder / "holds.key", os.urandom(32).hex() + "\n")
@@ -101,7 +103,16 @@ class Product:
     session: ClientSession
     newsroom: Newsroom
 
-    async def ask(self, method: str, path: str, agent: str | None = "drafter", *, json: object = None, headers: Mapping[str, str] | None = None, data: bytes | None = None) -> Reply:
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        agent: str | None = "drafter",
+        *,
+        json: object = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> Reply:
         """What an unmodified HTTP client of the agent gets; the path is sent as it is."""
         sent = dict(headers or {})
         if agent is not None:
@@ -165,4 +176,3 @@ async def product(folder: Path, engine: str = WASM, source: Path = HOUSE, **repl
 def rulings(folder: Path) -> list[dict[str, Any]]:
     """Every entry of the audit log, in order."""
     return [jsonlib.loads(line) for path in sorted((folder / "audit").glob("*.jsonl")) for line in path.read_bytes().splitlines()]
-

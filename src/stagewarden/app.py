@@ -191,11 +191,12 @@ class _Building:
         self.stack.push_async_callback(log.close)
         identities = AgentIdentities(config.identity.agents, secrets, self.registry, clock, fetch)
         await identities.open()
+        routes = RouteTable(config.upstreams, expand_routes, _is_loopback)
         recorder = Recorder(log, metrics, holds, Standing.of(self.registry.data, config.revision))
         return Rooms(
-            config=config, registry=self.registry, clock=clock, identities=identities, routes=RouteTable(config.upstreams, expand_routes, _is_loopback),
+            config=config, registry=self.registry, clock=clock, identities=identities, routes=routes,
             decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets.text, pool), recorder=recorder, assets=KeyedLocks(),
-            stops=Stops(modes, holds, log, recorder), log=log, store=store,
+            stops=Stops(modes, holds, log, recorder, clock), log=log, store=store,
         )  # fmt: skip
 
     async def _decider(self) -> Decider:
@@ -274,9 +275,9 @@ async def _reloads(sidecar: Sidecar) -> None:
 
 def _settings(config: Config, listener: Listener) -> Settings:
     session = config.people.session
-    return Settings(
-        config.name, config.environment, config.people.url, _hosts(listener), tuple(sorted(config.upstreams)), float(session.idle), float(session.absolute)
-    )  # fmt: skip
+    upstreams = tuple(sorted(config.upstreams))
+    limits = float(session.idle), float(session.absolute)
+    return Settings(config.name, config.environment, config.people.url, _hosts(listener), upstreams, *limits)
 
 
 def _hosts(listener: Listener) -> frozenset[str]:

@@ -37,9 +37,7 @@ def free_port():
 
 def start(command, core, port=None, **environment):
     """A process on one core, listening on its port when this returns."""
-    process = subprocess.Popen(
-        command, cwd=ROOT, env={**os.environ, **environment}, preexec_fn=lambda: os.sched_setaffinity(0, {core})
-    )
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment}, preexec_fn=lambda: os.sched_setaffinity(0, {core}))  # noqa: PLW1509 - no thread runs here
     deadline = time.monotonic() + 60
     while port is not None:
         assert process.poll() is None, f"{command} ended"
@@ -107,7 +105,9 @@ def arms(folder, upstream_port):
         return
     sock = folder / "opa.sock"
     bundle = ROOT / "src" / "stagewarden" / "bundle" / "stagewarden.tar.gz"
-    server = start([str(opa), "run", "--server", "--addr", f"unix://{sock}", "--bundle", str(bundle), "--log-level", "error", "--skip-version-check"], 0)
+    server = start(
+        [str(opa), "run", "--server", "--addr", f"unix://{sock}", "--bundle", str(bundle), "--log-level", "error", "--skip-version-check"], 0
+    )
     while not sock.exists():
         time.sleep(0.05)
     yield ours("stagewarden, OPA server", folder / "opa", upstream_port, f"{{engine: opa, deadline: 2s, opa: {{url: 'unix:{sock}'}}}}", [server])

@@ -37,6 +37,7 @@ _MAY_USE_RESERVE = frozenset({"outcome", "mode", "kill", "recovered", "start"})
 _KNOWN_CANONICAL = frozenset({"ruling", "outcome"})
 _REMEMBERED = 100_000  # entry ids; the outbox is struck off within moments, so what recovery asks for is recent
 _WAITING = 20_000  # entries that may wait for one flush
+_AT_THE_LATEST = 0.01  # seconds an entry nobody waits for may wait for company
 _STALLED = 5.0  # seconds a flush may take before the disk counts as gone
 _LOOK_AGAIN = 0.5  # seconds between looks at the free space
 
@@ -58,6 +59,7 @@ class _Batch:
     lines: list[bytes] = field(default_factory=list)
     waiters: list[asyncio.Future[int]] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)
+    urgent: bool = False  # somebody waits
 
 
 def _unobserved(_: Flushed) -> None:
@@ -85,6 +87,7 @@ class AuditLog:
         self._flying: _Batch | None = None
         self._since = 0.0
         self._scheduled = False
+        self._later: asyncio.TimerHandle | None = None
         self._free, self._looked_at = 0, float("-inf")
         self._ids: set[str] = set()
         self._order: deque[str] = deque()
@@ -110,9 +113,10 @@ class AuditLog:
             await self.close()
             raise
 
-    def append(self, kind: str, body: Document, entry_id: str | None = None) -> asyncio.Future[int]:
+    def append(self, kind: str, body: Document, entry_id: str | None = None, *, soon: bool = True) -> asyncio.Future[int]:
         """Queue one entry; the future resolves to its `seq` when it is durable, or raises AuditUnavailable.
 
+        Nobody waits for an entry that is not wanted `soon`: it comes along with the next one that is, at the latest after 10 ms.
         Raises ValueError for a body that uses a member of the envelope, or an unknown kind: a fault in the caller.
         """
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -147,9 +151,9 @@ class AuditLog:
         waiting.waiters.append(future)
         if entry_id is not None:
             waiting.ids.append(entry_id)
-        if self._flying is None and not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)  # not at once: whoever appends in this turn of the loop comes along
+        waiting.urgent = waiting.urgent or soon
+        if self._flying is None:
+            self._schedule()
         return future
 
     def has(self, entry_id: str) -> bool:
@@ -213,9 +217,20 @@ class AuditLog:
         except OSError:
             self._free = 0
 
+    def _schedule(self) -> None:
+        """Flush what waits: in this turn of the loop, so that whoever appends in it comes along, or later where nothing is urgent."""
+        if self._next.urgent and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+        elif self._later is None and self._next.lines and not self._scheduled:
+            self._later = self._loop.call_later(_AT_THE_LATEST, self._flush)
+
     def _flush(self) -> None:
         """Hand everything that waits to the thread."""
         self._scheduled = False
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if not self._next.lines or self._flying is not None or self._down is not None:
             return
         batch, self._next = self._next, _Batch()
@@ -236,7 +251,10 @@ class AuditLog:
             if not waiter.done():
                 waiter.set_result(seq)
         self._remember(batch.ids)
-        self._flush()
+        if self._next.urgent:
+            self._flush()
+        else:
+            self._schedule()
 
     def _go_down(self, failure: str, batch: _Batch) -> None:
         """Nothing of this batch, nor of what came after it, is in the log: the chain goes back to what is durable."""

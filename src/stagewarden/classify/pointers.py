@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from stagewarden.model import JSON
+
+_ANY = "*"
+_INDEX = re.compile(r"0|[1-9][0-9]{0,8}")  # RFC 6901 section 4: no leading zeros
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,16 @@ def _find(value: JSON, tokens: tuple[str, ...]) -> Iterator[JSON]:
     if not tokens:
         yield value
         return
-    token, rest = tokens[0], tokens[1:]
+    name, rest = tokens[0], tokens[1:]
     if isinstance(value, dict):
-        if token in value:
-            yield from _find(value[token], rest)
+        if name in value:
+            yield from _find(value[name], rest)
     elif isinstance(value, list):
-        if token == "*":
+        if name == _ANY:
             for element in value:
                 yield from _find(element, rest)
-        elif token.isdecimal() and token.isascii() and (token == "0" or token[0] != "0") and int(token) < len(value):
-            yield from _find(value[int(token)], rest)
+        elif _INDEX.fullmatch(name) and int(name) < len(value):
+            yield from _find(value[int(name)], rest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,4 +40,3 @@ async def _serve(path: Path) -> None:
     async with running(configuration.load(path)) as sidecar:
         loop.add_signal_handler(signal.SIGHUP, sidecar.request_reload)
         await sidecar.until(stop)
-

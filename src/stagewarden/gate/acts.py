@@ -16,9 +16,11 @@ from stagewarden.holds import lifecycle
 from stagewarden.holds.ballot import Ballot
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
-from stagewarden.model import Ask, Deny, HoldState
+from stagewarden.model import Ask, Deny, HoldState, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stagewarden.audit.reader import Reader
     from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
@@ -135,6 +137,7 @@ class Acts:
     async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
         """Stop a scope at once; durable in the local file before anything else is tried."""
         self._stops(caller)
+        self._exists(scope)
         kill = await self._rooms.modes.kill(scope, by=_name(caller), reason=_bounded(reason))
         await self._rooms.stops.settle()
         return kill
@@ -147,7 +150,9 @@ class Acts:
 
     # -- rulings --
 
-    async def rulings(self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50) -> tuple[list[Document], str | None]:
+    async def rulings(
+        self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[list[Document], str | None]:
         """Recorded rulings, newest first, as they stand in the log."""
         self._reads(caller)
         return await self._reader.rulings(agent=agent, effect=effect, cursor=cursor, limit=limit)
@@ -166,6 +171,14 @@ class Acts:
         """The functions a person holds, read from the registry each time; a program holds none."""
         person = self._rooms.registry.data.people.get(caller.person or "")
         return frozenset(person.functions) if person is not None and person.active else frozenset()
+
+    def _exists(self, scope: str) -> None:
+        """A misspelt scope would stop nothing and look as if it did."""
+        kind, _, name = scope.partition(":")
+        data = self._rooms.registry.data
+        known: dict[str, Iterable[str]] = {"agent": data.agents, "workflow": data.workflows, "upstream": self._rooms.config.upstreams, "stage": Stage}
+        if scope != "all" and name not in {*known.get(kind, ())}:
+            raise Invalid(f"scope: {scope[:100]!r} names nothing known; all, agent:ID, workflow:ID, upstream:ID or stage:NAME")
 
     def _reads(self, caller: Caller) -> None:
         if caller.person is None and "read" not in caller.scopes:

@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from stagewarden.classify import action as classing
 from stagewarden.classify import classify
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from stagewarden.classify import Looked, Match
     from stagewarden.gate.rooms import Rooms
     from stagewarden.model import Action, Head, Hold, Principal, Question, Result, Verdict
-
-
-_POLL_IDLE = 0.02  # seconds; only while draining
 
 
 class BodyReader(Protocol):
@@ -60,6 +57,8 @@ class Draft:
     phases: dict[str, float] = field(default_factory=dict)
     agent: str | None = None  # counted as in flight for this agent
     asset: tuple[str, ...] | None = None  # the look-up's lock we hold
+    started: float = 0.0
+    upstream_seconds: float = 0.0
 
 
 class Passage:
@@ -75,21 +74,22 @@ class Passage:
     @asynccontextmanager
     async def send(self) -> AsyncIterator[Relay]:
         """Step (8): send what was judged and record what came of it. Raises UpstreamFailed, or Stopped with the no."""
-        async with self._gate.sent(self.ruling) as relay:
+        async with self._gate.sent(self._draft, self.ruling) as relay:
             yield relay
 
     def close(self) -> None:
         """Let go of the asset and of the agent's place in flight."""
+        self._gate.served(self._draft, self.ruling)
         self._gate.close(self._draft)
 
-    def __enter__(self) -> Passage:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
 
-class Stopped(UpstreamFailed):  # noqa: N818 - the vocabulary's word
+class Stopped(UpstreamFailed):
     """A stop was engaged between the yes and the first byte; nothing was sent."""
 
     def __init__(self, verdict: Deny) -> None:
@@ -104,10 +104,12 @@ class Judge:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._inflight: Counter[str] = Counter()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def judge(self, head: Head, read_body: BodyReader) -> Passage:
         """Settle one request."""
-        draft = Draft(head)
+        draft = Draft(head, started=self._rooms.clock.monotonic())
         try:
             verdict = await self._verdict(draft, read_body)
             ruling = await self._record(draft, verdict)
@@ -160,7 +162,17 @@ class Judge:
         if stop := rooms.modes.stop(stage=action.stage):
             return stop
         asserted = wire_headers.asserts(head.headers, rooms.config.limits.json_depth)
-        parts = Parts(request, draft.digest, match.target, head.host, document, principal, action, classing.facts(match, action, document, draft.looked), asserted)
+        parts = Parts(
+            request,
+            draft.digest,
+            match.target,
+            head.host,
+            document,
+            principal,
+            action,
+            classing.facts(match, action, document, draft.looked),
+            asserted,
+        )
         question = draft.question = build(parts, rooms.circumstances(principal.agent))
         started = self._phase(draft, "context", started)
         # (5) May they?
@@ -187,12 +199,14 @@ class Judge:
             await rooms.recorder.ruling(ruling)
         except AuditUnavailable as failure:
             rooms.recorder.metrics.error(failure)
-            return _ruling(draft, Deny.by_gate(failure.code, "The record could not be made durable, so nothing happens"), rooms)
+            ruling = _ruling(draft, Deny.by_gate(failure.code, "The record could not be made durable, so nothing happens"), rooms)
+            rooms.recorder.metrics.observe(ruling)
+            return ruling
         rooms.recorder.metrics.phase("audit", rooms.clock.monotonic() - started)
         return ruling
 
     @asynccontextmanager
-    async def sent(self, ruling: Ruling) -> AsyncIterator[Relay]:
+    async def sent(self, draft: Draft, ruling: Ruling) -> AsyncIterator[Relay]:
         """(8) Send the judged bytes with the stage's credential and record the outcome, whatever it is."""
         rooms, request, action, principal = self._rooms, ruling.request, ruling.action, ruling.principal
         assert isinstance(ruling.verdict, Allow)
@@ -217,7 +231,13 @@ class Judge:
             failure = error
             raise
         finally:
-            await rooms.recorder.outcome(_outcome(ruling, relay, failure, rooms.clock.monotonic() - started), action.upstream, ruling.digest)
+            draft.upstream_seconds = rooms.clock.monotonic() - started
+            rooms.recorder.outcome(_outcome(ruling, relay, failure, draft.upstream_seconds), action.upstream, ruling.digest)
+
+    def served(self, draft: Draft, ruling: Ruling) -> None:
+        """Count what an answer took, without the time people take; nobody unknown is counted here."""
+        if draft.principal is not None:
+            self._rooms.recorder.metrics.served(ruling.verdict.effect, self._rooms.clock.monotonic() - draft.started, draft.upstream_seconds)
 
     def close(self, draft: Draft) -> None:
         """Let go of what the draft holds; safe to call twice."""
@@ -229,12 +249,13 @@ class Judge:
             if not self._inflight[draft.agent]:
                 del self._inflight[draft.agent]
             draft.agent = None
+            if not self._inflight:
+                self._idle.set()
             self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
 
     async def idle(self) -> None:
         """Until nothing is under way."""
-        while self._inflight:
-            await asyncio.sleep(_POLL_IDLE)
+        await self._idle.wait()
 
     @property
     def challenge(self) -> str:
@@ -266,6 +287,7 @@ class Judge:
         if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent:
             raise Refused("overloaded", "this agent has as many requests under way as it may")
         self._inflight[agent] += 1
+        self._idle.clear()
         draft.agent = agent
         self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
 
@@ -330,8 +352,9 @@ class Judge:
 
 def _ruling(draft: Draft, verdict: Verdict, rooms: Rooms) -> Ruling:
     return Ruling(
-        draft.head.id, rooms.clock.now_ns(), draft.head, verdict, draft.principal, draft.action, draft.request, draft.question, draft.hold, draft.digest,
-        draft.phases, rooms.decider.revision, rooms.registry.revision, draft.body_read,
+        id=draft.head.id, at_ns=rooms.clock.now_ns(), head=draft.head, verdict=verdict, principal=draft.principal, action=draft.action,
+        request=draft.request, question=draft.question, hold=draft.hold, digest=draft.digest, phases=draft.phases,
+        policy=rooms.decider.revision, registry=rooms.registry.revision, body_read=draft.body_read,
     )  # fmt: skip
 
 

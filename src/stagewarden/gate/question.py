@@ -95,8 +95,9 @@ def _request(parts: Parts) -> Document:
         assert isinstance(values, list)
         values.append(value)
     return {
-        "method": request.method, "upstream": request.upstream, "host": parts.host, "path": list(parts.target.segments), "raw_path": parts.target.path,
-        "query": dict(parts.target.query), "headers": headers, "body": parts.body, "size": len(request.body), "digest": parts.digest,
+        "method": request.method, "upstream": request.upstream, "host": parts.host, "path": list(parts.target.segments),
+        "raw_path": parts.target.path, "query": dict(parts.target.query), "headers": headers, "body": parts.body, "size": len(request.body),
+        "digest": parts.digest,
     }  # fmt: skip
 
 

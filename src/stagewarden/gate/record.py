@@ -37,15 +37,16 @@ class Recorder:
         await self._log.append("ruling", entries.ruling_entry(ruling, self.standing))
         self.metrics.observe(ruling)
 
-    async def outcome(self, outcome: Outcome, upstream: str, judged: str | None) -> None:
-        """What then happened, compared with the digest judged. The effect is done: a failure here is reported, not undone."""
-        audited = True
-        try:
-            await self._log.append("outcome", entries.outcome_entry(outcome, judged))
-        except AuditUnavailable as failure:
-            audited = False
-            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))  # noqa: TRY400 - a known state
-        self.metrics.finish(outcome, upstream, audited=audited)
+    def outcome(self, outcome: Outcome, upstream: str, judged: str | None) -> None:
+        """What then happened, compared with the digest judged. The effect is done: nobody waits, and a failure is reported, not undone."""
+        landed = self._log.append("outcome", entries.outcome_entry(outcome, judged), soon=False)
+        landed.add_done_callback(lambda future: self._counted(future, outcome, upstream))
+
+    def _counted(self, landed: asyncio.Future[int], outcome: Outcome, upstream: str) -> None:
+        failure = landed.exception()
+        if failure is not None:
+            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))
+        self.metrics.finish(outcome, upstream, audited=failure is None)
 
     async def note(self, kind: str, body: Document, entry_id: str | None = None) -> None:
         """Record one entry of another kind (mode, kill, read, release, registry), durable on return."""

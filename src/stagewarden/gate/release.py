@@ -180,7 +180,7 @@ class Releases:
         if answer is not None:
             digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
             outcome = replace(outcome, result=result_of(answer.status), status=answer.status, answer_digest=digest, answer_bytes=len(answer.body))
-        await rooms.recorder.outcome(outcome, hold.upstream, hold.digest)
+        rooms.recorder.outcome(outcome, hold.upstream, hold.digest)
 
     async def _look_after(self, hold: Hold, match: Match) -> str | None:
         """The asset's digest after the send; without one the stored answer stands for `holds.replay`."""

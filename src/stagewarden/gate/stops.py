@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from stagewarden.clock import NANOSECONDS
+
 if TYPE_CHECKING:
     from stagewarden.audit.log import AuditLog
+    from stagewarden.clock import Clock
     from stagewarden.gate.record import Recorder
     from stagewarden.holds import Holds
     from stagewarden.model import Document
@@ -19,8 +22,9 @@ if TYPE_CHECKING:
 class Stops:
     """Follows the stop file. Acts and the watch both call `settle`; whoever comes first records."""
 
-    def __init__(self, modes: Modes, holds: Holds, log: AuditLog, recorder: Recorder) -> None:
+    def __init__(self, modes: Modes, holds: Holds, log: AuditLog, recorder: Recorder, clock: Clock) -> None:
         self._modes = modes
+        self._clock = clock
         self._holds = holds
         self._log = log
         self._recorder = recorder
@@ -35,16 +39,32 @@ class Stops:
             for change in self._modes.changes(self._epoch):
                 if not self._log.has(change.id):
                     await self._record(change)
-                if change.act == "kill" or (change.act == "mode" and change.mode != "active"):
+                if self._stands(change):
                     for moved in await self._holds.stop_in_scope(change.scope, change.by, change.reason, change.mode or "killed"):
                         await self._recorder.deliver(moved)
                 self._epoch = change.epoch
 
+    def _stands(self, change: Change) -> bool:
+        """Whether what this act engaged is engaged still: after a restart old acts are met again, and some were lifted since."""
+        if change.act == "mode":
+            stored = self._modes.stored(change.subject)
+            return change.mode != "active" and stored is not None and stored.mode != "active"
+        return change.act == "kill" and any(kill.id == change.subject for kill in self._modes.kills())
+
     async def _record(self, change: Change) -> None:
         kind = "mode" if change.act == "mode" else "kill"
-        body: Document = {"act": change.act, "subject": change.subject, "scope": change.scope, "mode": change.mode, "by": change.by, "reason": change.reason, "epoch": change.epoch}
+        body: Document = {
+            "act": change.act,
+            "subject": change.subject,
+            "scope": change.scope,
+            "mode": change.mode,
+            "by": change.by,
+            "reason": change.reason,
+            "epoch": change.epoch,
+        }
         await self._recorder.note(kind, body, change.id)
         if kind == "mode":
             self._recorder.metrics.mode_changed(change.mode)
         elif change.act == "kill":
             self._recorder.metrics.killed(change.scope.partition(":")[0])
+        self._recorder.metrics.revoked(max(0.0, (self._clock.now_ns() - change.at_ns) / NANOSECONDS))

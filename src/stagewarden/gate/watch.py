@@ -58,7 +58,7 @@ class Watch:
         """Set what is read at a scrape: holds waiting, stops in force, free space."""
         rooms, metrics = self._rooms, self._rooms.recorder.metrics
         now = rooms.clock.now_ns()
-        waiting = {tier: (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
+        waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
         metrics.pending(waiting)
         metrics.disk(rooms.log.free_bytes)
         metrics.standing((kill.scope for kill in rooms.modes.kills()), {agent: rooms.mode(agent) for agent in rooms.registry.data.agents})

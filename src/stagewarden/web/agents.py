@@ -71,9 +71,7 @@ class AgentsDoor:
 
     def malformed(self, status: int, peer: str) -> web.Response:
         """What aiohttp's parser could not read: our problem instead of its page."""
-        code = {413: "headers_too_large", 414: "target_too_long", 431: "headers_too_large"}.get(
-            status, "ambiguous_request" if status < 500 else "internal"
-        )
+        code = render.code_of_parser(status)
         self._judge.refuse(code, peer)
         response = render.problem(code, "the request could not be parsed" if code != "internal" else None)
         response.force_close()
@@ -227,12 +225,16 @@ class _Protocol(RequestHandler):
         self._door = door
 
     def handle_error(
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's signature
     ) -> web.StreamResponse:
         """Answer in our form. Nothing of the exception reaches the client."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer had begun") from exc
-        if status >= 500:  # noqa: PLR2004 - a fault of ours, not of the request
+        if render.code_of_parser(status) == "internal":
             self.log_exception("Error handling request", exc_info=exc)
         return self._door.malformed(status, request.remote or "")
 

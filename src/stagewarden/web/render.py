@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OK = 200
 SEE_OTHER = 303
+_SERVER_ERROR = 500
 _SECONDS_TO_RETRY = "1"
 
 # Codes of the gate and of the doors; a policy's own codes are all 403 `denied`.
@@ -80,6 +81,12 @@ _TITLES = {
 _RETRY = frozenset({"cannot_tell", "audit_unavailable", "draining", "overloaded"})
 # Hold states in which the agent is told no for good, with that state as the code.
 _ENDED_WITH_NO = frozenset({HoldState.REJECTED, HoldState.STOPPED, HoldState.SUPERSEDED, HoldState.WITHDRAWN, HoldState.EXPIRED})
+
+
+def code_of_parser(status: int) -> str:
+    """Our code for what aiohttp's parser or server says by status alone."""
+    known = {413: "headers_too_large", 414: "target_too_long", 431: "headers_too_large"}
+    return known.get(status, "ambiguous_request" if status < _SERVER_ERROR else "internal")
 
 
 def problem(

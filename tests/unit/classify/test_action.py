@@ -22,11 +22,13 @@ ROUTE = Route(
 
 
 def match(route=ROUTE, target="/cms/posts/7"):
+    """The route as matched."""
     upstreams = {"cms": Upstream(url="http://127.0.0.1:1", destination="site", mount="/cms", routes=(route,))}
     return RouteTable(upstreams, lambda upstream: upstream.routes, lambda url: True).find(head(target, "PATCH"))
 
 
 def looked(status):
+    """The looked-up asset in this state."""
     return Looked({"status": status, "meta": {"offers": ["o1"]}}, b"{}", {"draft": "draft"}.get(status, "exported"), "sha256:1")
 
 

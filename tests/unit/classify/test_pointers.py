@@ -73,7 +73,10 @@ def test_condition_refuses_what_it_does_not_know(value):
         Condition.parse(Pointer(()), value)
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)), st.lists(st.text()))
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)),
+    st.lists(st.text()),
+)
 def test_pointer_never_fails_on_any_document(document, tokens):
     """Finding is total: whatever the document, it finds or it does not."""
     list(Pointer(tuple(tokens)).find(document))

@@ -17,6 +17,7 @@ ROUTES = (
 
 
 def table(**upstreams):
+    """Three upstreams."""
     made = {
         "cms": Upstream(url="http://127.0.0.1:1", destination="d", mount="/cms", routes=ROUTES),
         "media": Upstream(url="https://media.example", destination="d", mount="/cms/media", routes=ROUTES),
@@ -26,6 +27,7 @@ def table(**upstreams):
 
 
 def head(target, method="GET", host="localhost"):
+    """A head with this target."""
     return Head("r_1", method, parse_target(target.encode(), 8192), host, (), "127.0.0.1", 0)
 
 

@@ -16,9 +16,14 @@ NOW = 1_795_251_600_000_000_000
 
 
 def parts(**changed):
-    request = Request("cms", "POST", "https", "cms.internal", "/a/b?x=1", (("Content-Type", "application/json"), ("X-A", "1"), ("x-a", "2")), b'{"t":1}')
-    principal = Principal("drafter", Credential("key", "keys", 0), (Link("agent", "drafter", True),), "newsletter")
-    action = Action("cms", "POST /a/b", Stage.EXPORT, "k", Asset("7", "sha256:1", "draft"), ("t",), (), "site", True, "compensate")
+    """What a question is made of."""
+    request = Request(
+        "cms", "POST", "https", "cms.internal", "/a/b?x=1", (("Content-Type", "application/json"), ("X-A", "1"), ("x-a", "2")), b'{"t":1}'
+    )
+    principal = Principal("drafter", Credential("key", "keys", 0), (Link("agent", "drafter", verified=True),), "newsletter")
+    action = Action(
+        "cms", "POST /a/b", Stage.EXPORT, "k", Asset("7", "sha256:1", "draft"), ("t",), (), "site", external=True, reversible="compensate"
+    )
     return Parts(request, request.digest("drafter", "export"), parse_target(b"/a/b?x=1", 100), "localhost", {"t": 1}, principal, action,
                  {"claims": [], "offers": [], "content": None}, {"confidence": 0.5}, **changed)  # fmt: skip
 
@@ -45,7 +50,11 @@ def test_the_release_question_renews_circumstances_and_keeps_the_rest():
     looked = Looked({}, b"{}", "queued", "sha256:2")
     asked = again(stored, Circumstances(NOW + 1_000_000_000, "rev2", "production", "paused"), looked, {"hold": "h_1"}).document
     assert {name for name in stored if stored[name] != asked[name]} == {"time", "time_ns", "action", "approval", "state"}
-    assert (asked["action"]["asset"], asked["state"]["registry"], asked["state"]["mode"]) == ({"id": "7", "digest": "sha256:2", "state": "queued"}, "rev2", "paused")
+    assert (asked["action"]["asset"], asked["state"]["registry"], asked["state"]["mode"]) == (
+        {"id": "7", "digest": "sha256:2", "state": "queued"},
+        "rev2",
+        "paused",
+    )
     assert stored["action"]["asset"]["digest"] == "sha256:1", "the stored question is never changed"
 
 

@@ -13,13 +13,15 @@ READ = {"file:low": "Bearer low", "file:high": "Bearer high"}
 OURS = (("Stagewarden-Ruling", "r_1"), ("Stagewarden-Review", "auto"))
 
 
-def sender(announce=True, **credentials):
+def sender(*, announce=True, **credentials):
+    """A sender with these credentials."""
     made = {stage: StageCredential(header=header, value=Secret(f"file:{name}")) for stage, (header, name) in credentials.items()}
     upstream = Upstream(url="https://cms.internal:8443/", destination="d", mount="/", credentials=made, announce=announce)
     return Sender({"cms": upstream}, lambda secret: READ[secret.reference], Upstreams(SystemClock()))
 
 
 def request(body=b"{}"):
+    """A judged request."""
     return Request("cms", "POST", "https", "cms.internal:8443", "/posts?x=1", (("Content-Type", "application/json"),), body)
 
 
@@ -58,7 +60,10 @@ def test_credential_headers_are_withheld_by_lower_case_name():
     assert sender(generate=("X-Token", "low"), export=("Authorization", "high")).withheld("cms") == {"x-token", "authorization"}
 
 
-@pytest.mark.parametrize(("status", "result"), [(200, "done"), (201, "done"), (302, "done"), (399, "done"), (400, "failed"), (499, "failed"), (500, "unknown"), (599, "unknown")])
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [(200, "done"), (201, "done"), (302, "done"), (399, "done"), (400, "failed"), (499, "failed"), (500, "unknown"), (599, "unknown")],
+)
 def test_an_answer_means(status, result):
     """Below 400 done, 4xx failed, 5xx unknown."""
     assert result_of(status) == result

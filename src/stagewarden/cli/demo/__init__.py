@@ -20,7 +20,7 @@ from stagewarden import config as configuration
 from stagewarden.app import Sidecar, running
 from stagewarden.audit.verify import verify
 from stagewarden.cli.demo import house
-from stagewarden.cli.demo.newsroom import Newsroom
+from stagewarden.cli.newsroom import Newsroom
 from stagewarden.cli.demo.play import Agent, Reviewer
 from stagewarden.cli.logs import configure_logs
 from stagewarden.clock import SystemClock
@@ -164,11 +164,16 @@ def _print_run(console: Console, agent: Agent) -> None:
 def _print_where(console: Console, stage: _Stage, folder: Path) -> None:
     table = Table(title="Where to look", title_justify="left", show_header=False)
     people = "\n".join(f"{person}  {stage.house.password(person)}  ({who})" for person, who in _PEOPLE.items())
-    for name, value in (
-        ("Console", _url(stage.sidecar.people_address)), ("Sign in as", people), ("Agent's base URL", stage.agents),
-        ("Agent's key", stage.house.key), ("Metrics and health", f"{_url(stage.sidecar.operations_address)}/metrics"), ("Audit log", str(folder / "audit")),
-        ("", f"stagewarden audit show --directory {folder / 'audit'}"),
-    ):  # fmt: skip
+    operations = _url(stage.sidecar.operations_address)
+    rows = {
+        "Console": _url(stage.sidecar.people_address),
+        "Sign in as": people,
+        "Agent's base URL": stage.agents,
+        "Agent's key": stage.house.key,
+        "Metrics and health": f"{operations}/metrics  {operations}/readyz",
+        "Audit log": f"stagewarden audit show --directory {folder / 'audit'}",
+    }
+    for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)
     console.print("Approve a hold in the console and watch it being sent here. Ctrl-C ends the demo and deletes its folder.")

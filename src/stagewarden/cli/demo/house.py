@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stagewarden.cli.init import write as write_template
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stagewarden.clock import Clock
 
 _PORTS = (8080, 8081, 8082)

@@ -1,7 +1,7 @@
 """An example newsroom API, the demo's upstream: articles that are drafted, edited, published and deleted.
 
 A small but honest target: it has its own two credentials (the drafter's cannot publish) and counts what arrives.
-`python -m stagewarden.cli.demo.newsroom --bind HOST:PORT` serves it alone. Never part of the sidecar.
+`python -m stagewarden.cli.newsroom --bind HOST:PORT` serves it alone. Never part of the sidecar.
 """
 
 from __future__ import annotations
