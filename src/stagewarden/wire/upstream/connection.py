@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 from typing import TYPE_CHECKING
 
 from stagewarden.errors import OutcomeUnknown, UpstreamUnavailable
@@ -46,9 +47,20 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The upstream closed its side; ours follows."""
         self._usable = False
-        if self._answer is not None:
+        if self._answer is not None and self._ended_in_order():
             self._answer.eof()
-        return False
+        return False  # what was cut off is told by connection_lost
+
+    def _ended_in_order(self) -> bool:
+        """Whether TLS itself says this is the end: asyncio reports a line that was cut alike (RFC 9112 section 9.8)."""
+        if not self._encrypted or self._transport is None:
+            return True
+        try:
+            return bool(self._transport.get_extra_info("ssl_object").read(1) == b"")
+        except ssl.SSLZeroReturnError:
+            return True
+        except ssl.SSLError:
+            return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone."""

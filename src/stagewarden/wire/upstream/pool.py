@@ -114,7 +114,7 @@ class Upstreams:
         except TimeoutError:
             raise UpstreamUnavailable(f"{endpoint.authority} was not reached inside {deadline:g} s") from None
         except OSError as error:  # ssl.SSLError and its certificate errors are OSErrors
-            raise UpstreamUnavailable(f"{endpoint.authority}: {error or type(error).__name__}") from None
+            raise UpstreamUnavailable(f"{endpoint.authority}: {str(error) or type(error).__name__}") from None
 
     async def _reach(self, endpoint: Endpoint, addresses: tuple[Resolved, ...]) -> socket.socket:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ import ssl
 import pytest
 
 from stagewarden.clock import SystemClock
-from stagewarden.errors import UpstreamUnavailable
+from stagewarden.errors import OutcomeUnknown, UpstreamUnavailable
 from stagewarden.wire.upstream import Upstreams, endpoint, serialize
 from tests.upstreams import Peer, RecordingUpstream, ScriptedUpstream, answer
 
@@ -346,3 +346,26 @@ async def test_1000_interleaved_agents_never_see_each_others_answers(pool):
             for number in range(1000):
                 group.create_task(one(number))
         assert sorted(int(each.target[1:]) for each in upstream.requests) == list(range(1000))
+
+
+@pytest.mark.parametrize("orderly", [True, False], ids=["closed in order", "cut off"])
+async def test_a_body_without_length_over_tls_is_whole_only_when_closed_in_order(authority, orderly):
+    """Whoever can cut the line must not be able to shorten the answer unseen (RFC 9112 section 9.8)."""
+
+    async def play(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nhalf")
+        if orderly:
+            await peer.end()
+        else:
+            await asyncio.sleep(0.05)
+            peer.drop()
+
+    pool = Upstreams(SystemClock(), ca=authority.file)
+    async with ScriptedUpstream(play, tls=authority.server("localhost")) as upstream:
+        if orderly:
+            assert await ask(pool, upstream.url) == b"half"
+        else:
+            with pytest.raises(OutcomeUnknown):
+                await ask(pool, upstream.url)
+    await pool.close()
