@@ -105,3 +105,17 @@ def test_the_table_covers_every_event():
     assert {event for _, event in TRANSITIONS} == set(Event)
     assert OK.status < 400
     assert lifecycle.LEASE_NS == 30 * 10**9
+
+
+async def test_a_move_decided_on_another_attempts_claim_changes_nothing(bench):
+    """Claimed again is not still claimed: the write names the attempt it was decided on, so that no fence is jumped."""
+    stale = await bench.claimed("a_1")
+    await bench.holds.release_claim(stale.id, "a_1")
+    await bench.log()
+    bench.clock.advance(1)
+    await bench.holds.claim(stale.id, "a_2")
+    before = await bench.snapshot()
+    with pytest.raises(Conflict, match="no longer claimed"):
+        async with bench.holds._writing() as pen:
+            await pen.move(stale, Event.SENDING, Cause())
+    assert await bench.snapshot() == before

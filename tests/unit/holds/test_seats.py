@@ -3,7 +3,7 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as some
 
 from stagewarden.holds.seats import SeatView, fill, fillable, filled
@@ -25,6 +25,7 @@ def cast(person: str, function: str, decision: str = "approve") -> Vote:
         pytest.param((RM, RCL), (("rita", "reviewer"),), [1, 0], id="one person, one seat"),
         pytest.param((RM, RCL), (("rita", "reviewer"), ("mo", "manager")), [1, 1], id="a later manager moves the reviewer to the other seat"),
         pytest.param((RM, RCL), (("mo", "manager"), ("rita", "reviewer")), [1, 1], id="the same, in the other order"),
+        pytest.param((RM, RCL), (("ada", "reviewer"), ("mo", "manager")), [1, 1], id="whichever of them is looked at first"),
         pytest.param((RM, RCL), (("mo", "manager"), ("mia", "manager")), [1, 0], id="two managers cannot fill the other seat"),
         pytest.param((Seat(("reviewer",), 2),), (("a", "reviewer"),), [1], id="two places, one person"),
         pytest.param((Seat(("reviewer",), 2),), (("a", "reviewer"), ("b", "reviewer"), ("c", "reviewer")), [2], id="two places, three people"),
@@ -89,6 +90,7 @@ def most(seats: list[Seat], votes: dict[str, str]) -> int:
     return best
 
 
+@example(seats=[Seat(("a", "b"), 1), Seat(("a",), 1)], votes={"p": "a", "q": "b"})
 @given(seats=SEATS.filter(lambda seats: sum(seat.count for seat in seats) <= 4), votes=VOTES)
 @settings(max_examples=120, deadline=None)
 def test_the_matching_is_maximum(seats, votes):
