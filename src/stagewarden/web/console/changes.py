@@ -43,26 +43,33 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """All of it. `known`: an earlier version is known; `untouched`: fields of the asset that the request leaves alone."""
+    """All of it. `known`: an earlier version is known; `asset`: what stands at the upstream and the request does not name.
+
+    Where the request carries no content (publish by id), `asset` is the content it is about.
+    """
 
     known: bool
     changed: tuple[Field, ...]
     same: tuple[Field, ...]
-    untouched: tuple[str, ...]
+    asset: tuple[Text, ...]
     texts: tuple[Text, ...]
     more: int
     found: found.Found
 
     @property
     def empty(self) -> bool:
-        """Nothing to show: no field, no text."""
+        """The request itself carries no field and no text."""
         return not (self.changed or self.same or self.texts)
 
 
-def title(request: Request) -> str | None:
-    """What the thing is called, in the words of the request: the first of the usual names that holds a text."""
-    fields = _fields(request)
-    names = ("title", "subject", "headline", "name", "title.raw", "subject_line", "settings.subject_line", "message", "text")
+def title(request: Request, before: bytes | None = None) -> str | None:
+    """What the thing is called: the first of the usual names that holds a text, in the request, else in the asset."""
+    asset = _object(before) if before is not None else None
+    return _called(_fields(request)) or (None if asset is None else _called(_leaves(asset)))
+
+
+def _called(fields: dict[str, str]) -> str | None:
+    names = ("title", "subject", "headline", "name", "title.raw", "title.rendered", "subject_line", "settings.subject_line", "message", "text")
     return next((value for name in names if (value := fields.get(name, "").strip())), None)
 
 
@@ -83,9 +90,10 @@ def changes(request: Request, before: bytes | None) -> Changes:
         else:
             changed.append(_field(name, earlier, after))
     sent = {name.partition(".")[0] for name in fields}
-    untouched = () if asset is None else tuple(name for name in asset if name not in sent)
-    more = max(0, len(changed) - FIELDS) + max(0, len(same) - FIELDS)
-    return Changes(asset is not None, tuple(changed[:FIELDS]), tuple(same[:FIELDS]), untouched, tuple(texts), more, found.look(fields.values()))
+    rest = {name: value for name, value in old.items() if name.partition(".")[0] not in sent}
+    standing = tuple(Text(reveal(name), lines.compare(None, value), found.look([value])) for name, value in list(rest.items())[:FIELDS])
+    more = sum(max(0, len(each) - FIELDS) for each in (changed, same, rest))
+    return Changes(asset is not None, tuple(changed[:FIELDS]), tuple(same[:FIELDS]), standing, tuple(texts), more, found.look(fields.values()))
 
 
 def _field(name: str, before: str | None, after: str) -> Field:

@@ -81,6 +81,8 @@ class Page:
     content: Content | None
     gone: bool
     voting: bool
+    voted: bool
+    pinned: bool
     why_not: str | None
     functions: tuple[str, ...]
     questions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
@@ -111,7 +113,7 @@ def page(view: HoldView, caller: Caller, now_ns: int) -> Page:
         ended=when.moment(hold.ended_at_ns, now_ns) if hold.ended_at_ns else None, ended_by=hold.ended_by, successor=hold.successor,
         content=_content(hold) if shows else None, gone=view.payload and not hold.payload,
         voting=pending and bool(view.functions) and not voted and caller.person is not None,
-        why_not="you have voted" if voted else view.why_not, functions=view.functions, questions=_questions(hold),
+        voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not, functions=view.functions, questions=_questions(hold),
         approving=_approving(missing),
         asks=len(hold.questions),
     )  # fmt: skip

@@ -139,7 +139,7 @@ def _ruling(item: Document) -> dict[str, object]:
     principal, proposed, reasons = body.get("principal"), body.get("proposed"), body.get("reasons")
     effect = str(body.get("effect"))
     return {
-        "at": body.get("at") or item.get("at") or item.get("time"),
+        "at": str(body.get("at") or item.get("at") or item.get("time")),
         "effect": _VERDICTS.get(effect, effect),
         "agent": principal.get("agent") if isinstance(principal, dict) else "not known",
         "what": f"{proposed.get('kind')}, {proposed.get('upstream')}" if isinstance(proposed, dict) else "not classified",

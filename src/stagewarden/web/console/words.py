@@ -80,7 +80,7 @@ def effect(hold: Hold, *, payload: bool) -> Sentence:
     destination = str(action.get("destination") or hold.upstream)
     phrase = _PHRASES.get(verb) or (f"{verb.capitalize()} the" if verb in _VERBS else None)
     lead = f"{phrase} {re.sub('[._]', ' ', noun) or 'content'}" if phrase else f"{str(hold.stage).capitalize()} ({hold.kind})"
-    called = title(hold.request) if payload else None
+    called = title(hold.request, hold.before) if payload else None
     shown = one_line(called) if called else None
     if shown and len(shown) > _LONGEST_TITLE:
         shown = f"{shown[:_LONGEST_TITLE]}… (its {len(shown):,} characters stand below)"

@@ -32,7 +32,7 @@ def test_against_what_was_there() -> None:
         ("new", None, "1"),
     ]
     assert [plain(field.name) for field in seen.same] == ["title", "slug"]
-    assert seen.untouched == ("id", "excerpt")
+    assert [plain(field.name) for field in seen.asset] == ["id", "excerpt.raw"]
     assert seen.known
 
 
@@ -53,6 +53,14 @@ def test_fields_of_any_body(body: bytes, kind: str, target: str, names: list[str
     seen = changes(request(body, kind, target), None)
     assert [plain(field.name) for field in seen.changed] == names
     assert not seen.known
+
+
+def test_content_that_lies_at_the_upstream() -> None:
+    """A request without content (publish by id) is about the asset: shown whole, and its title is the sentence's."""
+    before = b'{"title": {"raw": "Spring offer"}, "body": "a\\nb"}'
+    seen = changes(request(b""), before)
+    assert (seen.empty, [plain(field.name) for field in seen.asset]) == (True, ["title.raw", "body"])
+    assert title(request(b""), before) == "Spring offer"
 
 
 def test_long_text_goes_line_by_line() -> None:
