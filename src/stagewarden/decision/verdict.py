@@ -7,18 +7,15 @@ policy left out, and never drops a member it does not know: an obligation we can
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from stagewarden.errors import PolicyUnavailable
-from stagewarden.model import Allow, Ask, Deny, Obligations, Reason, Seat, Tier, Verdict
+from stagewarden.model import Allow, Ask, Deny, Function, Obligations, Reason, Seat, Tier, Verdict
 
 if TYPE_CHECKING:
     from typing import Literal
 
-# Who may sit in a seat: the accountable functions and the review roles of governance.md section 1.
-FUNCTIONS = frozenset(
-    {"business", "security", "privacy", "technical", "reviewer", "marketing", "operations", "compliance", "legal", "manager"},
-)
+FUNCTIONS: frozenset[str] = frozenset(get_args(Function))  # who may sit in a seat
 MAX_SEAT = 20  # people in one seat; more is a mistake, and the matching of seats is not made for it
 MAX_REASONS = 200
 
