@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -44,8 +45,14 @@ def new_id(letter: str, now_ns: int) -> str:
     return f"{letter}_{_CROCKFORD[value >> 125]}{pairs}{_CROCKFORD[value & 31]}"
 
 
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    """A second as text; written once for the many moments that share it."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def rfc3339(ns: int) -> str:
     """`2026-11-21T09:00:00Z`, with milliseconds where there are any."""
-    moment = datetime.fromtimestamp(ns // NANOSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    moment = _second(ns // NANOSECONDS)
     millis = ns // 1_000_000 % 1000
     return f"{moment}.{millis:03d}Z" if millis else f"{moment}Z"

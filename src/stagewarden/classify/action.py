@@ -21,7 +21,9 @@ _COUNTED = ("claims", "offers")  # facts that rules count
 def parse_body(match: Match, content_type: str | None, body: bytes, depth: int) -> JSON:
     """The body as the route wants it; raises Refused (415) for another type, Ambiguous for what two parsers could read differently."""
     wanted = match.route.settings.body
-    media = (content_type or "").partition(";")[0].strip().lower()
+    media, charset = _media_type(content_type)
+    if charset not in {"", "utf-8"}:
+        raise Refused("unsupported_body", "a body is read as UTF-8")
     if wanted == "none":
         if body:
             raise Refused("unsupported_body", "this route takes no body")
@@ -41,6 +43,13 @@ def parse_body(match: Match, content_type: str | None, body: bytes, depth: int) 
     if media not in match.route.settings.types:
         raise Refused("unsupported_body", f"this route takes {', '.join(match.route.settings.types) or 'no media type'}")
     return None
+
+
+def _media_type(content_type: str | None) -> tuple[str, str]:
+    """Type and charset in lower case; any other parameter is none that this sidecar reads by."""
+    media, *parameters = (part.strip() for part in (content_type or "").lower().split(";"))
+    named = [value.strip().strip('"') for name, _, value in (part.partition("=") for part in parameters) if name.strip() == "charset"]
+    return media, ",".join(named)
 
 
 def classify(match: Match, body: JSON, looked: Looked | None, *, external: bool) -> Action:

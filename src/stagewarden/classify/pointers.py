@@ -53,9 +53,28 @@ def _find(value: JSON, tokens: tuple[str, ...]) -> Iterator[JSON]:
             yield from _find(value[int(name)], rest)
 
 
+def _lacks(value: JSON, tokens: tuple[str, ...]) -> bool:
+    """Whether an object that could have the member has it not. Of a list or a literal in an object's place nobody knows how it is read."""
+    if value is None:
+        return True
+    if not tokens:
+        return False
+    name, rest = tokens[0], tokens[1:]
+    if isinstance(value, dict):
+        return name not in value or _lacks(value[name], rest)
+    if isinstance(value, list) and name == _ANY:
+        return all(_lacks(element, rest) for element in value)
+    if isinstance(value, list) and _INDEX.fullmatch(name):
+        return int(name) >= len(value) or _lacks(value[int(name)], rest)
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One line of `when`: `literals` are type-exact, None standing for absent or null; `exists`/`absent` ask for presence only."""
+    """One line of `when`: `literals` are type-exact, None standing for absent or null; `exists`/`absent` ask for presence only.
+
+    Absent is a member that its object lacks. A list of objects in the place of one (a batch, to some systems) lacks nothing.
+    """
 
     pointer: Pointer
     literals: tuple[JSON, ...] = ()
@@ -78,10 +97,10 @@ class Condition:
     def holds(self, document: JSON) -> bool:
         """Whether any value named by the pointer meets the condition."""
         found = list(self.pointer.find(document))
-        if self.exists or self.absent:
-            return bool(found) is self.exists
-        if not found:
-            return any(literal is None for literal in self.literals)
+        if self.exists:
+            return bool(found)
+        if self.absent or not found:
+            return not found and (self.absent or None in self.literals) and _lacks(document, self.pointer.tokens)
         return any(_same(value, literal) for value in found for literal in self.literals)
 
 

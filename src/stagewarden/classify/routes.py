@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stagewarden.classify.pointers import Condition, Pointer
@@ -173,7 +173,6 @@ class RouteTable:
         for mount, upstream in self._by_mount:
             if head.target.raw.startswith(f"{mount}/"):
                 depth = mount.count("/")
-                return upstream, replace(
-                    head.target, raw=head.target.raw[len(mount) :], path=head.target.path[len(mount) :], segments=head.target.segments[depth:]
-                )
+                whole, cut = head.target, len(mount)
+                return upstream, Target(whole.raw[cut:], whole.path[cut:], whole.segments[depth:], whole.query)
         return None

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+from stagewarden.classify import Match, classify
 from stagewarden.classify import action as classing
-from stagewarden.classify import classify
 from stagewarden.errors import AuditUnavailable, CannotTell, NotFound, Refused, UpstreamFailed, UpstreamUnavailable
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.question import Parts, build
@@ -22,15 +22,16 @@ from stagewarden.gate.sending import Relay, result_of
 from stagewarden.holds import NewHold
 from stagewarden.holds.eligibility import candidates
 from stagewarden.holds.seats import fillable
-from stagewarden.model import Allow, Ask, Deny, Outcome, Request, Ruling
+from stagewarden.model import Allow, Ask, Deny, Outcome, Principal, Request, Ruling
 from stagewarden.wire import headers as wire_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
+    from contextlib import AbstractAsyncContextManager
 
-    from stagewarden.classify import Looked, Match
+    from stagewarden.classify import Looked
     from stagewarden.gate.rooms import Rooms
-    from stagewarden.model import Action, Head, Hold, Principal, Question, Result, Verdict
+    from stagewarden.model import Action, Head, Hold, Question, Result, Verdict
 
 
 class BodyReader(Protocol):
@@ -71,11 +72,9 @@ class Passage:
         self._draft = draft
         self.ruling = ruling
 
-    @asynccontextmanager
-    async def send(self) -> AsyncIterator[Relay]:
+    def send(self) -> AbstractAsyncContextManager[Relay]:
         """Step (8): send what was judged and record what came of it. Raises UpstreamFailed, or Stopped with the no."""
-        async with self._gate.sent(self._draft, self.ruling) as relay:
-            yield relay
+        return self._gate.sent(self._draft, self.ruling)
 
     def close(self) -> None:
         """Let go of the asset and of the agent's place in flight."""
@@ -134,19 +133,16 @@ class Judge:
         principal = draft.principal = await rooms.identities.authenticate(head)
         started = self._phase(draft, "authn", started)
         self._admit(draft, principal.agent)
-        # (2) Stopped? Then nobody is asked.
-        workflow = self._workflow(principal, None)
-        if stop := rooms.modes.stop(agent=principal.agent, workflow=workflow, registry_mode=rooms.registry_mode(principal.agent)):
+        # (2) Stopped? Then nobody is asked, not even which route this would be.
+        match = rooms.routes.find(head)
+        listed = match if isinstance(match, Match) else None
+        principal = draft.principal = self._at_work(principal, listed.route.settings.workflow if listed else None)
+        if stop := rooms.stopped(principal.agent, principal.workflow, listed.upstream.name if listed else None):
             return stop
         # (3) What is asked? Only what a route lists has a stage at all.
-        match = rooms.routes.find(head)
         if isinstance(match, Deny):
             return match
         draft.match = match
-        workflow = self._workflow(principal, match.route.settings.workflow)
-        principal = draft.principal = replace(principal, workflow=workflow)
-        if stop := rooms.modes.stop(upstream=match.upstream.name) or (rooms.modes.stop(workflow=workflow) if workflow else None):
-            return stop
         if (encoding := head.header("content-encoding")) is not None:
             raise Refused("unsupported_body", f"Content-Encoding {encoding[:32]!r} is not read: send the body as it is")
         body = await read_body(0 if match.route.settings.body == "none" else rooms.config.limits.body)
@@ -159,7 +155,7 @@ class Judge:
         draft.digest = request.digest(principal.agent, action.stage)
         if refusal is not None:
             return refusal
-        if stop := rooms.modes.stop(stage=action.stage):
+        if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
             return stop
         asserted = wire_headers.asserts(head.headers, rooms.config.limits.json_depth)
         parts = Parts(
@@ -291,12 +287,11 @@ class Judge:
         draft.agent = agent
         self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
 
-    def _workflow(self, principal: Principal, of_route: str | None) -> str | None:
-        """The credential's, else the route's, else the agent's only one; more than one left is None (`shared_identity`)."""
-        if principal.workflow or of_route:
-            return principal.workflow or of_route
+    def _at_work(self, principal: Principal, of_route: str | None) -> Principal:
+        """With its workflow: the credential's, else the route's, else the agent's only one; more than one left is None (`shared_identity`)."""
         entry = self._rooms.registry.data.agents.get(principal.agent)
-        return entry.workflows[0] if entry is not None and len(entry.workflows) == 1 else None
+        only = entry.workflows[0] if entry is not None and len(entry.workflows) == 1 else None
+        return Principal(principal.agent, principal.credential, principal.chain, principal.workflow or of_route or only, principal.trigger)
 
     def _request(self, head: Head, match: Match, principal: Principal, body: bytes) -> Request:
         address = self._rooms.sender.address(match.upstream.name)

@@ -53,13 +53,9 @@ class Rooms:
         entry = self.registry.data.agents.get(agent)
         return self.modes.mode_of(agent, entry.mode if entry else "active")
 
-    def stopped(self, agent: str, workflow: str | None, upstream: str, stage: Stage) -> Deny | None:
-        """Whether anything stops this, asked again immediately before the first byte."""
-        return (
-            self.modes.stop(agent=agent, workflow=workflow, registry_mode=self.registry_mode(agent))
-            or self.modes.stop(upstream=upstream)
-            or self.modes.stop(stage=stage)
-        )
+    def stopped(self, agent: str, workflow: str | None, upstream: str | None, stage: Stage | None = None) -> Deny | None:
+        """Whether anything stops this, as of now; asked again immediately before the first byte."""
+        return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=self.registry_mode(agent))
 
     def registry_mode(self, agent: str) -> str:
         """What the registry says of this agent."""

@@ -6,7 +6,6 @@ Never retries, never changes what was judged: the head is serialized from the fr
 from __future__ import annotations
 
 import hashlib
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from stagewarden import config
     from stagewarden.model import Headers, Request, Result
-    from stagewarden.wire.upstream import Connection, Endpoint, UpstreamAnswer, Upstreams
+    from stagewarden.wire.upstream import Connection, Endpoint, Lease, UpstreamAnswer, Upstreams
 
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
@@ -58,13 +57,11 @@ class Sender:
         announced = ours if destination.config.announce else ()
         return serialize(request.method, request.target, request.authority, (*request.headers, credential, *announced), len(request.body))
 
-    @asynccontextmanager
-    async def connected(self, agent: str, request: Request, stage: Stage, *, fresh: bool = False) -> AsyncIterator[Connection]:
-        """A connection nobody else uses: pooled per (agent, upstream, credential). Raises UpstreamUnavailable."""
+    def connected(self, agent: str, request: Request, stage: Stage, *, fresh: bool = False) -> Lease:
+        """A connection nobody else uses: pooled per (agent, upstream, credential). Raises UpstreamUnavailable when entered."""
         destination = self._destinations[request.upstream]
         key = (agent, request.upstream, str(stage))
-        async with self._pool.lease(key, destination.endpoint, destination.config.connect_deadline, fresh=fresh) as connection:
-            yield connection
+        return self._pool.lease(key, destination.endpoint, destination.config.connect_deadline, fresh=fresh)
 
     async def exchange(self, connection: Connection, request: Request, head: bytes) -> UpstreamAnswer:
         """Write head and body once and read the answer's head."""

@@ -83,7 +83,7 @@ class AgentsDoor:
         if not _METHOD.fullmatch(request.method):
             raise Ambiguous("method", "a method is an upper-case token")
         target = parse_target(request.raw_path.encode("utf-8", "surrogateescape"), self._limits.target)
-        headers = wire_headers.check(request.raw_headers, self._limits)
+        headers = wire_headers.check(request.raw_headers, self._limits, http10=request.version == HttpVersion10)
         hosts = [value for name, value in headers if name.lower() == "host"]
         if not hosts:
             raise Ambiguous("host", "there is no Host header")

@@ -66,6 +66,34 @@ def test_condition_is_type_exact(pointer, value, holds):
     assert Condition.parse(Pointer.parse(pointer), value).holds(DOCUMENT) is holds
 
 
+@pytest.mark.parametrize("value", [None, ["draft", None], {"absent": True}], ids=["null", "or null", "absent"])
+@pytest.mark.parametrize(
+    ("pointer", "document", "holds"),
+    [
+        ("/status", {}, True),
+        ("/status", None, True),
+        ("/status", [{"status": "publish"}], False),
+        ("/status", [], False),
+        ("/status", "publish", False),
+        ("/status", 1, False),
+        ("/post/status", {}, True),
+        ("/post/status", {"post": None}, True),
+        ("/post/status", {"post": {}}, True),
+        ("/post/status", {"post": [{"status": "publish"}]}, False),
+        ("/post/status", {"post": "status=publish"}, False),
+        ("/posts/*/status", {"posts": []}, True),
+        ("/posts/*/status", {"posts": [{}, {"title": "x"}]}, True),
+        ("/posts/*/status", {"posts": [{}, [{"status": "publish"}]]}, False),
+        ("/posts/0/status", {"posts": []}, True),
+        ("/posts/0/status", {"posts": [{}]}, True),
+        ("/posts/0/status", {"posts": [[]]}, False),
+    ],
+)
+def test_only_an_object_can_lack_a_member(pointer, document, holds, value):
+    """A list or a literal in the place of an object is not an object without the member: some systems read a list as a batch."""
+    assert Condition.parse(Pointer.parse(pointer), value).holds(document) is holds
+
+
 @pytest.mark.parametrize("value", [[], {"equals": 1}, {"exists": False}, [["draft"]], [{"exists": True}]])
 def test_condition_refuses_what_it_does_not_know(value):
     """A condition that is neither literal, list nor presence is refused, never ignored."""

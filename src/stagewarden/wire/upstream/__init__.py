@@ -3,6 +3,6 @@
 from stagewarden.wire.upstream.answer import UpstreamAnswer
 from stagewarden.wire.upstream.connection import Connection
 from stagewarden.wire.upstream.endpoint import Endpoint, endpoint, serialize
-from stagewarden.wire.upstream.pool import Upstreams
+from stagewarden.wire.upstream.pool import Lease, Upstreams
 
-__all__ = ["Connection", "Endpoint", "UpstreamAnswer", "Upstreams", "endpoint", "serialize"]
+__all__ = ["Connection", "Endpoint", "Lease", "UpstreamAnswer", "Upstreams", "endpoint", "serialize"]
