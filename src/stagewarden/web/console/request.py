@@ -110,7 +110,7 @@ def page(view: HoldView, caller: Caller, now_ns: int) -> Page:
         filled=sum(seat.filled for seat in view.seats), needed=sum(seat.needed for seat in view.seats),
         notes_hidden=hidden and bool(hold.votes), standing=None if pending else words.STANDINGS[hold.state],
         under_way=hold.state in words.UNDER_WAY, stoppable=hold.state in words.STOPPABLE,
-        ended=when.moment(hold.ended_at_ns, now_ns) if hold.ended_at_ns else None, ended_by=hold.ended_by, successor=hold.successor,
+        ended=when.moment(hold.ended_at_ns, now_ns) if hold.ended_at_ns else None, ended_by=_ended_by(hold), successor=hold.successor,
         content=_content(hold) if shows else None, gone=view.payload and not hold.payload,
         voting=pending and bool(view.functions) and not voted and caller.person is not None,
         voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not, functions=view.functions, questions=_questions(hold),
@@ -139,6 +139,11 @@ def _content(hold: Hold) -> Content:
 
 def _pairs(headers: Headers) -> tuple[Pair, ...]:
     return tuple((exact.reveal(name), exact.reveal(value)) for name, value in headers)
+
+
+def _ended_by(hold: Hold) -> str | None:
+    """The code it ended with, where the state and the answer do not say it already."""
+    return None if hold.ended_by == hold.state or hold.response is not None else hold.ended_by
 
 
 def _approving(missing: int) -> str:
