@@ -14,17 +14,22 @@ from typing import NoReturn
 
 import pytest
 
+_SBIN = ("/usr/sbin", "/usr/local/sbin")  # where servers lie, and not on everybody's PATH
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Any one of `commands` (on PATH) or `paths` will do; `install` is one line."""
+    """Any one of `commands` (on PATH) or `paths` will do, and all of `besides` must be there; `install` is one line."""
 
     install: str
     commands: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
 
     def find(self) -> Path | None:
         """Where it is, or None."""
+        if not all(shutil.which(name, path=os.pathsep.join((os.environ.get("PATH", ""), *_SBIN))) for name in self.besides):
+            return None
         found = next((where for name in self.commands if (where := shutil.which(name))), None)
         if found is not None:
             return Path(found)
@@ -35,7 +40,11 @@ NEEDS = {
     "opa": Need("stagewarden opa install", commands=("opa",), paths=("~/.cache/stagewarden/opa/1.22.0/opa", "~/go/bin/opa")),
     "chromium": Need("apt-get install chromium", commands=("chromium", "chromium-browser", "google-chrome")),
     "promtool": Need("apt-get install prometheus", commands=("promtool",)),
-    "wordpress": Need("apt-get install wordpress php-cli php-mysql mariadb-server", paths=("/usr/share/wordpress/wp-includes/version.php",)),
+    "wordpress": Need(
+        "apt-get install wordpress php-cli php-mysql php-curl php-xml php-mbstring mariadb-server",
+        paths=("/usr/share/wordpress/wp-includes/version.php",),
+        besides=("php", "mariadbd", "mariadb-install-db"),
+    ),
 }
 
 

@@ -1,0 +1,27 @@
+"""What the end-to-end tests share: one WordPress for all of them, and one desk before it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.desk import Desk, desk
+from tests.e2e.wordpress_site import Site, wordpress
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def site() -> Iterator[Site]:
+    """A real WordPress."""
+    with wordpress() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def wordpress_desk(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """A sidecar before it, with the Wasm engine."""
+    with desk(tmp_path_factory.mktemp("desk"), site) as running:
+        yield running
