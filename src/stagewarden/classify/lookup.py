@@ -27,9 +27,11 @@ class Looked:
     digest: str | None
 
 
-def read_lookup(lookup: config.Lookup, body: bytes, depth: int) -> Looked | str:
+def read_lookup(lookup: config.Lookup, asset: str | None, body: bytes, depth: int) -> Looked | str:
     """The looked-up asset, or why it cannot be used (a no). Raises Ambiguous for what is not strict JSON."""
     document = strict_json.loads(body, depth)
+    if lookup.id is not None and (named := Pointer.parse(lookup.id).first(document)) != asset and str(named) != asset:
+        return f"the upstream calls the asset {str(named)[:64]!r}, the request another name"
     state = "untracked"
     if lookup.state is not None:
         word = Pointer.parse(lookup.state).first(document)

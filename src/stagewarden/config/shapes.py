@@ -110,6 +110,7 @@ class Lookup(Struct, frozen=True, kw_only=True):
     as_: Stage = msgspec.field(name="as", default=Stage.GENERATE)
     state: str | None = None  # JSON pointer to the upstream's word for the state
     states: dict[str, str] = {}  # the upstream's word → registry state; unmapped is a no
+    id: str | None = None  # JSON pointer to the asset's own id, which must be the one the path names (`/posts/011` is not post 11)
     digest: bool = False
     ignore: tuple[str, ...] = ()  # JSON pointers left out of the digest (view counters and the like)
 

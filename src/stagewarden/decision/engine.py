@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from stagewarden.decision import build, bundle, toolchain
-from stagewarden.decision.opa import Address, OpaDecider
 from stagewarden.decision.wasm import WasmDecider
 from stagewarden.errors import ConfigError, Problem
 
@@ -62,6 +61,9 @@ def make(config: Config, secrets: Secrets, clock: Clock, places: Places) -> Deci
     loaded = load_bundle(policy.bundle, Path(config.base), places)
     if policy.engine == "wasm":
         return WasmDecider(loaded, policy.deadline, policy.memory)
+    # Only here: opa-python-client brings `requests` along, 6 MB that the Wasm engine does not need.
+    from stagewarden.decision.opa import Address, OpaDecider  # noqa: PLC0415
+
     if policy.opa is None:
         raise _refused("policy.opa", "is missing although the engine is opa", "say where OPA listens: {url: unix:/run/opa/opa.sock}")
     try:

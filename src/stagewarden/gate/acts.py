@@ -85,7 +85,7 @@ class Acts:
         """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
         if hold.state is not HoldState.PENDING:
             return True
-        question = asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None)
+        question = asking.again(hold.question, self._rooms.circumstances(), None, None)
         verdict = await self._rooms.decider.decide(question)
         if isinstance(verdict, Deny):
             await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))

@@ -169,7 +169,7 @@ class Judge:
             classing.facts(match, action, document, draft.looked),
             asserted,
         )
-        question = draft.question = build(parts, rooms.circumstances(principal.agent))
+        question = draft.question = build(parts, rooms.circumstances())
         started = self._phase(draft, "context", started)
         # (5) May they?
         verdict = await rooms.decider.decide(question)

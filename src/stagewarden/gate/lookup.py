@@ -42,6 +42,6 @@ async def look_up(rooms: Rooms, agent: str, match: Match) -> Looked | str:
     if answer.status >= _NOT_USABLE:
         return f"the upstream answered {answer.status}"
     try:
-        return read_lookup(lookup, body, rooms.config.limits.json_depth)
+        return read_lookup(lookup, match.asset_id, body, rooms.config.limits.json_depth)
     except Ambiguous as refused:
         return f"the answer is not strict JSON: {refused.detail}"

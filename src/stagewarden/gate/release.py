@@ -131,7 +131,7 @@ class Releases:
             await self._supersede(hold, attempt, Deny.by_gate("digest_mismatch", "The asset changed after people looked at it").reasons)
             return
         # (5) Ask the policy again, with the approval; it keeps the last word.
-        question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting))
+        question = asking.again(hold.question, rooms.circumstances(), looked, asking.approval(hold, counting))
         verdict = await rooms.decider.decide(question)
         match verdict:
             case Allow():

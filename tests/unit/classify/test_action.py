@@ -100,9 +100,9 @@ def test_a_body_the_route_does_not_take_is_refused(route, content_type, body, er
 
 def test_lookup_reads_state_and_digest():
     """The state is mapped, the digest leaves out what the route ignores and nothing else."""
-    one = read_lookup(LOOKUP, b'{"status":"draft","views":1,"meta":{"seen":1,"claims":[]}}', 64)
-    same = read_lookup(LOOKUP, b'{"meta":{"claims":[],"seen":2},"views":2,"status":"draft"}', 64)
-    other = read_lookup(LOOKUP, b'{"status":"draft","views":1,"meta":{"seen":1,"claims":["x"]}}', 64)
+    one = read_lookup(LOOKUP, None, b'{"status":"draft","views":1,"meta":{"seen":1,"claims":[]}}', 64)
+    same = read_lookup(LOOKUP, None, b'{"meta":{"claims":[],"seen":2},"views":2,"status":"draft"}', 64)
+    other = read_lookup(LOOKUP, None, b'{"status":"draft","views":1,"meta":{"seen":1,"claims":["x"]}}', 64)
     assert (one.state, one.digest) == ("draft", same.digest)
     assert one.digest != other.digest
 
@@ -110,4 +110,11 @@ def test_lookup_reads_state_and_digest():
 @pytest.mark.parametrize("body", [b'{"status":"trash"}', b"{}", b"[]", b'{"status":["draft"]}', b'{"status":null}'])
 def test_lookup_of_an_unmapped_state_is_a_no(body):
     """A state the route does not map cannot be used."""
-    assert isinstance(read_lookup(LOOKUP, body, 64), str)
+    assert isinstance(read_lookup(LOOKUP, None, body, 64), str)
+
+
+@pytest.mark.parametrize(("asset", "usable"), [("11", True), ("011", False), ("12", False), (None, False)])
+def test_lookup_of_an_asset_under_another_name_is_a_no(asset, usable):
+    """An upstream that reads `/posts/011` as post 11 would let one asset stand under two names."""
+    lookup = Lookup(get="/posts/{id}", id="/id")
+    assert isinstance(read_lookup(lookup, asset, b'{"id": 11}', 64), Looked) is usable
