@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as jsonlib
 import os
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from stagewarden.identity.keys import new_key
 from stagewarden.identity.tokens import new_token
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
 HOUSE = Path(__file__).parent / "scenarios" / "house"
 WASM = "{engine: wasm, deadline: 2s}"  # a loaded test machine is not what the 200 ms are about
@@ -176,3 +177,11 @@ async def product(folder: Path, engine: str = WASM, source: Path = HOUSE, **repl
 def rulings(folder: Path) -> list[dict[str, Any]]:
     """Every entry of the audit log, in order."""
     return [jsonlib.loads(line) for path in sorted((folder / "audit").glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+
+
+async def until(check: Callable[[], Any], seconds: float = 10) -> Any:
+    """What `check` gives once it is true; TimeoutError when it never is. Polls: it looks at what others write."""
+    async with asyncio.timeout(seconds):
+        while not (found := check()):  # noqa: ASYNC110 - files and other processes set no event
+            await asyncio.sleep(0.02)
+        return found
