@@ -221,8 +221,11 @@ def _run(act: Coroutine[object, object, T]) -> T:
 
 
 def _terminal() -> str:
-    """Who sits at this terminal, as the system knows it."""
-    return f"terminal:{pwd.getpwuid(os.getuid()).pw_name}"
+    """Who sits at this terminal, as the system knows it; a container's user often has no name, and must be able to stop all the same."""
+    try:
+        return f"terminal:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"terminal:uid {os.getuid()}"
 
 
 # -- votes --

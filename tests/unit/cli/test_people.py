@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -158,6 +159,17 @@ def test_kill_with_the_process_down(tmp_path: Path) -> None:
     assert kill["by"].startswith("terminal:")
     assert CliRunner().invoke(main, ["unkill", kill["id"], "--reason", "over", "--config", str(config)]).exit_code == 0
     assert modes.stop(workflow="newsletter") is None
+
+
+def test_kill_by_a_user_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user is often a bare number; it stops things all the same, and the number is recorded."""
+    config = tmp_path / "stagewarden.yaml"
+    config.write_text(CONFIG)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_001)
+    result = CliRunner().invoke(main, ["kill", "all", "--config", str(config), "--json"])
+    assert result.exit_code == 0
+    (kill,) = json.loads(result.output)
+    assert kill["by"] == "terminal:uid 4000000001"
 
 
 @pytest.mark.parametrize("scope", ["everything", "agent:", "stage:none", "ALL", "all "])
