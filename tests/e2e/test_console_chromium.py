@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import re
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.async_api import async_playwright, expect
+from playwright.async_api import expect
 
 from stagewarden.model import Answer, HoldState
+from tests.e2e.chromium import answer_all, chromium, page_of
 from tests.e2e.payloads import PAYLOADS
 from tests.fakes import HOUR, TEN, FakeGate, held
-from tests.needs import needs
 from tests.people_listener import PASSWORD, people_listener
 
 if TYPE_CHECKING:
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
 
     from stagewarden.model import Document, Hold
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 BEFORE: Document = {
     "status": "draft",
     "title": {"raw": "Winter opening hours"},
@@ -68,21 +63,8 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
     """Debian's Chromium."""
-    chromium = needs("chromium")
-    async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=str(chromium), args=ARGUMENTS)
+    async with chromium() as running:
         yield running
-        await running.close()
-
-
-@asynccontextmanager
-async def page_of(browser: Browser, *, script: bool = True, width: int = 1440, bypass: bool = False) -> AsyncIterator[Page]:
-    """A page of its own context; `bypass` takes the policy away, so that only escaping protects."""
-    context = await browser.new_context(java_script_enabled=script, viewport={"width": width, "height": 900}, bypass_csp=bypass)
-    page = await context.new_page()
-    page.set_default_timeout(20_000)
-    yield page
-    await context.close()
 
 
 async def sign_in(page: Page, console: Console, path: str = "/") -> None:
@@ -91,12 +73,6 @@ async def sign_in(page: Page, console: Console, path: str = "/") -> None:
     await page.get_by_label("Person").fill(console.person)
     await page.get_by_label("Password").fill(console.password)
     await page.get_by_role("button", name="Sign in").click()
-
-
-async def answer_all(page: Page) -> None:
-    """Yes to every question, by its visible name."""
-    for group in await page.locator(".ask").all():
-        await group.get_by_label("Yes").check()
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
