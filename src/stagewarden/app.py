@@ -98,7 +98,7 @@ class Sidecar:
             self._server.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_GRACE):
-                await self.judge.idle()
+                await asyncio.gather(self.judge.idle(), self.releases.idle())
 
     async def reload(self) -> None:
         """Registry, policy data and keys, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""

@@ -47,11 +47,17 @@ class Releases:
         self._rooms = rooms
         self._running: set[str] = set()
         self._draining = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._logger = structlog.get_logger("stagewarden.release")
 
     def drain(self) -> None:
-        """Start no send any more; what runs is finished by `run`."""
+        """Start no send any more; one that was begun goes on."""
         self._draining.set()
+
+    async def idle(self) -> None:
+        """Until nothing is under way."""
+        await self._idle.wait()
 
     async def run(self) -> None:
         """Until drained: expire what is due, release what is approved, sleep until something changes."""
@@ -64,6 +70,7 @@ class Releases:
                     for hold_id in await self._rooms.holds.due():
                         if hold_id not in self._running and len(self._running) < _AT_ONCE:
                             self._running.add(hold_id)
+                            self._idle.clear()
                             group.create_task(self._attempt(hold_id))
                     due = await self._rooms.holds.next_deadline()
                     pause = _LONGEST_SLEEP if due is None else min(_LONGEST_SLEEP, max(due, _SHORTEST_SLEEP))
@@ -89,6 +96,8 @@ class Releases:
             self._logger.warning("release_put_off", hold=hold_id, code=failure.code, cause=str(failure))
         finally:
             self._running.discard(hold_id)
+            if not self._running:
+                self._idle.set()
 
     async def release(self, hold_id: str) -> None:
         """Bring one approved hold to its end, in numbered steps. Raises Conflict when it is no longer there to be released."""
@@ -152,6 +161,8 @@ class Releases:
             if stop := self._stopped(hold):
                 await self._stop(hold, stop)
                 return
+            if self._draining.is_set():
+                raise CannotTell("shutting down: it stays approved, and the next process sends it")
             # (7) `sent` is durable, in database and log, before the first byte.
             await rooms.recorder.note("release", _release_entry(hold, attempt, verdict, rooms))
             await rooms.recorder.deliver(await rooms.holds.mark_sent(hold.id, attempt))

@@ -48,11 +48,14 @@ class AgentsDoor:
         self._clock = clock
         self._hosts = hosts
         self._draining = False
+        self._waiting: set[asyncio.Timeout] = set()  # clients that wait for what people say
         self._logger = structlog.get_logger("stagewarden.agents")
 
     def drain(self) -> None:
-        """From now on every request is told that we are shutting down."""
+        """From now on every request is told that we are shutting down; who waits for people is told where the hold stands."""
         self._draining = True
+        for waiting in self._waiting:
+            waiting.reschedule(0)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
@@ -134,7 +137,7 @@ class AgentsDoor:
         preference = wire_headers.preference(ruling.head.headers)
         wait = self._wait if preference.wait is None else preference.wait
         if hold.state in _OPEN and wait > 0 and not preference.respond_async:
-            hold = await self._judge.outcome_of(hold.id, min(wait, _LONGEST_WAIT))
+            hold = await self._outcome(hold, min(wait, _LONGEST_WAIT))
         if hold.response is not None and hold.state in {HoldState.DONE, HoldState.FAILED}:
             headers = {"Stagewarden-Ruling": ruling.id, "Stagewarden-Review": "human", "Stagewarden-Hold": hold.id}
             response = render.stored(hold.response, wire_headers.response(hold.response.headers), headers)
@@ -143,6 +146,18 @@ class AgentsDoor:
             return response
         accepted = preference.respond_async and hold.state in _OPEN
         return render.held(ruling, hold, agent_view(hold), _status_url(hold), _RETRY_HELD, accepted=accepted)
+
+    async def _outcome(self, hold: Hold, seconds: float) -> Hold:
+        """The hold once it has ended, at the latest after `seconds`; as it was when it is we who end first."""
+        try:
+            async with asyncio.timeout(0 if self._draining else None) as waiting:
+                self._waiting.add(waiting)
+                try:
+                    return await self._judge.outcome_of(hold.id, seconds)
+                finally:
+                    self._waiting.discard(waiting)
+        except TimeoutError:
+            return hold
 
     async def _own(self, head: Head) -> web.Response:
         """`/.stagewarden/holds/{id}` and its `withdraw`: own holds only; nothing else is here."""
