@@ -1,6 +1,6 @@
 """A counting upstream on raw sockets with the newsroom's routes: every article is a draft for ever, so that nothing but us prevents a second publish.
 
-It can make those who ask wait (`slow`), and tells when something arrived.
+A hook sees each request before its answer, and may keep it waiting.
 """
 
 from __future__ import annotations
@@ -39,11 +39,6 @@ class Articles(ScriptedUpstream):
         while True:
             request = await peer.request()
             await self.before_answer(request)
-            article = {
-                "id": request.target.split("/")[2] if request.target.count("/") > 1 else "new",
-                "status": "draft",
-                "title": "",
-                "offers": [],
-                "claims": [],
-            }
+            number = [*request.target.split("/"), "new"][2]
+            article = {"id": number, "status": "draft", "title": "", "offers": [], "claims": []}
             await peer.send(answer(json.dumps(article).encode(), "200 OK", JSON))

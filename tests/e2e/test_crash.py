@@ -231,9 +231,7 @@ async def test_sigterm_under_load_drops_no_request(upstream, tmp_path):
     with serving(house(tmp_path, upstream.url)) as sidecar:
         told = Told()
         clients = [asyncio.create_task(write_until_gone(sidecar, told, f"client {number}")) for number in range(8)]
-        async with asyncio.timeout(PATIENCE):
-            while len(told.answered) < 40:
-                await asyncio.sleep(0.01)
+        await asyncio.to_thread(until, lambda: len(told.answered) >= 40, "some load")
         sidecar.signal(signal.SIGTERM)
         assert await asyncio.to_thread(sidecar.ended) == 0
         await asyncio.gather(*clients)
