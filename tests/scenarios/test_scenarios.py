@@ -15,6 +15,9 @@ import pytest
 import yaml
 
 import stagewarden
+from stagewarden.config import Places
+from stagewarden.decision import WasmDecider, load_bundle
+from tests.differential import differences
 from tests.needs import needs
 from tests.product import WASM, product
 
@@ -45,6 +48,8 @@ def running(request, tmp_path_factory, loop_runner):
         engine = f"{{engine: opa, deadline: 2s, opa: {{url: 'unix:{folder / 'opa.sock'}'}}}}"
     context = product(folder / "house", engine)
     running = loop_runner.run(context.__aenter__())
+    if opa is not None:
+        running.sidecar.rooms.decider = loop_runner.run(Both.beside(running.sidecar.rooms))
     yield running
     loop_runner.run(context.__aexit__(None, None, None))
     if opa is not None:
@@ -64,10 +69,33 @@ def start_opa(binary, socket, bundle):
     return process
 
 
+class Both:
+    """The OPA server's verdict, and a note of every question on which the Wasm says something else."""
+
+    def __init__(self, opa, wasm):
+        self.opa = opa
+        self.wasm = wasm
+        self.revision = opa.revision
+        self.found = []
+
+    @classmethod
+    async def beside(cls, rooms):
+        """The engine in use with the other beside it, on the same registry."""
+        wasm = WasmDecider(load_bundle("builtin", Path(), Places.of()), 2.0, 64 << 20)
+        await wasm.load(rooms.registry.document())
+        return cls(rooms.decider, wasm)
+
+    async def decide(self, question):
+        """Ask both; what the OPA server says counts."""
+        self.found += await differences(self.wasm, self.opa, [question.document])
+        return await self.opa.decide(question)
+
+
 @pytest.mark.parametrize("row", ROWS, ids=[row["id"] for row in ROWS])
 def test_scenario(row, running, loop_runner):
-    """What the row says is what happens."""
+    """What the row says is what happens, and both engines give the same verdict on every question on the way."""
     loop_runner.run(Play(running, row["id"]).run(row["steps"]))
+    assert getattr(running.sidecar.rooms.decider, "found", []) == []
 
 
 class Play:

@@ -4,6 +4,7 @@ An unreadable or blank registry refuses to load; nothing is guessed.
 """
 
 from stagewarden.registry.check import PLACEHOLDER, check
+from stagewarden.registry.lint import lint
 from stagewarden.registry.load import load
 from stagewarden.registry.registry import Registry
 from stagewarden.registry.shapes import (
@@ -57,5 +58,6 @@ __all__ = [
     "Triggers",
     "Workflow",
     "check",
+    "lint",
     "load",
 ]

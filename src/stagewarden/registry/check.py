@@ -13,6 +13,7 @@ from stagewarden.config import JwtIdentity, KeyIdentity, PasswordPeople, Secrets
 from stagewarden.config import rules as config_rules
 from stagewarden.config.rules.addresses import is_loopback
 from stagewarden.errors import ConfigError, Problem
+from stagewarden.registry.lint import lint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ def check(config: Config, registry: Registry, *, environ: Mapping[str, str] | No
     """Every finding about the two: the configuration's own, the registry's lint, and what is between them."""
     secrets = Secrets(config.base, environ)
     between = [problem for rule in RULES for problem in rule(config, registry)]
-    return (*config_rules.problems(config), *between, *_secrets(config, secrets), *_files(config, secrets), *registry.lint())
+    return (*config_rules.problems(config), *between, *_secrets(config, secrets), *_files(config, secrets), *lint(registry))
 
 
 def destinations(config: Config, registry: Registry) -> Iterator[Problem]:

@@ -9,13 +9,11 @@ import msgspec
 
 from stagewarden.config.load import revision
 from stagewarden.registry.defaults import needles
-from stagewarden.registry.lint import lint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stagewarden.config.yaml_source import Place, Source
-    from stagewarden.errors import Problem
     from stagewarden.model import Document
     from stagewarden.registry.shapes import RegistryData
 
@@ -75,10 +73,6 @@ class Registry:
             if place in source.lines:
                 return source.file, source.lines[place]
         return self.line(place[:-1]) if place else (self.sources[0].file if self.sources else "registry", 0)
-
-    def lint(self) -> tuple[Problem, ...]:
-        """Gaps and contradictions: errors must not run, warnings should be read."""
-        return lint(self)
 
 
 def _humans(aliases: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

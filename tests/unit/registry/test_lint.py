@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from stagewarden.registry import lint
 from tests.unit.registry.parts import REMOVED, RISK, SMALL, changed, loaded
 
 W, A = "workflows/newsletter", "agents/drafter"
@@ -70,7 +71,7 @@ ERRORS = {
 @pytest.mark.parametrize(("document", "key", "message"), ERRORS.values(), ids=ERRORS)
 def test_what_must_not_run_is_an_error(tmp_path, document, key, message):
     """At the key, with file, line and remedy."""
-    found = loaded(tmp_path, document).lint()
+    found = lint(loaded(tmp_path, document))
     (hit,) = [each for each in found if each.severity == "error"]
     assert hit.key == key
     assert message in hit.message
@@ -85,7 +86,7 @@ def test_what_must_not_run_is_an_error(tmp_path, document, key, message):
 )
 def test_a_pattern_that_only_python_reads_is_refused(tmp_path, pattern):
     """The policy engine reads RE2; what it cannot read would hold everything."""
-    assert [each.key for each in loaded(tmp_path, changed(("triggers/legal_or_price/patterns", [pattern]))).lint()] == [
+    assert [each.key for each in lint(loaded(tmp_path, changed(("triggers/legal_or_price/patterns", [pattern]))))] == [
         "triggers.legal_or_price.patterns[0]"
     ]
 
@@ -93,7 +94,7 @@ def test_a_pattern_that_only_python_reads_is_refused(tmp_path, pattern):
 @pytest.mark.parametrize("pattern", ["(?i)price", r"\bfree\b", "(?:a|b)c{1,5}", r"a\+b", "(?P<x>a)", r"[+*]+x", r"\\1a"])
 def test_a_pattern_of_re2_passes(tmp_path, pattern):
     """Including what only looks like something else."""
-    assert loaded(tmp_path, changed(("triggers/legal_or_price/patterns", [pattern]))).lint() == ()
+    assert lint(loaded(tmp_path, changed(("triggers/legal_or_price/patterns", [pattern])))) == ()
 
 
 WARNINGS = {
@@ -116,7 +117,7 @@ WARNINGS = {
 @pytest.mark.parametrize(("document", "key", "message"), WARNINGS.values(), ids=WARNINGS)
 def test_what_should_be_read_is_a_warning(tmp_path, document, key, message):
     """It runs: drafting goes on."""
-    (found,) = loaded(tmp_path, document).lint()
+    (found,) = lint(loaded(tmp_path, document))
     assert (found.severity, found.key) == ("warning", key)
     assert message in found.message
 
@@ -135,4 +136,4 @@ SOUND = {
 @pytest.mark.parametrize("document", SOUND.values(), ids=SOUND)
 def test_what_is_sound_has_no_finding(tmp_path, document):
     """The other side of each rule."""
-    assert loaded(tmp_path, document).lint() == ()
+    assert lint(loaded(tmp_path, document)) == ()
