@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Config
     from stagewarden.gate import Judge, Passage
-    from stagewarden.model import Hold, Ruling
+    from stagewarden.model import Document, Hold, Ruling
 
 OWN_PREFIX = "/.stagewarden/"
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]{0,31}")
@@ -145,7 +145,7 @@ class AgentsDoor:
             await response.write_eof(hold.response.body)
             return response
         accepted = preference.respond_async and hold.state in _OPEN
-        return render.held(ruling, hold, agent_view(hold), _status_url(hold), _RETRY_HELD, accepted=accepted)
+        return render.held(ruling, hold, _view(hold), _status_url(hold), _RETRY_HELD, accepted=accepted)
 
     async def _outcome(self, hold: Hold, seconds: float) -> Hold:
         """The hold once it has ended, at the latest after `seconds`; as it was when it is we who end first."""
@@ -226,8 +226,12 @@ def _status_url(hold: Hold) -> str:
     return f"{OWN_PREFIX}holds/{hold.id}"
 
 
+def _view(hold: Hold) -> Document:
+    return {**agent_view(hold), "status_url": _status_url(hold)}
+
+
 def _hold_document(hold: Hold) -> web.Response:
-    return render.json(agent_view(hold), headers={"Stagewarden-Hold": hold.id, "Cache-Control": "no-store"})
+    return render.json(_view(hold), headers={"Stagewarden-Hold": hold.id, "Cache-Control": "no-store"})
 
 
 class _Protocol(RequestHandler):

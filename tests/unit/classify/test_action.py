@@ -90,7 +90,19 @@ def test_a_draft_edit_is_not_judged_by_what_already_stands_there():
         (Route(match="PATCH /posts/{id}", stage="edit", kind="k", body="form"), "application/x-www-form-urlencoded", b"a=1&a=2", Ambiguous),
         (Route(match="PATCH /posts/{id}", stage="edit", kind="k", body="opaque", types=("image/png",)), "image/gif", b"x", Refused),
     ],
-    ids=["text", "no-type", "charset", "charset-twice", "empty-json", "duplicate", "case-variant", "body-on-none", "json-on-form", "form-twice", "opaque-other-type"],
+    ids=[
+        "text",
+        "no-type",
+        "charset",
+        "charset-twice",
+        "empty-json",
+        "duplicate",
+        "case-variant",
+        "body-on-none",
+        "json-on-form",
+        "form-twice",
+        "opaque-other-type",
+    ],
 )
 def test_a_body_the_route_does_not_take_is_refused(route, content_type, body, error):
     """A body is what the route lists, read strictly, or it is refused."""
