@@ -69,6 +69,7 @@ class Sidecar:
     people_address: tuple[str, int] | None = None
     operations_address: tuple[str, int] | None = None
     background: asyncio.Task[None] | None = None
+    grace: float = _GRACE
     _door: AgentsDoor | None = None
     _server: asyncio.Server | None = None
     _reload: asyncio.Event | None = None
@@ -89,7 +90,9 @@ class Sidecar:
             self.background.result()  # the clockwork failed: say so, and do not go on without it
 
     async def drain(self) -> None:
-        """Stop accepting, let what runs finish inside the grace, start no send."""
+        """Stop accepting, let what runs finish inside the grace, start no send. Once: the grace does not begin anew."""
+        if self.readiness.draining:
+            return
         self.readiness.draining = True
         self.releases.drain()
         if self._door is not None:
@@ -97,7 +100,7 @@ class Sidecar:
         if self._server is not None:
             self._server.close()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GRACE):
+            async with asyncio.timeout(self.grace):
                 await asyncio.gather(self.judge.idle(), self.releases.idle())
 
     async def reload(self) -> None:
@@ -141,6 +144,7 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
         readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble}, watch.details)
         sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, _reload=asyncio.Event())
         await _recover(rooms)
+        stack.push_async_callback(_cut_off, pool, sidecar.judge)
         await _listen(sidecar, clock, stack)
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
         pool.refuse(address for address in bound if address is not None)
@@ -153,6 +157,12 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
             sidecar.background.cancel()
             await asyncio.wait([sidecar.background])
         await rooms.recorder.summarize_refusals()
+
+
+async def _cut_off(pool: Upstreams, judge: Judge) -> None:
+    """What has outlived the grace loses its upstream, also where its client is gone; what came of it is still recorded."""
+    await pool.close()
+    await judge.idle()
 
 
 async def _clockwork(sidecar: Sidecar, loop_watch: LoopWatch) -> None:

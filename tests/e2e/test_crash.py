@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import pytest
 
+from stagewarden import config as configuration
+from stagewarden.app import running
 from stagewarden.holds.lifecycle import TRANSITIONS, Event
 from stagewarden.model import HoldState
 from tests.e2e.articles import Articles
@@ -304,6 +306,25 @@ async def test_sigterm_answers_whoever_waits_for_people(upstream, tmp_path):
         assert (reply.status, reply.json["hold"]["id"], reply.json["hold"]["state"]) == (403, hold[0]["id"], "pending")
         await asyncio.to_thread(sidecar.start)
         assert (await asyncio.to_thread(sidecar.hold, hold[0]["id"], "ines"))["state"] == "pending"
+
+
+async def test_the_grace_does_not_begin_anew(upstream, tmp_path):
+    """An upstream that never answers costs one grace, and its request an unknown outcome; then the end goes on."""
+    made = house(tmp_path, upstream.url)
+    upstream.before_answer = seen = Seen(lambda request: request.method == "POST", 1, keep=True)
+    async with running(configuration.load(made.config)) as sidecar, aiohttp.ClientSession() as session:
+        host, port = sidecar.agents_address
+        headers = {"Authorization": f"Bearer {made.keys['drafter']}"}
+        asked = asyncio.create_task(session.post(f"http://{host}:{port}/newsroom/articles", json={"title": "x"}, headers=headers))
+        await seen.all.wait()
+        sidecar.grace = 0.1
+        await sidecar.drain()
+        sidecar.grace = 2 * PATIENCE
+        async with asyncio.timeout(PATIENCE):
+            await sidecar.drain()
+    with pytest.raises(aiohttp.ClientError):
+        await asked
+    assert [entry["result"] for entry in rulings(tmp_path) if entry["kind"] == "outcome"] == ["unknown"]
 
 
 def listens(sidecar: SidecarProcess) -> bool:
