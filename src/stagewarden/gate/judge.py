@@ -125,6 +125,9 @@ class Judge:
         except CannotTell as failure:  # the only place where an error becomes a verdict, and it becomes a no
             self._rooms.recorder.metrics.error(failure)
             return Deny.by_gate(failure.code, "Could not find out, so the answer is no", {"cause": type(failure).__name__})
+        except Exception as fault:  # noqa: BLE001 - a mistake of ours could not tell either, and is recorded like everything else
+            self._rooms.recorder.mistake(fault)
+            return Deny.by_gate(CannotTell.code, "Could not find out, so the answer is no", {"cause": "internal"})
 
     async def _settle(self, draft: Draft, read_body: BodyReader) -> Verdict:
         rooms, head = self._rooms, draft.head

@@ -71,6 +71,11 @@ class Recorder:
             count += len(pending)
         return count
 
+    def mistake(self, fault: Exception) -> None:
+        """Something of ours broke: the process log gets the traceback, the metrics an error."""
+        self._logger.error("internal", exc_info=fault)
+        self.metrics.error(fault)
+
     def refusal(self, code: str, peer: str) -> None:
         """Count a refusal of somebody unknown; nobody waits for it."""
         key = (code, peer) if len(self._refusals) < _MOST_PEERS or (code, peer) in self._refusals else (code, "other")

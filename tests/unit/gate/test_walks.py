@@ -188,3 +188,16 @@ async def test_draining_starts_nothing(running):
     reply = await running.ask(*WRITE, json={"title": "x"})
     assert (reply.status, json.loads(reply.body)["type"]) == (503, "urn:stagewarden:problem:draining")
     assert not running.newsroom.arrivals
+
+
+async def test_a_mistake_of_ours_is_a_recorded_no(running):
+    """Every exception path ends in a deny (CVE-2026-27780): what breaks inside is 503, recorded, and nothing is sent."""
+
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    running.sidecar.rooms.routes.find = broken
+    reply = await running.ask(*WRITE, json={"title": "x"})
+    assert (reply.status, reply.json["type"]) == (503, "urn:stagewarden:problem:cannot_tell")
+    assert [entry["effect"] for entry in _entries(running, "ruling")] == ["deny"]
+    assert not running.newsroom.arrivals

@@ -20,9 +20,9 @@ from stagewarden import config as configuration
 from stagewarden.app import Sidecar, running
 from stagewarden.audit.verify import verify
 from stagewarden.cli.demo import house
-from stagewarden.cli.newsroom import Newsroom
 from stagewarden.cli.demo.play import Agent, Reviewer
 from stagewarden.cli.logs import configure_logs
+from stagewarden.cli.newsroom import Newsroom
 from stagewarden.clock import SystemClock
 from stagewarden.model import HoldState
 
