@@ -1,4 +1,4 @@
-# Two stages: the first builds the wheel and a virtual environment, the second carries only that environment.
+# Two stages: the first installs the package into a virtual environment, the second carries only that environment.
 # The sidecar needs no shell, no compiler, no package manager, and runs on a read-only root as an unprivileged user.
 FROM python:3.13-slim AS builder
 WORKDIR /source
@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="stagewarden" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=builder /opt/stagewarden /opt/stagewarden
 # /etc/stagewarden: configuration, registry, secrets (mounted read-only). /var/lib/stagewarden: state, audit log, stop file (a volume).
-RUN mkdir -p /etc/stagewarden /var/lib/stagewarden && chown 10001:10001 /var/lib/stagewarden
+RUN mkdir -p /etc/stagewarden /var/lib/stagewarden && chown 10001:10001 /var/lib/stagewarden && chmod 0700 /var/lib/stagewarden
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 10001:10001
 WORKDIR /var/lib/stagewarden
