@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv6Address
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from stagewarden.errors import Ambiguous, Refused
 from stagewarden.wire.headers import Preference, asserts, check, end_to_end, parse_host, preference, response
 
 LIMITS = Limits()
+MAPPED = f"[{IPv6Address('::ffff:7f00:1')}]"  # Python 3.13 writes it with dots
 
 
 def fields(*lines: str) -> list[tuple[bytes, bytes]]:
@@ -223,8 +226,8 @@ def test_response():
     [
         ("app.test", "app.test"), ("APP.Test", "app.test"), ("app.test:80", "app.test"), ("app.test:65535", "app.test"), ("a", "a"),
         ("127.0.0.1:8080", "127.0.0.1"),
-        ("[::1]", "[::1]"), ("[::1]:80", "[::1]"), ("[FD00:0::1]", "[fd00::1]"), ("[::ffff:127.0.0.1]", "[::ffff:7f00:1]"), ("word_press",
-        "word_press"),
+        ("[::1]", "[::1]"), ("[::1]:80", "[::1]"), ("[FD00:0::1]", "[fd00::1]"), ("[::ffff:127.0.0.1]", MAPPED),
+        ("word_press", "word_press"),
         ("xn--bcher-kva.example", "xn--bcher-kva.example"), ("_a._b.test", None), ("0x7f000001", "0x7f000001"),
     ],
 )  # fmt: skip
