@@ -134,10 +134,10 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
     async with AsyncExitStack() as stack:
         pool = Upstreams(clock)
         stack.push_async_callback(pool.close)
-        rooms = await _Building(config, clock, secrets, Places.of(environ), registry, stack).rooms(pool)
-        reader = Reader(config.base / config.audit.directory)
         sandbox = config.environment == "sandbox"
         people = People(config.identity.people, secrets, registry, clock, config.people.session, sandbox=sandbox)
+        rooms = await _Building(config, clock, secrets, Places.of(environ), registry, stack).rooms(pool)
+        reader = Reader(config.base / config.audit.directory)
         watch = Watch(rooms)
         watch.loaded(registry)
         loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
@@ -184,8 +184,12 @@ class _Building:
     stack: AsyncExitStack
 
     async def rooms(self, pool: Upstreams) -> Rooms:
-        """Stops, state, policy, log, identities: in this order."""
+        """Identities and policy, which may be refused for what they say; then stops, state and log, which write."""
         config, clock, secrets = self.config, self.clock, self.secrets
+        identities = AgentIdentities(config.identity.agents, secrets, self.registry, clock, fetch)
+        await identities.open()
+        decider = await asyncio.to_thread(decision.make, config, secrets, clock, self.places)
+        self.stack.push_async_callback(decider.close)
         metrics = Metrics(__version__)
         modes = Modes(stops_path(config), clock)
         modes.open()
@@ -193,14 +197,12 @@ class _Building:
         await store.open()
         self.stack.push_async_callback(store.close)
         holds = Holds(store, Vault(secrets.key(config.holds.key)), clock, config.holds, config.limits)
-        decider = await self._decider()
+        await self._ready(decider)
         metrics.policy_loaded(decider.revision, config.policy.engine, clock.now_ns())
         log = AuditLog(config.audit, clock, base=config.base, observe=metrics.flushed)
         revisions = {"policy": decider.revision, "registry": self.registry.revision, "configuration": config.revision}
         await log.open(entries.start_entry(__version__, config.name, config.environment, revisions))
         self.stack.push_async_callback(log.close)
-        identities = AgentIdentities(config.identity.agents, secrets, self.registry, clock, fetch)
-        await identities.open()
         routes = RouteTable(config.upstreams, expand_routes, _is_loopback)
         recorder = Recorder(log, metrics, holds, Standing.of(self.registry.data, config.revision))
         return Rooms(
@@ -209,10 +211,8 @@ class _Building:
             stops=Stops(modes, holds, log, recorder, clock), log=log, store=store,
         )  # fmt: skip
 
-    async def _decider(self) -> Decider:
-        """The engine with its bundle and the registry loaded, self-tested: not ready is not running."""
-        decider = await asyncio.to_thread(decision.make, self.config, self.secrets, self.clock, self.places)
-        self.stack.push_async_callback(decider.close)
+    async def _ready(self, decider: Decider) -> None:
+        """The registry loaded and the engine self-tested: not ready is not running."""
         # An OPA beside us may start after us; a policy in this process either works now or never will.
         patience = self.clock.monotonic() + (_OPA_PATIENCE if self.config.policy.engine == "opa" else 0.0)
         while True:
@@ -225,7 +225,7 @@ class _Building:
                 structlog.get_logger("stagewarden.start").warning("waiting_for_opa", cause=str(failure))
                 await asyncio.sleep(_OPA_RETRY)
             else:
-                return decider
+                return
 
 
 async def _recover(rooms: Rooms) -> None:
