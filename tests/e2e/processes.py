@@ -111,11 +111,9 @@ class SidecarProcess:
 
     def launch(self) -> None:
         """Start, and wait for nothing."""
+        words = [sys.executable, "-m", "stagewarden", "serve", "--config", self.house.config]
         with (self.house.folder / "serve.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "stagewarden", "serve", "--config", self.house.config],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **self.environ},
-            )  # fmt: skip
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**_environ(), **self.environ})
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""
@@ -205,9 +203,12 @@ def serving(house: House, environ: Mapping[str, str] | None = None) -> Iterator[
         sidecar.close()
 
 
-def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def command(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """One run of the command line."""
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run(
-        [sys.executable, "-m", "stagewarden", *arguments], capture_output=True, text=True, env=environ, timeout=PATIENCE, check=False
-    )
+    words = [sys.executable, "-m", "stagewarden", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, env=_environ(), cwd=cwd, timeout=PATIENCE, check=False)
+
+
+def _environ() -> dict[str, str]:
+    """Ours, with what we import found from every folder."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}

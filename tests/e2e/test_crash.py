@@ -263,6 +263,10 @@ async def test_sigterm_finishes_a_send_that_was_begun(upstream, tmp_path):
             await seen.all.wait()
         sidecar.signal(signal.SIGTERM)
         await asyncio.to_thread(until, lambda: not listens(sidecar), "the end of listening")
+        # Meanwhile it is alive, and no longer ready.
+        ready = await asyncio.to_thread(sidecar.operations, "/readyz")
+        assert (ready.status, ready.json["reasons"]) == (503, [{"part": "process", "why": "shutting down"}])
+        assert (await asyncio.to_thread(sidecar.operations, "/livez")).status == 200
         answer.set()
         assert await asyncio.to_thread(sidecar.ended) == 0
         await asyncio.to_thread(sidecar.start)

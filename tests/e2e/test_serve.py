@@ -1,0 +1,204 @@
+"""`serve` as operators meet it: what it refuses to start with, its health, and what a reload takes over."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.e2e.houses import NOWHERE, edit, put
+from tests.e2e.processes import SidecarProcess, command, serving, until
+from tests.product import House, house, product, rulings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def contents(folder: Path) -> dict[str, bytes | None]:
+    """Everything in it."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
+# -- refusing to start --
+
+
+CONFIG = "stagewarden.yaml"
+REFUSED = {
+    "unknown key": (edit(CONFIG, "name: scenarios", "name: scenarios\ncolour: blue"), f"{CONFIG}:4", "colour", "known here"),
+    "key written twice": (edit(CONFIG, "version: 1", "version: 1\nversion: 1"), f"{CONFIG}:3", "version", "keep one"),
+    "no unit": (edit(CONFIG, "use_within: 15m", "use_within: 15"), f"{CONFIG}:16", "holds.use_within", "as in 30s"),
+    "later feature": (edit(CONFIG, "15m", "15m, settle: 5m"), f"{CONFIG}:16", "holds.settle", "write 0s or remove"),
+    "open to others": (edit(CONFIG, 'people: {bind: "127.0.0.1', 'people: {bind: "0.0.0.0'), f"{CONFIG}:7", "listen.people.bind", "terminate TLS"),
+    "no registry": (put("registry.yaml", None), "registry.yaml", "", "give the path"),
+    "registry is not text": (put("registry.yaml", b"\xff\xfe\x00"), "registry.yaml:1", "", "UTF-8"),
+    "registry is not YAML": (edit("registry.yaml", "people:", "people: ["), "registry.yaml:4", "", "mend the syntax"),
+    "nobody of that name": (edit("registry.yaml", "owner: rita", "owner: zoe"), "registry.yaml:10", "processes.editorial.control_owner", "add them"),
+    "no key for holds": (put("holds.key", None), f"{CONFIG}:16", "holds.key", "mode 0600"),
+    "key everybody can read": (put("holds.key", b"00" * 32, 0o644), f"{CONFIG}:16", "holds.key", "chmod 0600"),
+    "key that is none": (put("holds.key", b"short"), f"{CONFIG}:16", "holds.key", "openssl rand"),
+    "no credential": (put("secrets/publisher", None), f"{CONFIG}:27", "upstreams.newsroom.credentials.export.value", "mode 0600"),
+    "agents' keys": (put("agent-keys.yaml", b"drafter: zzz\n"), "file:agent-keys.yaml:1", "drafter", "64 hexadecimal digits"),
+    "people's tokens": (put("people-tokens.yaml", b"- {sha256: x}\n"), "file:people-tokens.yaml:1", "[0]", "add `expires:`"),
+    "no policy": (edit(CONFIG, "policy: {", "policy: {bundle: b.tar.gz, "), f"{CONFIG}:15", "policy.bundle", "builtin"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "where", "key", "remedy"), REFUSED.values(), ids=REFUSED)
+def test_bad_input_is_named_and_leaves_nothing_behind(tmp_path, change, where, key, remedy):
+    """Exit 1 with file, line, key and remedy; not a file more or less than before."""
+    made = house(tmp_path, NOWHERE)
+    change(made)
+    before = contents(tmp_path)
+    done = command("serve", "--config", "stagewarden.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Traceback" not in done.stderr
+    found = [row for row in findings(done.stderr) if row[1].endswith(where) and row[2] == key]
+    assert remedy in found[0][4], done.stderr
+    assert contents(tmp_path) == before
+
+
+def test_a_bundle_that_is_none_leaves_nothing_behind(tmp_path):
+    """The policy is read before anything is written."""
+    made = house(tmp_path, NOWHERE)
+    edit(CONFIG, "policy: {", "policy: {bundle: b.tar.gz, ")(made)
+    put("b.tar.gz", b"no bundle")(made)
+    before = contents(tmp_path)
+    done = command("serve", "--config", made.config)
+    assert (done.returncode, [row[1:3] for row in findings(done.stderr)]) == (1, [["b.tar.gz", "policy.bundle"]])
+    assert contents(tmp_path) == before
+
+
+def test_no_configuration_is_a_usage_error(tmp_path):
+    """Exit 2, naming the file."""
+    done = command("serve", "--config", tmp_path / "nowhere.yaml")
+    assert done.returncode == 2
+    assert "nowhere.yaml" in done.stderr
+
+
+@pytest.mark.parametrize("listener", ["agents", "people", "operations"])
+def test_a_taken_port_starts_nothing(tmp_path, listener):
+    """Exit 1 naming the address; no other listener is left; once the port is free, the same house starts."""
+    sidecar = SidecarProcess(house(tmp_path, NOWHERE))
+    with socket.create_server(("127.0.0.1", sidecar.ports[listener])):
+        done = command("serve", "--config", sidecar.house.config)
+        assert (done.returncode, str(sidecar.ports[listener]) in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    for port in sidecar.ports.values():
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
+    try:
+        sidecar.start()
+    finally:
+        sidecar.close()
+
+
+def test_a_second_process_on_the_same_state_does_not_start(tmp_path):
+    """The database has one owner: the second exits 1 and says so, the first goes on."""
+    with serving(house(tmp_path, NOWHERE)) as first:
+        entries = rulings(tmp_path)
+        second = SidecarProcess(first.house)
+        done = command("serve", "--config", second.house.config)
+        assert (done.returncode, "another process is using it" in done.stderr) == (1, True)
+        assert first.operations("/readyz").status == 200
+        assert rulings(tmp_path) == entries
+
+
+def test_a_broken_log_does_not_start(tmp_path):
+    """A log that was edited is not continued: exit 1, naming the file, and the log stays as it is."""
+    made = house(tmp_path, NOWHERE)
+    with serving(made) as sidecar:
+        sidecar.ask("GET", "/newsroom/articles")
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.ended() == 0
+    (segment,) = (tmp_path / "audit").glob("*.jsonl")
+    segment.write_bytes(segment.read_bytes().replace(b'"drafter"', b'"briefer"', 1))
+    edited = segment.read_bytes()
+    done = command("serve", "--config", made.config)
+    assert (done.returncode, segment.name in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    assert segment.read_bytes() == edited
+
+
+def findings(table: str) -> list[list[str]]:
+    """The rows of a printed table, each folded cell joined again: severity, where, key, problem, remedy."""
+    rows: list[list[str]] = []
+    fresh = True
+    for line in table.splitlines():
+        if not line.startswith("│"):
+            fresh = True
+            continue
+        cells = [cell.strip() for cell in line.strip("│").split("│")]
+        if fresh:
+            rows.append(cells)
+        else:
+            glue = ("", "", "", " ", " ")  # a place is cut anywhere, words between words
+            rows[-1] = [before + between + cell for before, between, cell in zip(rows[-1], glue, cells, strict=True)]
+        fresh = False
+    return rows
+
+
+# -- health and reload --
+
+
+async def test_health_of_a_running_product(tmp_path):
+    """Live, ready, started, measured; and nothing else is there."""
+    async with product(tmp_path) as running:
+        assert ((await running.operations("/livez")).status, (await running.operations("/livez")).json) == (200, {"live": True})
+        ready = await running.operations("/readyz")
+        assert (ready.status, ready.json["ready"], ready.json["reasons"], ready.json["details"]["reload"]) == (200, True, [], None)
+        assert ready.json["details"]["registry"] == running.sidecar.rooms.registry.revision
+        assert (await running.operations("/startupz")).json == {"started": True}
+        assert (await running.ask("POST", "/newsroom/articles", json={"title": "x"})).status == 201
+        metrics = await running.operations("/metrics")
+        assert metrics.headers["Content-Type"].startswith("text/plain")
+        assert b'stagewarden_decisions_total{effect="allow",risk="low",stage="generate"} 1.0' in metrics.body
+        for path in ("/", "/metricsz", "/api/v1/holds"):
+            assert (await running.operations(path)).status == 404
+
+
+BROKEN = {
+    "not YAML": edit("registry.yaml", "people:", "people: ["),
+    "gone": put("registry.yaml", None),
+    "a person who is not there": edit("registry.yaml", "control_owner: rita", "control_owner: nobody"),
+    "agents' keys": put("agent-keys.yaml", b"drafter: zzz\n"),
+    "people's tokens": put("people-tokens.yaml", b"- {sha256: x}\n"),
+}
+
+
+def test_a_broken_reload_keeps_the_last_good_one(tmp_path):
+    """Whatever is broken, all of the old stays in force; `/readyz`, a metric and the log say so; mended, all of the new counts."""
+    made = house(tmp_path, NOWHERE)
+    good = {name: (tmp_path / name).read_bytes() for name in ("registry.yaml", "agent-keys.yaml", "people-tokens.yaml")}
+    with serving(made) as sidecar:
+        revision = details(sidecar)["registry"]
+        for count, (name, breaks) in enumerate(BROKEN.items(), 1):
+            failures = f'stagewarden_reload_failures_total{{what="registry"}} {count}.0'
+            pause_the_drafter(made)
+            breaks(made)
+            sidecar.signal(signal.SIGHUP)
+            until(lambda failures=failures: failures in sidecar.operations("/metrics").body.decode(), name)
+            assert details(sidecar)["registry"] == revision
+            assert details(sidecar)["reload"]
+            assert sidecar.ask("GET", "/newsroom/nothing").json["reasons"][0]["code"] == "route_not_listed"  # the drafter is not paused
+            assert sidecar.person("GET", "/me", "rita").status == 200
+            for path, content in good.items():
+                put(path, content)(made)
+        pause_the_drafter(made)
+        sidecar.signal(signal.SIGHUP)
+        until(lambda: details(sidecar)["reload"] is None, "the reload")
+        assert details(sidecar)["registry"] != revision
+        assert sidecar.ask("GET", "/newsroom/nothing").json["type"] == "urn:stagewarden:problem:paused"
+    results = [entry["result"] for entry in rulings(tmp_path) if entry["kind"] == "registry"]
+    assert results == ["kept"] * len(BROKEN) + ["loaded"]
+
+
+def pause_the_drafter(made: House) -> None:
+    """In the registry's own words."""
+    edit("registry.yaml", "drafter: {identity: {key: drafter},", "drafter: {mode: paused, identity: {key: drafter},")(made)
+
+
+def details(sidecar: SidecarProcess) -> dict[str, Any]:
+    """Of `/readyz`, which is ready."""
+    reply = sidecar.operations("/readyz")
+    assert reply.status == 200, reply
+    return reply.json["details"]
