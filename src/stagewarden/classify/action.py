@@ -92,7 +92,7 @@ def facts(match: Match, action: Action, body: JSON, looked: Looked | None) -> Do
     found: Document = {"claims": [], "offers": [], "content": content}
     for name, pointer in match.route.facts.items():
         if name in _COUNTED:
-            found[name] = [value for document in (body, content) for value in _as_list(pointer.find(document))]
+            found[name] = [value for document in (body, content) if document is not None for value in _as_list(pointer.find(document))]
         else:
             found[name] = pointer.first(body)
     return found

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 from pathlib import Path
 
 import click
+import structlog
 import uvloop
 
 from stagewarden import config as configuration
-from stagewarden.app import running
+from stagewarden.app import Sidecar, running
 from stagewarden.cli.logs import configure_logs
 from stagewarden.cli.problems import print_problems
 from stagewarden.errors import ConfigError, StagewardenError
@@ -39,4 +41,19 @@ async def _serve(path: Path) -> None:
         loop.add_signal_handler(number, stop.set)
     async with running(configuration.load(path)) as sidecar:
         loop.add_signal_handler(signal.SIGHUP, sidecar.request_reload)
+        # What stands now stands to the end: the collector need not walk it again (4 % of a request's CPU in tests/bench).
+        gc.collect()
+        gc.freeze()
+        _say_started(sidecar)
         await sidecar.until(stop)
+
+
+def _say_started(sidecar: Sidecar) -> None:
+    """Where it listens, and what it judges by."""
+    addresses = {"agents": sidecar.agents_address, "people": sidecar.people_address, "operations": sidecar.operations_address}
+    structlog.get_logger("stagewarden.start").info(
+        "started",
+        policy=sidecar.rooms.decider.revision,
+        registry=sidecar.rooms.registry.revision,
+        **{name: f"{address[0]}:{address[1]}" for name, address in addresses.items() if address is not None},
+    )
