@@ -97,16 +97,19 @@ class Relay:
         self.failure: UpstreamFailed | None = None
         self._digest = hashlib.sha256()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body, piece by piece; raises OutcomeUnknown where it is cut short."""
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece of the body; raises OutcomeUnknown where it is cut short."""
         try:
-            async for chunk in self.answer.chunks:
-                self.size += len(chunk)
-                self._digest.update(chunk)
-                yield chunk
+            chunk = await anext(self.answer.chunks)
         except UpstreamFailed as failure:
             self.failure = failure
             raise
+        self.size += len(chunk)
+        self._digest.update(chunk)
+        return chunk
 
     @property
     def digest(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from aiohttp import HttpVersion10, HttpVersion11, web
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from stagewarden.config import Config
     from stagewarden.gate import Judge, Passage
     from stagewarden.model import Document, Hold, Ruling
+
+Body = TypeVar("Body", bytes, bytearray)
 
 OWN_PREFIX = "/.stagewarden/"
 _METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]{0,31}")
@@ -117,9 +119,9 @@ class AgentsDoor:
         try:
             async with passage.send() as relay:
                 answer = relay.answer
-                response = render.relayed(answer.status, answer.reason, wire_headers.response(answer.headers), extra)
+                response = render.relayed(answer.status, answer.reason, wire_headers.response(answer.headers), extra, whole=answer.whole)
                 await response.prepare(request)
-                async for chunk in relay.chunks():
+                async for chunk in relay:
                     await response.write(chunk)
         except UpstreamFailed as failure:
             if response is None:
@@ -204,6 +206,8 @@ class _Body:
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
         try:
+            if request.content.is_eof():  # it came with the head, as small bodies do: nothing to wait for
+                return _bounded(request.content.read_nowait(), limit)
             async with asyncio.timeout(self._deadline):
                 return await self._collect(limit)
         except TimeoutError:
@@ -212,14 +216,17 @@ class _Body:
             raise Refused("ambiguous_request", "body: the client left before its end") from gone
 
     async def _collect(self, limit: int) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
+        body = bytearray()
         async for chunk in self._request.content.iter_any():
-            size += len(chunk)
-            if size > limit:
-                raise Refused("body_too_large", f"the body is over {limit} bytes")
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            body += chunk
+            _bounded(body, limit)
+        return bytes(body)
+
+
+def _bounded(body: Body, limit: int) -> Body:
+    if len(body) > limit:
+        raise Refused("body_too_large", f"the body is over {limit} bytes")
+    return body
 
 
 def _status_url(hold: Hold) -> str:

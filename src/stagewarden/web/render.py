@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
-from multidict import CIMultiDict
 
 from stagewarden.errors import AuditUnavailable, CannotTell, Conflict, Invalid, NotAllowed, NotFound, Refused, StagewardenError, UpstreamFailed
 from stagewarden.model import Ask, Deny, HoldState
@@ -178,18 +177,18 @@ class Relayed(web.StreamResponse):
 
     async def _prepare_headers(self) -> None:
         # aiohttp would add Content-Type, Date and Server; the agent gets the upstream's answer as it came (contract section 3).
-        given = set(self.headers)
+        headers = self.headers
+        absent = [name for name in ("Content-Type", "Date", "Server") if name not in headers]
         await super()._prepare_headers()
-        for name in ("Content-Type", "Date", "Server"):
-            if name not in given:
-                self.headers.popall(name, None)
+        for name in absent:
+            headers.pop(name, None)
 
 
-def relayed(status: int, reason: str, headers: Headers, extra: Mapping[str, str]) -> Relayed:
-    """The head of an upstream's answer plus ours."""
-    merged: CIMultiDict[str] = CIMultiDict(headers)
-    merged.update(extra)
-    return Relayed(status=status, reason=reason, headers=merged)
+def relayed(status: int, reason: str, headers: Headers, extra: Mapping[str, str], *, whole: bool = False) -> Relayed:
+    """The head of an upstream's answer plus ours. Where the body is `whole` already, the head leaves with its first piece."""
+    response = Relayed(status=status, reason=reason, headers=(*headers, *extra.items()))
+    response._send_headers_immediately = not whole  # noqa: SLF001 - what aiohttp's own Response does
+    return response
 
 
 def stored(answer: Answer, headers: Headers, extra: Mapping[str, str]) -> Relayed:

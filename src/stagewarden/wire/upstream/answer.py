@@ -96,6 +96,11 @@ class UpstreamAnswer:
             raise self._failure
 
     @property
+    def whole(self) -> bool:
+        """Whether all of it has arrived, so that reading it waits for nobody."""
+        return self.phase is Phase.WHOLE
+
+    @property
     def chunks(self) -> AsyncIterator[bytes]:
         """The body's pieces as they arrive. Raises OutcomeUnknown where it is cut short, UpstreamTimeout where it stalls."""
         return self
