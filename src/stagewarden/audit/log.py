@@ -38,6 +38,8 @@ _KNOWN_CANONICAL = frozenset({"ruling", "outcome"})
 _REMEMBERED = 100_000  # entry ids; the outbox is struck off within moments, so what recovery asks for is recent
 _WAITING = 20_000  # entries that may wait for one flush
 _AT_THE_LATEST = 0.01  # seconds an entry nobody waits for may wait for company
+_QUIET_TURNS = 3  # of the loop: from a request's bytes to its entry it takes so many
+_GATHERING = 0.002  # seconds a flush may wait for company
 _STALLED = 5.0  # seconds a flush may take before the disk counts as gone
 _LOOK_AGAIN = 0.5  # seconds between looks at the free space
 
@@ -218,12 +220,21 @@ class AuditLog:
             self._free = 0
 
     def _schedule(self) -> None:
-        """Flush what waits: in this turn of the loop, so that whoever appends in it comes along, or later where nothing is urgent."""
+        """Flush what waits: soon where somebody waits for it, so that whoever is about to append comes along; later where nobody does."""
         if self._next.urgent and not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._gather, 0, 0, self._clock.monotonic())
         elif self._later is None and self._next.lines and not self._scheduled:
             self._later = self._loop.call_later(_AT_THE_LATEST, self._flush)
+
+    def _gather(self, seen: int, quiet: int, since: float) -> None:
+        """Flush once nobody has come for some turns of the loop: a loop that is busy is about to append more, an idle one turns at once."""
+        here = len(self._next.lines)
+        quiet = quiet + 1 if here == seen else 0
+        if quiet < _QUIET_TURNS and self._clock.monotonic() - since < _GATHERING:
+            self._loop.call_soon(self._gather, here, quiet, since)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         """Hand everything that waits to the thread."""
@@ -251,10 +262,7 @@ class AuditLog:
             if not waiter.done():
                 waiter.set_result(seq)
         self._remember(batch.ids)
-        if self._next.urgent:
-            self._flush()
-        else:
-            self._schedule()
+        self._schedule()
 
     def _go_down(self, failure: str, batch: _Batch) -> None:
         """Nothing of this batch, nor of what came after it, is in the log: the chain goes back to what is durable."""
