@@ -245,6 +245,7 @@ class Modes:
         try:
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(handle, "wb") as opened:
+                self._give_to_owner(handle)
                 opened.write(msgspec.json.format(msgspec.json.encode(file)) + b"\n")
                 opened.flush()
                 moment = max(self._clock.now_ns(), after + 1)
@@ -259,12 +260,19 @@ class Modes:
         except OSError as failure:
             raise CannotTell(f"the stop file cannot be written: {failure.strerror}") from failure
 
+    def _give_to_owner(self, handle: int) -> None:
+        """What root writes (`sudo stagewarden kill`) belongs to whoever owns the folder: a sidecar that cannot read it stays stopped for ever."""
+        if os.geteuid() == 0:
+            folder = self._path.parent.stat()
+            os.fchown(handle, folder.st_uid, folder.st_gid)
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """One writer at a time, over processes and threads. Readers need no lock."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(self._path.with_name(self._path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            self._give_to_owner(handle)
         except OSError as failure:
             raise CannotTell(f"the stop file cannot be locked: {failure.strerror}") from failure
         try:

@@ -330,3 +330,11 @@ def test_any_sequence_of_acts_leaves_what_it_says(tmp_path_factory, sequence) ->
         assert (fresh.stop(agent=agent) is not None) == expected
         assert fresh.mode_of(agent, "active") == given_modes.get(agent, "active")
     assert msgspec.json.decode(path.read_bytes())["epoch"] == fresh.epoch
+
+
+async def test_what_root_writes_belongs_to_the_folders_owner(modes, path) -> None:
+    """`sudo stagewarden kill` must not leave a file that the sidecar's user cannot read."""
+    owner = 12345 if os.geteuid() == 0 else os.geteuid()
+    os.chown(path.parent, owner, -1)
+    await modes.kill("all", "root", "stop")
+    assert {file.stat().st_uid for file in path.parent.iterdir()} == {owner}
