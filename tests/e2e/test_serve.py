@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stagewarden import config as configuration
+from stagewarden.app import running
+from stagewarden.errors import ConfigError
 from tests.e2e.houses import NOWHERE, edit, put
 from tests.e2e.processes import SidecarProcess, command, serving, until
 from tests.product import House, house, product, rulings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from stagewarden.errors import Problem
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -25,6 +31,14 @@ def contents(folder: Path) -> dict[str, bytes | None]:
 
 
 CONFIG = "stagewarden.yaml"
+
+
+def put_policy(made: House) -> None:
+    """A bundle that is named and is none."""
+    edit(CONFIG, "policy: {", "policy: {bundle: b.tar.gz, ")(made)
+    put("b.tar.gz", b"no bundle")(made)
+
+
 REFUSED = {
     "unknown key": (edit(CONFIG, "name: scenarios", "name: scenarios\ncolour: blue"), f"{CONFIG}:4", "colour", "known here"),
     "key written twice": (edit(CONFIG, "version: 1", "version: 1\nversion: 1"), f"{CONFIG}:3", "version", "keep one"),
@@ -41,32 +55,44 @@ REFUSED = {
     "no credential": (put("secrets/publisher", None), f"{CONFIG}:27", "upstreams.newsroom.credentials.export.value", "mode 0600"),
     "agents' keys": (put("agent-keys.yaml", b"drafter: zzz\n"), "file:agent-keys.yaml:1", "drafter", "64 hexadecimal digits"),
     "people's tokens": (put("people-tokens.yaml", b"- {sha256: x}\n"), "file:people-tokens.yaml:1", "[0]", "add `expires:`"),
+    "a policy that is none": (put_policy, "b.tar.gz", "policy.bundle", "name a bundle"),
     "no policy": (edit(CONFIG, "policy: {", "policy: {bundle: b.tar.gz, "), f"{CONFIG}:15", "policy.bundle", "builtin"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "where", "key", "remedy"), REFUSED.values(), ids=REFUSED)
-def test_bad_input_is_named_and_leaves_nothing_behind(tmp_path, change, where, key, remedy):
-    """Exit 1 with file, line, key and remedy; not a file more or less than before."""
+async def test_bad_input_is_named_and_leaves_nothing_behind(tmp_path, change, where, key, remedy):
+    """The problem has file, line, key and remedy; there is not a file more or less than before, and no task still runs."""
+    made = house(tmp_path, NOWHERE)
+    change(made)
+    before, tasks = contents(tmp_path), asyncio.all_tasks()
+    with pytest.raises(ConfigError) as refused:
+        async with running(configuration.load(made.config)):
+            pytest.fail("it runs")
+    named = [problem for problem in refused.value.problems if (named_place(problem), problem.key) == (where, key)]
+    assert remedy in named[0].remedy, refused.value.problems
+    assert contents(tmp_path) == before
+    assert asyncio.all_tasks() == tasks
+
+
+def named_place(problem: Problem) -> str:
+    """File and line, the file without its folder."""
+    file = problem.file.rpartition("/")[2]
+    return f"{file}:{problem.line}" if problem.line else file
+
+
+@pytest.mark.parametrize("row", ["no unit", "nobody of that name", "no credential", "people's tokens"])
+def test_serve_says_so_and_exits_with_1(tmp_path, row):
+    """As a process: a table on standard error, nothing on standard output, no traceback."""
+    change, where, key, remedy = REFUSED[row]
     made = house(tmp_path, NOWHERE)
     change(made)
     before = contents(tmp_path)
-    done = command("serve", "--config", "stagewarden.yaml", cwd=tmp_path)
+    done = command("serve", "--config", CONFIG, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "Traceback" not in done.stderr
-    found = [row for row in findings(done.stderr) if row[1].endswith(where) and row[2] == key]
+    found = [cells for cells in findings(done.stderr) if cells[1].endswith(where) and cells[2] == key]
     assert remedy in found[0][4], done.stderr
-    assert contents(tmp_path) == before
-
-
-def test_a_bundle_that_is_none_leaves_nothing_behind(tmp_path):
-    """The policy is read before anything is written."""
-    made = house(tmp_path, NOWHERE)
-    edit(CONFIG, "policy: {", "policy: {bundle: b.tar.gz, ")(made)
-    put("b.tar.gz", b"no bundle")(made)
-    before = contents(tmp_path)
-    done = command("serve", "--config", made.config)
-    assert (done.returncode, [row[1:3] for row in findings(done.stderr)]) == (1, [["b.tar.gz", "policy.bundle"]])
+    assert "Traceback" not in done.stderr
     assert contents(tmp_path) == before
 
 
@@ -77,7 +103,7 @@ def test_no_configuration_is_a_usage_error(tmp_path):
     assert "nowhere.yaml" in done.stderr
 
 
-@pytest.mark.parametrize("listener", ["agents", "people", "operations"])
+@pytest.mark.parametrize("listener", ["agents", "operations"])
 def test_a_taken_port_starts_nothing(tmp_path, listener):
     """Exit 1 naming the address; no other listener is left; once the port is free, the same house starts."""
     sidecar = SidecarProcess(house(tmp_path, NOWHERE))
@@ -142,18 +168,18 @@ def findings(table: str) -> list[list[str]]:
 
 async def test_health_of_a_running_product(tmp_path):
     """Live, ready, started, measured; and nothing else is there."""
-    async with product(tmp_path) as running:
-        assert ((await running.operations("/livez")).status, (await running.operations("/livez")).json) == (200, {"live": True})
-        ready = await running.operations("/readyz")
+    async with product(tmp_path) as served:
+        assert ((await served.operations("/livez")).status, (await served.operations("/livez")).json) == (200, {"live": True})
+        ready = await served.operations("/readyz")
         assert (ready.status, ready.json["ready"], ready.json["reasons"], ready.json["details"]["reload"]) == (200, True, [], None)
-        assert ready.json["details"]["registry"] == running.sidecar.rooms.registry.revision
-        assert (await running.operations("/startupz")).json == {"started": True}
-        assert (await running.ask("POST", "/newsroom/articles", json={"title": "x"})).status == 201
-        metrics = await running.operations("/metrics")
+        assert ready.json["details"]["registry"] == served.sidecar.rooms.registry.revision
+        assert (await served.operations("/startupz")).json == {"started": True}
+        assert (await served.ask("POST", "/newsroom/articles", json={"title": "x"})).status == 201
+        metrics = await served.operations("/metrics")
         assert metrics.headers["Content-Type"].startswith("text/plain")
         assert b'stagewarden_decisions_total{effect="allow",risk="low",stage="generate"} 1.0' in metrics.body
         for path in ("/", "/metricsz", "/api/v1/holds"):
-            assert (await running.operations(path)).status == 404
+            assert (await served.operations(path)).status == 404
 
 
 BROKEN = {
