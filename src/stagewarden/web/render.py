@@ -184,7 +184,7 @@ class Relayed(web.StreamResponse):
             headers.pop(name, None)
 
 
-def relayed(status: int, reason: str, headers: Headers, extra: Mapping[str, str], *, whole: bool = False) -> Relayed:
+def relayed(status: int, reason: str | None, headers: Headers, extra: Mapping[str, str], *, whole: bool = False) -> Relayed:
     """The head of an upstream's answer plus ours. Where the body is `whole` already, the head leaves with its first piece."""
     response = Relayed(status=status, reason=reason, headers=(*headers, *extra.items()))
     response._send_headers_immediately = not whole  # noqa: SLF001 - what aiohttp's own Response does
@@ -193,7 +193,7 @@ def relayed(status: int, reason: str, headers: Headers, extra: Mapping[str, str]
 
 def stored(answer: Answer, headers: Headers, extra: Mapping[str, str]) -> Relayed:
     """The head of the answer kept with a hold; its body follows."""
-    response = relayed(answer.status, "", headers, extra)
+    response = relayed(answer.status, None, headers, extra)
     response.content_length = len(answer.body)
     return response
 
