@@ -37,6 +37,7 @@ _LONGEST_SLEEP = 30.0
 _SHORTEST_SLEEP = 0.05  # a deadline that is over but not yet acted upon must not spin
 _RENEW_SECONDS = 10.0  # a third of a lease
 _AT_ONCE = 16  # releases under way
+_LOOK_AFTER = 2.0  # seconds
 _ANSWER_LIMIT = 16 << 20  # bytes of an answer kept with a hold
 
 
@@ -198,8 +199,9 @@ class Releases:
         if match.route.settings.lookup is None or not match.route.settings.lookup.digest:
             return None
         try:
-            looked = await look_up(self._rooms, hold.agent, match)
-        except CannotTell:
+            async with asyncio.timeout(_LOOK_AFTER):  # the answer is here: it is not kept waiting to be written down
+                looked = await look_up(self._rooms, hold.agent, match)
+        except (CannotTell, TimeoutError):
             return None
         return None if isinstance(looked, str) else looked.digest
 
