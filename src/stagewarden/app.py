@@ -35,10 +35,11 @@ from stagewarden.identity.people import People
 from stagewarden.metrics import Metrics
 from stagewarden.modes import Modes
 from stagewarden.store import Store, locate
-from stagewarden.web.agents import AgentsDoor, AgentsServer
+from stagewarden.web.agents import AgentsDoor
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.people.listener import listener as people_listener
 from stagewarden.web.people.ports import Settings
+from stagewarden.wire import listener
 from stagewarden.wire.upstream import Upstreams, endpoint
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Sidecar:
     background: asyncio.Task[None] | None = None
     grace: float = _GRACE
     _door: AgentsDoor | None = None
+    _connections: listener.Server | None = None
     _server: asyncio.Server | None = None
     _reload: asyncio.Event | None = None
 
@@ -97,6 +99,8 @@ class Sidecar:
         self.releases.drain()
         if self._door is not None:
             self._door.drain()
+        if self._connections is not None:
+            self._connections.drain()
         if self._server is not None:
             self._server.close()
         with contextlib.suppress(TimeoutError):
@@ -246,13 +250,14 @@ async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None
         sidecar.people_address = await _serve(application, config.listen.people.bind, stack)
     if config.listen.agents is not None:
         door = AgentsDoor(config, sidecar.judge, clock, _hosts(config.listen.agents) | sidecar.rooms.routes.hosts)
-        bind = config.listen.agents.bind
-        protocols = AgentsServer(door, config)
+        bind, limits = config.listen.agents.bind, config.limits
+        timeouts = listener.Timeouts(head=float(limits.header_deadline), body=float(limits.body_deadline), write=float(limits.body_deadline))
+        protocols = listener.Server(door.handle, door.refuse, limits, timeouts)
         server = await asyncio.get_running_loop().create_server(protocols, bind.host, bind.port, backlog=_BACKLOG)
-        stack.push_async_callback(protocols.shutdown, 1.0)
+        stack.push_async_callback(protocols.close, 1.0)
         stack.callback(server.close)
         sidecar.agents_address = server.sockets[0].getsockname()[:2]
-        sidecar._door, sidecar._server = door, server  # noqa: SLF001 - the wiring
+        sidecar._door, sidecar._connections, sidecar._server = door, protocols, server  # noqa: SLF001 - the wiring
 
 
 async def _serve(application: web.Application, bind: Bind, stack: AsyncExitStack) -> tuple[str, int]:

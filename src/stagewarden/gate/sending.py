@@ -97,6 +97,14 @@ class Relay:
         self.failure: UpstreamFailed | None = None
         self._digest = hashlib.sha256()
 
+    def whole(self) -> bytes | None:
+        """The body at once, where all of it is here already."""
+        body = self.answer.take()
+        if body is not None:
+            self.size += len(body)
+            self._digest.update(body)
+        return body
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 

@@ -185,9 +185,8 @@ def preference(headers: Headers) -> Preference:
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-def asserts(headers: Headers, depth: int) -> Document:
+def asserts(value: str | None, depth: int) -> Document:
     """What the agent says about its own output: a strict JSON object in `Stagewarden-Asserts`, empty without the field."""
-    value = next((value for name, value in headers if name.lower() == "stagewarden-asserts"), None)
     if value is None:
         return {}
     try:

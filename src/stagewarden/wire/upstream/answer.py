@@ -95,10 +95,12 @@ class UpstreamAnswer:
         if self._failure is not None and self.status == 0:
             raise self._failure
 
-    @property
-    def whole(self) -> bool:
-        """Whether all of it has arrived, so that reading it waits for nobody."""
-        return self.phase is Phase.WHOLE
+    def take(self) -> bytes | None:
+        """The rest of the body, where all of it has arrived; None: read it piece by piece."""
+        if self.phase is not Phase.WHOLE:
+            return None
+        pieces, self._pieces = self._pieces, deque()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def chunks(self) -> AsyncIterator[bytes]:
@@ -233,8 +235,9 @@ class UpstreamAnswer:
         if status > _LARGEST:
             raise ValueError(f"status {status}")
         reusable = self._check_framing(status)
-        headers = tuple([(name.decode("ascii"), _text(value)) for name, value in self._fields])
-        self.reason = _text(self._reason_bytes)
+        # Isomorphic decoding: whatever the upstream meant by a byte beyond ASCII, the agent gets the same byte (RFC 9110 section 5.5).
+        headers = tuple([(name.decode("ascii"), value.decode("latin-1")) for name, value in self._fields])
+        self.reason = self._reason_bytes.decode("latin-1")
         self.headers = headers
         self.status = status
         self.reusable = reusable
@@ -286,12 +289,3 @@ class UpstreamAnswer:
         elif self.phase is Phase.BODY:
             self._finish(reusable=self.reusable)
 
-
-def _text(value: bytes) -> str:
-    """UTF-8 where it is, else Latin-1 (RFC 9110 section 5.5 leaves it open)."""
-    if value.isascii():
-        return value.decode("ascii")
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

@@ -159,7 +159,7 @@ class Upstreams:
 
 
 class Lease:
-    """`async with` it. At the end the connection goes back if it is clean, and is closed if anything is under way or left over."""
+    """`async with` it, or `open` and `close`. At the end the connection goes back if it is clean, and is closed if anything is left over."""
 
     __slots__ = ("_connection", "_deadline", "_fresh", "_key", "_pool")
 
@@ -170,16 +170,25 @@ class Lease:
         self._fresh = fresh
         self._connection: Connection | None = None
 
-    async def __aenter__(self) -> Connection:
+    async def open(self) -> Connection:
+        """The connection. Raises UpstreamUnavailable."""
         connection = None if self._fresh else self._pool.take(self._key)
         if connection is None:
             connection = await self._pool.connect(self._key[0], self._deadline)
         self._connection = connection
         return connection
 
+    def close(self) -> None:
+        """Give it back; safe where it was never opened, and to call twice."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give_back(self._key, connection)
+
+    async def __aenter__(self) -> Connection:
+        return await self.open()
+
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._connection is not None:
-            self._pool.give_back(self._key, self._connection)
+        self.close()
 
 
 def _tls_context(ca: Path | None) -> ssl.SSLContext:
