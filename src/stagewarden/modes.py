@@ -91,6 +91,7 @@ class Modes:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
+        self._name = str(path)
         self._clock = clock
         self._seen: _Seen | None = None
 
@@ -190,7 +191,7 @@ class Modes:
     def _now(self) -> _Seen:
         """What is in force at this moment: one `stat`, and a reading only when the file was replaced."""
         try:
-            stat = os.stat(self._path, follow_symlinks=False)  # noqa: PTH116 - asked at each request; Path.stat costs twice as much
+            stat = os.stat(self._name, follow_symlinks=False)  # noqa: PTH116 - asked at each request; Path.stat costs twice as much
         except OSError as failure:
             raise CannotTell(f"the stop file cannot be read: {failure.strerror}") from failure
         seen = self._seen

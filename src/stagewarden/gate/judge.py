@@ -11,6 +11,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+from msgspec.structs import replace
+
 from stagewarden.classify import Match, classify
 from stagewarden.classify import action as classing
 from stagewarden.errors import AuditUnavailable, CannotTell, ClientGone, NotFound, Refused, UpstreamFailed, UpstreamUnavailable
@@ -118,6 +120,7 @@ class Judge:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._inflight: Counter[str] = Counter()
+        self._under_way = 0  # all agents together
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -271,9 +274,10 @@ class Judge:
             if not self._inflight[draft.agent]:
                 del self._inflight[draft.agent]
             draft.agent = None
-            if not self._inflight:
+            self._under_way -= 1
+            if not self._under_way:
                 self._idle.set()
-            self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
+            self._rooms.recorder.metrics.inflight(self._under_way)
 
     async def idle(self) -> None:
         """Until nothing is under way."""
@@ -309,21 +313,23 @@ class Judge:
         if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent:
             raise Refused("overloaded", "this agent has as many requests under way as it may")
         self._inflight[agent] += 1
+        self._under_way += 1
         self._idle.clear()
         draft.agent = agent
-        self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
+        self._rooms.recorder.metrics.inflight(self._under_way)
 
     def _at_work(self, principal: Principal, of_route: str | None) -> Principal:
         """With its workflow: the credential's, else the route's, else the agent's only one; more than one left is None (`shared_identity`)."""
         entry = self._rooms.registry.data.agents.get(principal.agent)
         only = entry.workflows[0] if entry is not None and len(entry.workflows) == 1 else None
-        return Principal(principal.agent, principal.credential, principal.chain, principal.workflow or of_route or only, principal.trigger)
+        workflow = principal.workflow or of_route or only
+        return principal if workflow == principal.workflow else replace(principal, workflow=workflow)
 
     def _request(self, head: Head, match: Match, principal: Principal, body: bytes) -> Request:
         address = self._rooms.sender.address(match.upstream.name)
         kept = wire_headers.end_to_end(head.headers, principal.credential.header)
         withheld = self._rooms.sender.withheld(match.upstream.name)
-        kept = tuple((name, value) for name, value in kept if name.lower() not in withheld)
+        kept = tuple([field for field in kept if field[0].lower() not in withheld])
         return Request(match.upstream.name, head.method, address.scheme, address.authority, match.target.raw, kept, body)
 
     async def _look_up(self, draft: Draft, match: Match, principal: Principal) -> Deny | None:

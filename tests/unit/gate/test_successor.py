@@ -1,6 +1,5 @@
 """When a hold no longer asks the right people."""
 
-
 import pytest
 from msgspec.structs import replace
 

@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
                     self.deadline = self._owner.now() + self._owner.timeouts.head
                 self._buffer = self._unfinished(data)
                 return
-            heading = read_heading(data[:end], self._owner.limits)
+            heading = read_heading(data[: end + 2], self._owner.limits)
             exchange = Exchange(self, heading)
             exchange.feed(data[end + 4 :])
         except Refused as refused:

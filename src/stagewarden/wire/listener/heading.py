@@ -39,31 +39,24 @@ class Heading(msgspec.Struct, frozen=True):
 
 
 def read_heading(block: bytes, limits: Limits) -> Heading:
-    """The head of `block`, which ends before the empty line. Raises Refused, Ambiguous."""
-    first, *lines = block.split(b"\r\n")
+    """The head: `block` is its lines, each with its CRLF, without the empty one. Raises Refused, Ambiguous."""
+    first, _, lines = block.partition(b"\r\n")
     # (1) The start line is three words, each in its one spelling.
     start = _START.fullmatch(first)
     if start is None:
         _refuse_start(first)
     http10 = start[3] == b"0"
     target = parse_target(start[2], limits.target)
-    # (2) Every field is `name: value` on one line; names and values are looked at all together.
-    headers = fields.check([_field(line) for line in lines], limits, http10=http10)
-    named = {name.lower(): value for name, value in reversed(headers)}
+    # (2) The fields, and with them the framing.
+    found = fields.read(lines, limits, http10=http10)
+    named = found.named
     # (3) One Host, by grammar.
     if "host" not in named:
         raise Ambiguous("host", "there is no Host header")
     host = fields.parse_host(named["host"])
-    # (4) One length: `check` has let through a decimal Content-Length, or `chunked`, or neither, which is none.
+    # (4) One length: `read` has let through a decimal Content-Length, or `chunked`, or neither, which is none.
     length = None if "transfer-encoding" in named else int(named.get("content-length", 0))
-    return Heading(start[1].decode("ascii"), target, host, headers, named, length, _keeps_alive(named.get("connection"), http10=http10), http10)
-
-
-def _field(line: bytes) -> tuple[bytes, bytes]:
-    name, colon, value = line.partition(b":")
-    if not colon:
-        raise Ambiguous("headers", "a line without a colon")
-    return name, value.strip(b" \t")
+    return Heading(start[1].decode("ascii"), target, host, found.headers, named, length, _keeps_alive(named.get("connection"), http10=http10), http10)
 
 
 def _keeps_alive(connection: str | None, *, http10: bool) -> bool:

@@ -61,16 +61,17 @@ class UpstreamAnswer:
 
     __slots__ = (
         "_buffered", "_deadline", "_failure", "_fields", "_flow", "_head_request", "_interim", "_parser", "_paused", "_pieces", "_reason_bytes",
-        "_seen", "_skip", "_until_eof", "_waiter", "headers", "phase", "reason", "reusable", "status",
+        "_loop", "_seen", "_skip", "_until_eof", "_waiter", "headers", "phase", "reason", "reusable", "status",
     )  # fmt: skip
 
-    def __init__(self, flow: Flow, deadline: float, *, head_request: bool) -> None:
+    def __init__(self, flow: Flow, loop: asyncio.AbstractEventLoop, deadline: float, *, head_request: bool) -> None:
         self.status = 0
         self.reason = ""
         self.headers: Headers = ()
         self.phase = Phase.HEAD
         self.reusable = False
         self._flow = flow
+        self._loop = loop
         self._deadline = deadline
         self._head_request = head_request
         self._parser = HttpResponseParser(self)
@@ -138,9 +139,8 @@ class UpstreamAnswer:
 
     async def _wait(self, what: str) -> None:
         """Until anything changes, at most for the deadline."""
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(self._deadline, self._expire, what)
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(self._deadline, self._expire, what)
         try:
             await self._waiter
         finally:
@@ -288,4 +288,3 @@ class UpstreamAnswer:
             self._skip = False
         elif self.phase is Phase.BODY:
             self._finish(reusable=self.reusable)
-

@@ -22,6 +22,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, on_lost: Callable[[Connection], None]) -> None:
         self.idle_since = 0.0
         self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()  # kept: asking anew costs a system call on Python 3.11
         self._transport: asyncio.Transport | None = None
         self._answer: UpstreamAnswer | None = None
         self._poll = select.poll()
@@ -100,7 +101,7 @@ class Connection(asyncio.Protocol):
             self.abort()
             raise UpstreamUnavailable("the connection was closed, or the upstream spoke before it was asked")
         # (2) From here on bytes may have left.
-        answer = self._answer = UpstreamAnswer(self, deadline, head_request=head.startswith(b"HEAD "))
+        answer = self._answer = UpstreamAnswer(self, self._loop, deadline, head_request=head.startswith(b"HEAD "))
         if len(body) <= _ONE_WRITE:
             transport.write(head + body)
         else:
