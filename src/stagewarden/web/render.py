@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
-from multidict import CIMultiDict
 
 from stagewarden.errors import AuditUnavailable, CannotTell, Conflict, Invalid, NotAllowed, NotFound, Refused, StagewardenError, UpstreamFailed
 from stagewarden.model import Ask, Deny, HoldState
@@ -181,7 +180,7 @@ def json(document: object, *, status: int = OK, headers: Mapping[str, str] | Non
 
 
 def _response(reply: Reply) -> web.Response:
-    return web.Response(status=reply.status, body=reply.body, headers=CIMultiDict(reply.headers))
+    return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
 
 
 def health(*, ok: bool, document: Mapping[str, object]) -> web.Response:

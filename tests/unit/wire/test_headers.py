@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv6Address
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,9 @@ from hypothesis import strategies as st
 from stagewarden.config import Limits
 from stagewarden.errors import Ambiguous, Refused
 from stagewarden.wire.headers import Preference, asserts, end_to_end, parse_host, preference, read, response
+
+if TYPE_CHECKING:
+    from stagewarden.model import Headers
 
 LIMITS = Limits()
 MAPPED = f"[{IPv6Address('::ffff:7f00:1')}]"  # Python 3.13 writes it with dots

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
     from stagewarden.config import Limits
     from stagewarden.errors import Refused
-    from stagewarden.wire.listener.connection import Exchange, Timeouts
+    from stagewarden.wire.listener.connection import Timeouts
+    from stagewarden.wire.listener.exchange import Exchange
     from stagewarden.wire.listener.reply import Reply
 
 _SWEEP = 0.25  # seconds: how late a deadline may be noticed

@@ -6,7 +6,6 @@ no decoding, trailers dropped, framing checked and left behind.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import deque
 from enum import Enum, auto
@@ -17,6 +16,7 @@ from httptools import HttpResponseParser
 from stagewarden.errors import OutcomeUnknown, UpstreamTimeout
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
     from stagewarden.errors import UpstreamFailed
@@ -60,8 +60,27 @@ class UpstreamAnswer:
     """Status, reason and headers as they came; then `chunks`, or `read`. `reusable`: nothing is left over on the connection."""
 
     __slots__ = (
-        "_buffered", "_deadline", "_failure", "_fields", "_flow", "_head_request", "_interim", "_parser", "_paused", "_pieces", "_reason_bytes",
-        "_loop", "_seen", "_skip", "_until_eof", "_waiter", "headers", "phase", "reason", "reusable", "status",
+        "_buffered",
+        "_deadline",
+        "_failure",
+        "_fields",
+        "_flow",
+        "_head_request",
+        "_interim",
+        "_loop",
+        "_parser",
+        "_paused",
+        "_pieces",
+        "_reason_bytes",
+        "_seen",
+        "_skip",
+        "_until_eof",
+        "_waiter",
+        "headers",
+        "phase",
+        "reason",
+        "reusable",
+        "status",
     )  # fmt: skip
 
     def __init__(self, flow: Flow, loop: asyncio.AbstractEventLoop, deadline: float, *, head_request: bool) -> None:
