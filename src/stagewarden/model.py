@@ -81,6 +81,7 @@ class Head:
     headers: Headers
     peer: str
     received_ns: int
+    certificate: bytes | None = None  # DER of the connection's client certificate, its chain verified; never from a header
 
     def header(self, name: str) -> str | None:
         """The first value of a header, by lower-case name."""

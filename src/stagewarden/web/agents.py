@@ -22,6 +22,7 @@ from stagewarden.model import Allow, Ask, Head, HoldState
 from stagewarden.web import render
 from stagewarden.wire import headers as wire_headers
 from stagewarden.wire.target import parse_target
+from stagewarden.wire.tls import peer_certificate
 
 if TYPE_CHECKING:
     from stagewarden.clock import Clock
@@ -96,7 +97,8 @@ class AgentsDoor:
         if host not in self._hosts:
             raise Ambiguous("host", "this listener does not answer to that name")
         now = self._clock.now_ns()
-        return Head(new_id("r", now), request.method, target, host, headers, peer, now)
+        certificate = getattr(request.protocol, "certificate", None)
+        return Head(new_id("r", now), request.method, target, host, headers, peer, now, certificate)
 
     async def _proxy(self, request: web.BaseRequest, head: Head) -> web.StreamResponse:
         body = _Body(request, self._limits.body_deadline)
@@ -244,11 +246,17 @@ def _hold_document(hold: Hold) -> web.Response:
 class _Protocol(RequestHandler):
     """aiohttp's connection with our answer to what its parser refuses."""
 
-    __slots__ = ("_door",)
+    __slots__ = ("_door", "certificate")
 
     def __init__(self, door: AgentsDoor, manager: web.Server, **options: object) -> None:
         super().__init__(manager, **options)  # type: ignore[arg-type]  # aiohttp's own keyword options
         self._door = door
+        self.certificate: bytes | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected, TLS done: who the client has proved to be is read once."""
+        super().connection_made(transport)
+        self.certificate = peer_certificate(transport)
 
     def handle_error(
         self,

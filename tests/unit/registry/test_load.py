@@ -33,7 +33,7 @@ def test_the_document_is_the_data_with_every_default(tmp_path):
     document = registry.document()
     assert document["people"]["alice"] == {"functions": ["business"], "name": "", "identity": None, "aliases": [], "group": None, "active": True}
     assert document["agents"]["drafter"]["mode"] == "active"
-    assert document["agents"]["drafter"]["identity"] == {"key": "drafter", "issuer": None, "subject": None}
+    assert document["agents"]["drafter"]["identity"] == {"key": "drafter", "issuer": None, "subject": None, "spiffe": None}
     assert document["tiers"]["low"] == {"seats": []}
     assert document["tiers"]["medium"] == {"seats": [{"functions": ["reviewer"], "count": 1}]}
     assert [seat["functions"] for seat in document["tiers"]["high"]["seats"]] == [["manager", "reviewer"], ["compliance", "legal", "reviewer"]]
