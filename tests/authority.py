@@ -6,7 +6,7 @@ import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.x509 import ObjectIdentifier
+
+    PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | RSAPrivateKey
 
 YESTERDAY_TO_TOMORROW = (-1.0, 1.0)
 
@@ -36,7 +39,7 @@ class Issued:
     """A certificate and its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: PrivateKey
 
     @property
     def der(self) -> bytes:
@@ -93,9 +96,10 @@ class Authority:
         *extensions: x509.ExtensionType,
         days: tuple[float, float] = YESTERDAY_TO_TOMORROW,
         self_signed: bool = False,
+        key: PrivateKey | None = None,
     ) -> Issued:
         """A certificate with these names and extensions, valid from one day to the other, counted from now."""
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = key or ec.generate_private_key(ec.SECP256R1())
         builder = _builder("Somebody", "Somebody" if self_signed else "Test CA", key, days)
         for extension in (*((x509.SubjectAlternativeName(names),) if names else ()), *extensions):
             builder = builder.add_extension(extension, critical=isinstance(extension, x509.KeyUsage | x509.BasicConstraints))
@@ -144,9 +148,7 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _builder(
-    subject: str, issuer: str, key: ec.EllipticCurvePrivateKey, days: tuple[float, float] = YESTERDAY_TO_TOMORROW
-) -> x509.CertificateBuilder:
+def _builder(subject: str, issuer: str, key: PrivateKey, days: tuple[float, float] = YESTERDAY_TO_TOMORROW) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()

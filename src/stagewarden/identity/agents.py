@@ -1,6 +1,7 @@
 """Agents' credentials → Principal: the configured authenticators in order, "not mine" goes on, "mine and bad" is final.
 
-Nobody's credential is a bad one. Never falls back to a weaker authenticator after a stronger one said no.
+Nobody's credential is a bad one. Never falls back to a weaker authenticator after a stronger one said no, and never picks one of two
+credentials.
 """
 
 from __future__ import annotations
@@ -66,16 +67,9 @@ class AgentIdentities:
             principal = await authenticator.authenticate(head)
             if principal is not None:
                 if head.certificate is not None:
-                    await self._agree(head, principal, self._authenticators[number:])
+                    await _alone(head, self._authenticators[number:])
                 return principal
         raise BadCredential("no credential that is known here")
-
-    async def _agree(self, head: Head, principal: Principal, others: tuple[Authenticator, ...]) -> None:
-        """A certificate and a bearer token can stand side by side: each must hold, and mean the same agent. The first in order is who asks."""
-        for other in others:
-            second = await other.authenticate(head)
-            if second is not None and second.agent != principal.agent:
-                raise BadCredential("the certificate and the bearer token are of different agents")
 
     async def _build(self, one: Settings, registry: Registry) -> Authenticator:
         if isinstance(one, KeyIdentity):
@@ -91,6 +85,13 @@ class AgentIdentities:
             return lambda: self._fetch(keys)
         path = self._secrets.path(keys)
         return lambda: asyncio.to_thread(_read, path)
+
+
+async def _alone(head: Head, others: tuple[Authenticator, ...]) -> None:
+    """A certificate and a bearer token can stand side by side, and an agent has one identity: whoever shows two is refused (ASI03)."""
+    for other in others:
+        if await other.authenticate(head) is not None:
+            raise BadCredential("a certificate and a bearer token: two credentials, of two agents")
 
 
 def _read(path: Path) -> bytes:

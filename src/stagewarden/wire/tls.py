@@ -1,7 +1,7 @@
 """TLS on our own listeners: who we are, whose client certificates count, and which one a connection showed.
 
-Never below TLS 1.2, never resumes a session by ticket (every connection is proved anew, row 52), never takes a certificate from
-anywhere but the handshake. Revocation lists are not read: client certificates are to be short-lived.
+Never below TLS 1.2, never takes a certificate from anywhere but the handshake, gives no session tickets. A TLS 1.2 session can be taken
+up by its id: with the certificate it began with, and until the next reload. Revocation lists are not read: certificates are short-lived.
 """
 
 from __future__ import annotations
