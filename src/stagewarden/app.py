@@ -147,7 +147,7 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
         watch = Watch(rooms)
         watch.loaded(registry)
         loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
-        readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble}, watch.details)
+        readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble}, watch.details)
         sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, tls, _reload=asyncio.Event())
         await _recover(rooms)
         stack.push_async_callback(_cut_off, pool, sidecar.judge)

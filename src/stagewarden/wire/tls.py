@@ -7,10 +7,12 @@ up by its id: with the certificate it began with, and until the next reload. Rev
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.clock import NANOSECONDS, rfc3339
 from stagewarden.config import MtlsIdentity
-from stagewarden.config.certificates import authorities, of_listeners
+from stagewarden.config.certificates import authorities, certificates, of_listeners
 from stagewarden.config.rules.listeners import started
 from stagewarden.errors import ConfigError
 
@@ -22,6 +24,14 @@ if TYPE_CHECKING:
     from stagewarden.config import Config, Secrets, Tls
 
 
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A listener's files as they were read: TLS by them, and their certificate's last moment (nanoseconds since the epoch)."""
+
+    context: ssl.SSLContext
+    expires_ns: int
+
+
 class Newest(ssl.SSLContext):
     """What a server is given for good. Each new connection begins with `current`; those that stand keep theirs.
 
@@ -29,7 +39,7 @@ class Newest(ssl.SSLContext):
     completes no handshake.
     """
 
-    current: ssl.SSLContext
+    current: Fresh
 
     def wrap_bio(
         self,
@@ -40,7 +50,7 @@ class Newest(ssl.SSLContext):
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
         """TLS for one connection."""
-        return self.current.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+        return self.current.context.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
 
 
 class ListenersTls:
@@ -58,21 +68,28 @@ class ListenersTls:
         """What the server of this listener is given; None: it has no TLS."""
         return self._newest.get(listener)
 
-    def read(self) -> Mapping[str, ssl.SSLContext]:
-        """Fresh contexts of the files as they are now; raises ConfigError with every problem, and changes nothing."""
+    async def trouble(self) -> str | None:
+        """Why we are not ready: a certificate that ran out, and was not renewed; None while all are in time."""
+        now = self._clock.now_ns()
+        over = [f"listen.{name} at {rfc3339(one.current.expires_ns)}" for name, one in self._newest.items() if now > one.current.expires_ns]
+        return f"certificates expired: {', '.join(over)}" if over else None
+
+    def read(self) -> Mapping[str, Fresh]:
+        """The files as they are now; raises ConfigError with every problem, and changes nothing."""
         problems = of_listeners(self._config, self._secrets, self._clock.now_ns())
         if errors := tuple([problem for problem in problems if problem.severity == "error"]):
             raise ConfigError(errors)
         return {name: self._fresh(name, listener.tls) for name, listener in started(self._config) if listener.tls is not None}
 
-    def use(self, fresh: Mapping[str, ssl.SSLContext]) -> None:
+    def use(self, fresh: Mapping[str, Fresh]) -> None:
         """From now on, for new connections."""
-        for name, context in fresh.items():
-            self._newest[name].current = context
+        for name, one in fresh.items():
+            self._newest[name].current = one
 
-    def _fresh(self, name: str, tls: Tls) -> ssl.SSLContext:
+    def _fresh(self, name: str, tls: Tls) -> Fresh:
         context = _server_context()
         try:
+            own = certificates(self._secrets.public(tls.certificate))[0]
             context.load_cert_chain(self._secrets.path(tls.certificate.reference), self._secrets.path(tls.key.reference), password=_nobody_types)
             if tls.client_ca is not None:
                 context.load_verify_locations(cadata=authorities(self._secrets, tls.client_ca))
@@ -80,7 +97,7 @@ class ListenersTls:
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError; Misfit and asking for a password are ValueErrors
             message = f"cannot be used: {getattr(error, 'reason', None) or error}"
             raise ConfigError((self._config.source.problem(("listen", name, "tls"), message, "check its files with `stagewarden check`"),)) from None
-        return context
+        return Fresh(context, round(own.not_valid_after_utc.timestamp()) * NANOSECONDS)
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> bytes | None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
+    from stagewarden.clock import Clock
+
+DAY_NS = 86_400_000_000_000
 WORKLOAD = "spiffe://example.org/drafter"
 TLS = {"certificate": "file:svid.pem", "key": "file:svid_key.pem", "client_ca": "file:bundle.pem"}
 KEY, MTLS = {"kind": "key", "keys": "file:agent-keys.yaml"}, {"kind": "mtls", "trust_domain": "example.org"}
@@ -47,11 +50,21 @@ def theirs(tmp_path: Path) -> Authority:
     return Authority.make(tmp_path / "theirs")
 
 
-def tls_of(folder: Path, *agents: Mapping[str, str], **changes: object) -> ListenersTls:
+class Hands(SystemClock):
+    """A wall clock that can be put forward."""
+
+    ahead_ns = 0
+
+    def now_ns(self) -> int:
+        """Later than it is."""
+        return super().now_ns() + self.ahead_ns
+
+
+def tls_of(folder: Path, *agents: Mapping[str, str], clock: Clock | None = None, **changes: object) -> ListenersTls:
     """The TLS of an agents' listener for these kinds of agents."""
     document = changed("listen.agents.tls", TLS | changes)
     document["identity"]["agents"] = list(agents or (MTLS, KEY))
-    return ListenersTls(loaded(folder, document), Secrets(folder, {}), SystemClock())
+    return ListenersTls(loaded(folder, document), Secrets(folder, {}), clock or SystemClock())
 
 
 @dataclass
@@ -369,6 +382,21 @@ async def test_a_broken_reload_changes_nothing(tmp_path, ours, name, content):
         tls_of(tmp_path, MTLS)
 
 
+async def test_a_certificate_that_ran_out_is_told(tmp_path, ours):
+    """At its last moment all is well, after it we are not ready, and a renewed one mends that."""
+    clock = Hands()
+    tls = tls_of(tmp_path, clock=clock)
+    assert await tls.trouble() is None
+    clock.ahead_ns = 2 * DAY_NS
+    assert "listen.agents at 2" in (await tls.trouble() or "")
+    with pytest.raises(ConfigError, match="expired"):
+        tls.read()
+    ours.server_certificate("localhost", days=(1, 3)).save(tmp_path / "svid.pem", tmp_path / "svid_key.pem")
+    (tmp_path / "bundle.pem").write_bytes(ours.svid(days=(1, 3), ca=True).pem)
+    tls.use(tls.read())
+    assert await tls.trouble() is None
+
+
 def test_a_key_that_openssl_refuses_refuses_to_start(tmp_path, ours):
     """What the files' own look does not find is found before a socket is bound."""
     weak = rsa.generate_private_key(65537, 1024)
@@ -380,7 +408,7 @@ def test_a_key_that_openssl_refuses_refuses_to_start(tmp_path, ours):
 def test_a_key_log_file_is_not_written(tmp_path, ours, monkeypatch):
     """SSLKEYLOGFILE would open every agent's requests to whoever can set a variable."""
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-    assert tls_of(tmp_path).read()["agents"].keylog_filename is None
+    assert tls_of(tmp_path).read()["agents"].context.keylog_filename is None
     assert not (tmp_path / "keys").exists()
 
 

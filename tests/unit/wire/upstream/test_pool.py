@@ -209,6 +209,17 @@ async def test_our_own_listeners_are_never_an_upstream(bound, later):
         await pool.close()
 
 
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"])
+async def test_cve_2022_24825_our_own_listener_in_every_spelling(host):
+    """What is refused is the address that was connected to, however it is written; nothing of the request arrives."""
+    async with RecordingUpstream() as upstream:
+        pool = Upstreams(SystemClock(), [("127.0.0.1", upstream.port)])
+        with pytest.raises(UpstreamUnavailable, match=r"listener of ours|does not resolve"):
+            await ask(pool, f"http://{host}:{upstream.port}")
+        assert upstream.requests == []
+        await pool.close()
+
+
 async def test_another_port_of_this_machine_is_fine():
     """Only our own sockets are refused; the upstream may be a neighbour."""
     async with RecordingUpstream() as upstream:
