@@ -133,6 +133,10 @@ async def test_agents_by_svid(tmp_path):
         assert cut_off(port, ours.client(theirs.svid(DRAFTER)))
         assert cut_off(port, ours.client(ours.svid(DRAFTER, days=(-3, -1))))
         assert cut_off(port, ours.client(ours.svid(DRAFTER, days=(1, 2))))
+        with connected(port, good) as standing:
+            assert draft(standing) == (200, "")
+            sidecar.signal(signal.SIGTERM)
+            assert sidecar.ended() == 0
 
     async with Articles() as upstream:
         made = secure_house(tmp_path / "house", upstream.url, ours)
@@ -141,10 +145,10 @@ async def test_agents_by_svid(tmp_path):
             await asyncio.to_thread(walk, sidecar, made.keys)
         finally:
             sidecar.close()
-    assert len(upstream.requests) == 1
-    (allowed,) = [each for each in rulings(made.folder) if each.get("effect") == "allow"]
-    assert allowed["principal"]["agent"] == "drafter"
-    assert (allowed["principal"]["credential"]["kind"], allowed["principal"]["credential"]["issuer"]) == ("mtls", DOMAIN)
+    assert len(upstream.requests) == 2
+    allowed = [each["principal"] for each in rulings(made.folder) if each.get("effect") == "allow"]
+    assert [(each["agent"], each["credential"]["kind"], each["credential"]["issuer"]) for each in allowed] == [("drafter", "mtls", DOMAIN)] * 2
+    assert all(jsonlib.loads(line) for line in sidecar.log.splitlines())  # a handshake that fails is no noise beside the log
 
 
 async def test_a_header_that_claims_a_certificate_goes_nowhere(tmp_path):
@@ -170,6 +174,23 @@ async def test_where_certificates_are_the_only_way_in(tmp_path):
             assert await asyncio.to_thread(cut_off, port, ours.client())
             assert await asyncio.to_thread(once, port, ours.client(ours.svid(DRAFTER))) == (200, "")
     assert len(upstream.requests) == 1
+
+
+async def test_http_2_is_no_request(tmp_path):
+    """A client that offers nothing else is agreed with on nothing, and its preface is refused."""
+    ours = authority(tmp_path, "ours")
+    context = ours.client(ours.svid(DRAFTER))
+    context.set_alpn_protocols(["h2"])
+    made = secure_house(tmp_path / "house", NOWHERE, ours)
+    async with running(configuration.load(made.config)) as sidecar:
+        assert sidecar.agents_address
+        reader, writer = await asyncio.open_connection(*sidecar.agents_address, ssl=context, server_hostname="localhost")
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        answer = await reader.read()
+        assert answer.split(b" ", 2)[1] == b"400"
+        assert b"ambiguous_request" in answer
+        writer.close()
+    assert [each for each in rulings(made.folder) if "effect" in each] == []
 
 
 class Ahead(SystemClock):

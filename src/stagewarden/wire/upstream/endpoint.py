@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from stagewarden.errors import Ambiguous, CannotTell
@@ -27,11 +27,11 @@ class Endpoint:
     host: str
     port: int
     authority: str
-    ca: str | None = None
+    ca: str | None = field(default=None, repr=False)
 
 
 def endpoint(url: str, ca: str | None = None) -> Endpoint:
-    """Of `http(s)://host[:port]`, an ending `/` allowed. Raises ValueError for anything more: the target is the request's."""
+    """Of `http(s)://host[:port]`, an ending `/` allowed, and its authorities. Raises ValueError for anything more: the target is the request's."""
     scheme, mark, rest = url.partition("://")
     authority = rest.removesuffix("/")
     if not mark or scheme not in _DEFAULT_PORTS:
