@@ -297,10 +297,12 @@ async def test_below_tls_1_2_nobody_is_served(tmp_path, ours):
         context.minimum_version = ssl.TLSVersion.TLSv1
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with listening(tls_of(tmp_path, KEY, client_ca=None)) as listener:
+    tls = tls_of(tmp_path, KEY, client_ca=None)
+    async with listening(tls) as listener:
         with pytest.raises(OSError):  # noqa: PT011 - what is told differs by loop
             await listener.ask(context)
     assert listener.lines == []
+    assert tls.read()["agents"].context.minimum_version is ssl.TLSVersion.TLSv1_2  # ours, not the library's default
 
 
 @pytest.mark.parametrize(("offered", "agreed"), [(["h2", "http/1.1"], "http/1.1"), (["h2"], None), (["http/1.1"], "http/1.1")], ids=str)
