@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.config import KeyIdentity, MtlsIdentity, Secret, Secrets
+from stagewarden.config.spiffe import trust_domain_of
 from stagewarden.errors import BadCredential
 from stagewarden.identity import mtls
 from stagewarden.identity.agents import AgentIdentities
@@ -121,6 +125,22 @@ async def test_a_leaf_that_breaks_a_rule_is_mine_and_bad(ours: Authority, make: 
             await authenticator.authenticate(shown(der))
         assert "example" not in str(caught.value)
         assert "news" not in str(caught.value)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=4))
+def test_whatever_bytes_a_certificate_has(ours: Authority, changes: list[tuple[int, int]]) -> None:
+    """A leaf with some bytes changed is one of our trust domain still, or it is refused: nothing else is raised."""
+    der = bytearray(ours.svid(DRAFTER).der)
+    for place, byte in changes:
+        der[place % len(der)] = byte
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own, of what it will refuse one day
+        try:
+            svid = read_svid(bytes(der), DOMAIN)
+        except BadCredential:
+            return
+    assert trust_domain_of(svid.id) == DOMAIN
 
 
 def test_what_a_leaf_may_have_besides(ours: Authority) -> None:
