@@ -83,6 +83,7 @@ class Head(msgspec.Struct, frozen=True):
     named: Mapping[str, str]
     peer: str
     received_ns: int
+    certificate: bytes | None = None  # DER of the connection's client certificate, its chain verified; never from a header
 
 
 class Request(msgspec.Struct, frozen=True):

@@ -89,7 +89,9 @@ class AgentsDoor:
         if heading.host not in self._hosts:
             raise Ambiguous("host", "this listener does not answer to that name")
         now = self._clock.now_ns()
-        return Head(new_id("r", now), heading.method, heading.target, heading.host, heading.headers, heading.named, exchange.peer, now)
+        return Head(
+            new_id("r", now), heading.method, heading.target, heading.host, heading.headers, heading.named, exchange.peer, now, exchange.certificate
+        )  # fmt: skip
 
     async def _proxy(self, exchange: Exchange, head: Head) -> None:
         with await self._judge.judge(head, exchange) as passage:

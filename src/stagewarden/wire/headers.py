@@ -47,12 +47,12 @@ _HOP_BY_HOP = frozenset(
 # Never taken from an agent and never passed on: our framing, its credentials, and what the upstream might take for a proxy's word.
 _WITHHELD = _HOP_BY_HOP | {
     "authorization", "cf-connecting-ip", "content-length", "cookie", "cookie2", "expect", "fastly-client-ip", "forwarded", "host", "http2-settings",
-    "mcp-init-host", "prefer", "true-client-ip", "via", "x-client-cert", "x-client-ip", "x-cluster-client-ip", "x-host", "x-real-ip",
+    "mcp-init-host", "prefer", "true-client-ip", "via", "x-client-ip", "x-cluster-client-ip", "x-host", "x-real-ip",
     "x-skipper-proxy", "x-upstream",
 }  # fmt: skip
 _WITHHELD_PREFIXES = (
-    "proxy-", "remote-", "ssl-client-", "stagewarden-", "x-auth-request-", "x-authenticated-", "x-envoy-", "x-forwarded", "x-middleware-",
-    "x-remote-", "x-ssl-client-",
+    "client-cert", "proxy-", "remote-", "ssl-client-", "stagewarden-", "x-amzn-mtls-", "x-arr-clientcert", "x-auth-request-", "x-authenticated-",
+    "x-client-cert", "x-envoy-", "x-forwarded", "x-middleware-", "x-remote-", "x-ssl-client-",  # client-cert: RFC 9440
 )  # fmt: skip
 # What `Connection` may not name: dropping it would change what the request means or who asks (CVE-2024-45410, CVE-2026-29054).
 _PROTECTED = _WITHHELD - _HOP_BY_HOP | {"accept", "date", "origin", "transfer-encoding", "upgrade", "user-agent"}

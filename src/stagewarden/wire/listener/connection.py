@@ -17,6 +17,7 @@ from stagewarden.errors import Ambiguous, Refused
 from stagewarden.wire.listener.exchange import Exchange
 from stagewarden.wire.listener.heading import read_heading
 from stagewarden.wire.listener.reply import head_bytes
+from stagewarden.wire.tls import peer_certificate
 
 if TYPE_CHECKING:
     from stagewarden.config import Limits
@@ -78,9 +79,7 @@ class Connection(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # a full Transport; uvloop's do not derive from asyncio's
         peer = transport.get_extra_info("peername")
         self.peer = str(peer[0]) if peer else ""
-        encrypted = transport.get_extra_info("ssl_object")
-        if encrypted is not None:
-            self.certificate = encrypted.getpeercert(binary_form=True)
+        self.certificate = peer_certificate(transport)
         self.deadline = self._owner.now() + self._owner.timeouts.head
         self._owner.opened(self)
 

@@ -17,7 +17,6 @@ from stagewarden.wire.upstream.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from types import TracebackType
 
     from stagewarden.clock import Clock
@@ -30,11 +29,11 @@ _IDLE = 256
 class Upstreams:
     """All connections of this process to upstreams. Built outside a loop, used in one."""
 
-    def __init__(self, clock: Clock, own_addresses: Iterable[tuple[str, int]] = (), *, ca: Path | None = None, idle_timeout: float = 4.0) -> None:
-        """`own_addresses` are refused; `ca` replaces the system's authorities; below Node's 5 s, so that we close first."""
+    def __init__(self, clock: Clock, own_addresses: Iterable[tuple[str, int]] = (), *, idle_timeout: float = 4.0) -> None:
+        """`own_addresses` are refused; idle below Node's 5 s, so that we close first."""
         self._clock = clock
         self._own = OwnListeners(own_addresses)
-        self._tls = _tls_context(ca)
+        self._tls: dict[str | None, ssl.SSLContext] = {None: _tls_context(None)}  # by the authorities trusted
         self._idle_timeout = idle_timeout
         self._idle: dict[tuple[Endpoint, tuple[str, ...]], list[Connection]] = {}
         self._idle_count = 0
@@ -140,7 +139,7 @@ class Upstreams:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._forget),
                 sock=connected,
-                ssl=self._tls if encrypted else None,
+                ssl=self._trusting(endpoint.ca) if encrypted else None,
                 server_hostname=endpoint.host if encrypted else None,
             )
         except BaseException:
@@ -151,6 +150,12 @@ class Upstreams:
             raise UpstreamUnavailable("shutting down" if self._closed else f"{endpoint.authority} spoke or hung up before it was asked")
         self._open.add(connection)
         return connection
+
+    def _trusting(self, ca: str | None) -> ssl.SSLContext:
+        context = self._tls.get(ca)
+        if context is None:
+            context = self._tls[ca] = _tls_context(ca)
+        return context
 
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)
@@ -191,7 +196,7 @@ class Lease:
         self.close()
 
 
-def _tls_context(ca: Path | None) -> ssl.SSLContext:
+def _tls_context(ca: str | None) -> ssl.SSLContext:
     """TLS 1.2 or later, certificate and name required. Not `create_default_context`: that one obeys SSLKEYLOGFILE."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -200,5 +205,5 @@ def _tls_context(ca: Path | None) -> ssl.SSLContext:
     if ca is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
-        context.load_verify_locations(ca)
+        context.load_verify_locations(cadata=ca)
     return context
