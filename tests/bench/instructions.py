@@ -1,0 +1,101 @@
+"""`--instructions`: instructions per request by callgrind, the regression gate: it counts, so that no neighbour can change it.
+
+The product is started as an operator starts it (`serve`: uvloop, identity, Wasm, durable audit, metrics) under valgrind with
+PYTHONHASHSEED=0; a fixed sequential script asks over one connection. Counted are N and 5N requests in one process, and the slope is
+the figure: start-up and what both have in common fall out. What runs by the clock (the loop's watch, four times a second) stays in,
+and is a thousandth. valgrind runs wasmtime's compiled code as it is: the policy counts too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.bench import machine
+from tests.bench.arms.arm import Ground, Missing, program
+from tests.bench.arms.ours import WASM, written
+from tests.bench.check import check
+from tests.bench.field import ground
+from tests.bench.load import Load
+from tests.bench.numbers import per_request, within
+
+if TYPE_CHECKING:
+    from tests.bench.arms.arm import Arm
+
+KEPT = Path(__file__).with_name("instructions.json")
+FEW = 300
+TOLERANCE = 0.05
+PATIENCE = 120  # seconds: start-up under valgrind, fifty times its own
+_TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
+
+
+def interpreter() -> str:
+    """What a figure belongs to: another minor version or machine executes other instructions."""
+    return f"{platform.python_implementation()} {sys.version_info[0]}.{sys.version_info[1]} {platform.machine()}"
+
+
+def run(*, gate: bool, record: bool) -> int:
+    """Measure, print, and compare or keep; 1 where the gate has not held."""
+    try:
+        found = round(measure())
+    except Missing as absent:
+        print(f"instructions per request: {absent}")
+        return 1 if gate else 0
+    print(f"{found} instructions per request ({interpreter()}, uvloop; slope of {FEW} and {5 * FEW} requests)")
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    if record:
+        KEPT.write_text(json.dumps(dict(sorted((kept | {interpreter(): found}).items())), indent=2) + "\n")
+        return 0
+    said, held = judge(found, kept.get(interpreter()))
+    print(said)
+    return 1 if gate and not held else 0
+
+
+def judge(found: float, kept: float | None) -> tuple[str, bool]:
+    """What to say of a figure, and whether it holds. Fewer instructions than recorded fail too: the record is to be renewed."""
+    if kept is None:
+        return f"no figure for this interpreter ({interpreter()}); record one with --record", True
+    held = within(found, kept, TOLERANCE)
+    remedy = "" if held else ": mend it, or record anew with --record and say why"
+    return f"{found / kept - 1:+.1%} against the {kept} recorded; {'within' if held else 'beyond'} {TOLERANCE:.0%}{remedy}", held
+
+
+def measure() -> float:
+    """Instructions per request; raises Missing."""
+    install = "apt-get install valgrind"
+    valgrind, control = program("valgrind", install=install), program("callgrind_control", install=install)
+    with ground() as made:
+        arm, process, out = _start(made, valgrind)
+        try:
+            check(arm, made.upstream)
+            counted = _count(arm, process, control, out)
+        finally:
+            process.kill()  # nothing is lost, and its way out under valgrind is long
+            process.wait()
+        return per_request(FEW, counted[0], 5 * FEW, counted[1])
+
+
+def _start(made: Ground, valgrind: str) -> tuple[Arm, subprocess.Popen, Path]:
+    product = written(made.folder / "counted", made.upstream, WASM)
+    out = made.folder / "callgrind"
+    command = [valgrind, "--tool=callgrind", f"--callgrind-out-file={out}", *product.command]
+    log = made.folder / "valgrind.log"
+    process = machine.start(command, machine.SYSTEM, product.port, log, PATIENCE, PYTHONHASHSEED="0", PYTHONDONTWRITEBYTECODE="1")
+    return product.arm("counted", [process]), process, out
+
+
+def _count(arm: Arm, process: subprocess.Popen, control: str, out: Path) -> list[int]:
+    """Instructions of N and of 5N requests; the N before them are for caches to fill."""
+    dumps = []
+    with Load(arm.port, arm.request, 1) as load:
+        for number, requests in enumerate((FEW, FEW, 5 * FEW), 1):
+            load.closed(requests)
+            subprocess.run([control, "-d", str(process.pid)], check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+            dumps.append(int(_TOTALS.search(out.with_name(f"{out.name}.{number}").read_text())[1]))
+    return dumps[1:]
