@@ -30,13 +30,13 @@ def listens(port: int) -> bool:
 
 
 def start(
-    command: list[str], core: int, port: int | None = None, log: Path | None = None, patience: float = 60, **environment: str
+    command: list[str], core: int | None, port: int | None = None, log: Path | None = None, patience: float = 60, **environment: str
 ) -> subprocess.Popen:
-    """A process on one core, listening on its port when this returns. `log` takes what it prints; its errors are shown either way."""
+    """A process on one core (None: on any), listening on its port when this returns. `log` takes what it prints; its errors are shown either way."""
     with (log or Path(os.devnull)).open("ab") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **environment}, stdout=out,
-            stderr=out if log else None, preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no thread runs here
+            stderr=out if log else None, preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1) if core is None else {core}),  # noqa: PLW1509 - no thread runs here
         )  # fmt: skip
     deadline = time.monotonic() + patience
     while port is not None and not listens(port):

