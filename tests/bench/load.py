@@ -124,7 +124,7 @@ class Load:
     def open(self, due: Sequence[float]) -> Run:
         """Requests at these seconds from now. Whoever finds no free connection waits for one, and the wait counts."""
         run = Run()
-        free = deque(self._sockets)
+        free = list(self._sockets)  # the last used first: as many connections are busy as are needed
         waiting: deque[float] = deque()
         began = time.perf_counter() + 0.01
         at = 0
@@ -134,7 +134,7 @@ class Load:
                 waiting.append(began + due[at])
                 at += 1
             while waiting and free:
-                self._send(free.popleft(), waiting.popleft())
+                self._send(free.pop(), waiting.popleft())
             pause = began + due[at] - time.perf_counter() if at < len(due) else 30.0
             if pause > SPIN:
                 select.select([self._poll.fileno()], [], [], pause - SPIN)
