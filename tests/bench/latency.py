@@ -46,9 +46,7 @@ def run(names: list[str], rounds: int, seconds: float) -> None:
         for _ in range(rounds):
             for offer in random.sample(list(offered), len(offered)):
                 found[offer].append(_open(running[offer[0]], offered[offer], seconds))
-        print(
-            f"\nopen loop, from when a request was due; {rounds} rounds of {seconds:g} s; load and upstream alone: {alone:.0f} requests/s; medians, ms"
-        )
+        print(f"\nopen loop, from when each was due; {rounds} rounds of {seconds:g} s; load and upstream alone: {alone:.0f} requests/s; medians, ms")
         _print(peaks, offered, found)
         _print_audit(running, found)
         _print_overload(running, peaks, rounds, seconds)
