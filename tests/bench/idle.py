@@ -1,4 +1,7 @@
-"""`--idle N`: what an idle keep-alive connection costs in memory, and whether a good request is answered beside so many."""
+"""`--idle N`: what an idle keep-alive connection costs in memory, and whether a good request is answered beside so many.
+
+The product may close what has been idle for its keep-alive time: those are not counted.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +49,11 @@ def run(wanted: int) -> None:
             try:
                 stopped = _connect(arm.port, count, kept, arm.request if used else None)
                 time.sleep(1)
+                alive = sum(_open(sock) for sock in kept)
                 grown = machine.resident(arm.processes) - before
                 check(arm, made.upstream)
-                alive = sum(_open(sock) for sock in kept)
-                print(f"{len(kept)} idle connections ({stage}{stopped}): {grown:.1f} MB, {grown * 1024 / max(1, len(kept)):.2f} KB each; "
-                      f"{alive} still open; a new request is answered meanwhile")  # fmt: skip
+                print(f"{len(kept)} idle connections ({stage}{stopped}), {alive} still open: {grown:.1f} MB, "
+                      f"{grown * 1024 / max(1, alive):.2f} KB each; a new request is answered meanwhile")  # fmt: skip
             finally:
                 for sock in kept:
                     sock.close()

@@ -136,8 +136,8 @@ class Load:
             while waiting and free:
                 self._send(free.pop(), waiting.popleft())
             pause = began + due[at] - time.perf_counter() if at < len(due) else 30.0
-            if pause > SPIN:
-                select.select([self._poll.fileno()], [], [], pause - SPIN)
+            if pause > SPIN and not select.select([self._poll.fileno()], [], [], pause - SPIN)[0] and at == len(due):
+                self._silent()
             for number, _ in self._poll.poll(0):
                 if number not in self._since:
                     free.remove(number)

@@ -98,9 +98,10 @@ def _soak(arm: Arm, minutes: float) -> tuple[list[tuple[float, dict[str, float]]
     with Load(arm.port, arm.request, 8) as load:
         for second in itertools.count():
             now = time.monotonic() - began
-            if now >= WARM and (not samples or now - samples[-1][0] >= every):
+            over = now >= minutes * 60
+            if over or (now >= WARM and (not samples or now - samples[-1][0] >= every)):
                 samples.append((now, _sample(arm)))
-            if now >= minutes * 60:
+            if over:
                 return samples, mix, good, second
             good += len(load.open(schedule(ALLOWED, 0.8)).took)
             mix.second()

@@ -58,25 +58,34 @@ def _measure(arm: Arm, connections: int, seconds: float) -> tuple[Run, float, fl
 
 
 def _print(alone: Arm, running: list[Arm], found: dict[str, Measured], what: str) -> None:
-    capacity = statistics.median(found[alone.name].rate)
-    ours = next((arm.name for arm in running if arm.operations), None)
-    print(f"\n{what}, order at random; POST 1 KB of JSON, 1 KB back, no two bodies equal; {CONNECTIONS} connections; medians, ranges of pairs")
-    print(f"load and upstream alone: {capacity:.0f} requests/s. A pair is dropped only where more than {MAX_STEAL:.0%} of its time was stolen.\n")
-    base = f"÷ {running[0].name}"
-    print(f"{'arm':40} {'CPU us/req':>10} {base:>24} {'ours ÷ this':>20} {'req/s':>8} {'p99 ms':>7} {'p50 at 1':>8} {'added':>6} {'MB':>5}")
+    capacity, nothing = statistics.median(found[alone.name].rate), _median(found[alone.name].p50)
+    print(f"\n{what}, order at random; POST 1 KB of JSON, 1 KB back, no two bodies equal; {CONNECTIONS} connections, then one; medians")
+    print(f"load and upstream alone: {capacity:.0f} requests/s\n")
+    print(f"{'arm':40} {'CPU us/req':>10} {'req/s':>8} {'p99 ms':>8} {'p50 at 1':>9} {'added':>7} {'MB':>5}")
     for arm in running:
         mine = found[arm.name]
-        rate, added = statistics.median(mine.rate), _median(mine.p50) - _median(found[alone.name].p50)
-        print(
-            f"{arm.name:40} {_median(mine.cost):10.0f} {_shown(ratios(mine.cost, found[running[0].name].cost)):>24}"
-            f" {_shown(ratios(found[ours].cost, mine.cost)) if ours else '-':>20} {rate:8.0f} {_median(mine.p99):7.2f}"
-            f" {_median(mine.p50):8.3f} {added:6.3f} {machine.resident(arm.processes):5.0f}{'' if capacity >= ENOUGH * rate else '  *'}"
-        )
-    print(f"\n*: load and upstream alone do less than {ENOUGH:g} times this: its requests/s and latency are theirs too; its CPU stands.")
-    print("CPU: user and system time of all of an arm's processes. added: p50 at one connection less that of the upstream alone.\nNot done:")
+        rate, p50 = statistics.median(mine.rate), _median(mine.p50)
+        short = "" if capacity >= ENOUGH * rate else "  *"
+        print(f"{arm.name:40} {_median(mine.cost):10.0f} {rate:8.0f} {_median(mine.p99):8.2f}", end=" ")
+        print(f"{p50:9.3f} {p50 - nothing:7.3f} {machine.resident(arm.processes):5.0f}{short}")
+    print(f"*: load and upstream alone do less than {ENOUGH:g} times this: its requests/s and latency are theirs too; its CPU stands.")
+    print("CPU: user and system time of all of an arm's processes. added: p50 at one connection less that of the upstream alone.")
+    _print_ratios(running, found)
+    print("\nnot done:")
     for arm in running:
         if arm.lacks:
             print(f"  {arm.name:40} {arm.lacks}")
+
+
+def _print_ratios(running: list[Arm], found: dict[str, Measured]) -> None:
+    """Each arm ÷ the first, and ours ÷ each arm; every ratio of two figures of one round."""
+    base, ours = running[0].name, next((arm.name for arm in running if arm.operations), running[0].name)
+    print(f"\nratios, pair by pair: median (range). A pair is dropped only where more than {MAX_STEAL:.0%} of its time was stolen; -N were.")
+    print(f"{'arm':40} {'CPU ÷ ' + base:>26} | {ours} ÷ this: {'CPU':>3} {'p50 at 1':>20} {'p99':>20}")
+    for arm in running:
+        mine, first, us = found[arm.name], found[base], found[ours]
+        pairs = [ratios(us.cost, mine.cost), ratios(us.p50, mine.p50), ratios(us.p99, mine.p99)]
+        print(f"{arm.name:40} {_shown(ratios(mine.cost, first.cost)):>26} |", *(f"{_shown(pair):>20}" for pair in pairs))
 
 
 def _median(rounds: list[Round]) -> float:

@@ -61,3 +61,9 @@ def test_our_own_process_can_be_read() -> None:
     with open(f"/proc/{os.getpid()}/stat") as handle:  # noqa: PTH123 - as the bench reads it
         assert machine.cpu_of(handle.read()) > 0
     assert machine.steal_of(machine.stat(), machine.stat(), cores=(0,)) >= 0
+
+
+def test_a_port_is_not_one_the_system_gives_away() -> None:
+    """A server that takes minutes to start (valgrind) must still find it free."""
+    first = int((machine.PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert 1024 <= machine.free_port() < first
