@@ -64,7 +64,7 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     return sum((x - middle) * (y - level) for x, y in points) / width if width else 0.0
 
 
-def per_request(few: int, few_cost: int, many: int, many_cost: int) -> float:
+def per_request(few: int, few_cost: float, many: int, many_cost: float) -> float:
     """What one request costs once what both runs have in common (start-up, connections) is taken off."""
     return (many_cost - few_cost) / (many - few)
 

@@ -23,7 +23,7 @@ from tests.bench.scrape import scrape, total
 if TYPE_CHECKING:
     from tests.bench.arms.arm import Arm
 
-ALLOWED, HELD, REFUSED, DROPPED, SLOW = 80, 3, 3, 3, 4  # a second; of SLOW so many at any time
+ALLOWED, HELD, REFUSED, DROPPED, SLOW = 64, 3, 3, 3, 4  # a second; of SLOW so many at any time
 SIP, SIPS = 32 << 10, 40  # bytes a slow reader takes in a second, and how often before it goes
 WARM = 10  # seconds before the first sample
 WATCHED = {  # the product names no count of its tasks: what it has under way is the nearest thing to it
@@ -103,7 +103,7 @@ def _soak(arm: Arm, minutes: float) -> tuple[list[tuple[float, dict[str, float]]
                 samples.append((now, _sample(arm)))
             if over:
                 return samples, mix, good, second
-            good += len(load.open(schedule(ALLOWED, 0.8)).took)
+            good += len(load.open(schedule(ALLOWED / 0.8, 0.8)).took)
             mix.second()
             time.sleep(max(0.0, began + second + 1 - time.monotonic()))
     raise AssertionError("unreachable")

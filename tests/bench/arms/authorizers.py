@@ -60,7 +60,7 @@ def opa_server(ground: Ground, port: int) -> subprocess.Popen:
     opa = NEEDS["opa"].find()
     if opa is None:
         raise Missing(NEEDS["opa"].install)
-    command = [str(opa), "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", "--skip-version-check", "--disable-telemetry"]
+    command = [str(opa), "run", "--server", "--addr", f"127.0.0.1:{port}", "--log-level", "error", "--skip-version-check"]
     return ground.start([*command, "--bundle", str(BUNDLE), "--bundle", str(bundle(ground))], port)
 
 
@@ -116,6 +116,5 @@ def _envoy(ground: Ground, name: str, authorizer: subprocess.Popen, asked: int, 
     }
     port = machine.free_port()
     process = run_envoy(ground, f"envoy-{asked}", port, [ext_authz], [cluster("authz", asked, http2=True)])
-    return Arm(
-        f"{name}, {'with' if log else 'no'} log", [process, authorizer], port, f"{_LACKS}; {'its log is written, not synced' if log else 'no record'}"
-    )
+    kept, recorded = ("with log", "its log is written, not synced") if log else ("no log", "no record")
+    return Arm(f"{name}, {kept}", [process, authorizer], port, f"{_LACKS}; {recorded}")

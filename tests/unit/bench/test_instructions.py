@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.bench.instructions import interpreter, judge
+from tests.bench.arms.arm import Missing
+from tests.bench.instructions import interpreter, judge, run
 from tests.bench.scrape import samples, total
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -22,6 +29,27 @@ def test_the_gate(found: float, kept: float | None, held: bool, says: str) -> No
     said, result = judge(found, kept)
     assert result is held
     assert says in said
+
+
+def test_a_figure_is_recorded_and_held_to(tmp_path: Path) -> None:
+    """Without a record the gate is open; with one it holds this interpreter to it, and leaves the figures of others alone."""
+    kept = tmp_path / "instructions.json"
+    kept.write_text('{"Other 3.1 z": 7}')
+    assert run(gate=True, record=False, kept_in=kept, counted=lambda: 100.4) == 0
+    assert json.loads(kept.read_text()) == {"Other 3.1 z": 7}
+    assert run(gate=True, record=True, kept_in=kept, counted=lambda: 100.4) == 0
+    assert json.loads(kept.read_text()) == {"Other 3.1 z": 7, interpreter(): 100}
+    assert [run(gate=gate, record=False, kept_in=kept, counted=lambda: 120.0) for gate in (True, False)] == [1, 0]
+    assert run(gate=True, record=False, kept_in=kept, counted=lambda: 103.0) == 0
+
+
+def test_the_gate_without_valgrind_does_not_pass(tmp_path: Path) -> None:
+    """What was not measured has not held."""
+
+    def absent() -> float:
+        raise Missing("apt-get install valgrind")
+
+    assert [run(gate=gate, record=False, kept_in=tmp_path / "none", counted=absent) for gate in (True, False)] == [1, 0]
 
 
 def test_a_figure_belongs_to_an_interpreter() -> None:
