@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import socket
 import statistics
@@ -37,7 +38,7 @@ def run(names: list[str], rounds: int) -> None:
 
 
 def _print(name: str, plain: list[float], event: list[float]) -> None:
-    ratios = [mine / theirs for mine, theirs in zip(event, plain, strict=True)]
+    ratios = [mine / theirs if theirs > 0 else math.inf for mine, theirs in zip(event, plain, strict=True)]  # nothing added: noise
     spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
     print(f"{name:40} {statistics.median(plain) * 1000:12.3f} {statistics.median(event) * 1000:12.3f} {spread:>26}")
 

@@ -16,6 +16,7 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/open-policy-agent/opa/v1/logging"
 	"github.com/open-policy-agent/opa/v1/sdk"
+	"github.com/sirupsen/logrus"
 	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -70,7 +71,9 @@ func main() {
 	}
 	logger := logging.New()
 	logger.SetLevel(logging.Error)
-	opa, err := sdk.New(context.Background(), sdk.Options{Config: file, Logger: logger, ConsoleLogger: logging.New()})
+	decisions := logging.New()
+	decisions.SetFormatter(&logrus.JSONFormatter{}) // as OPA's own programs write them
+	opa, err := sdk.New(context.Background(), sdk.Options{Config: file, Logger: logger, ConsoleLogger: decisions})
 	if err != nil {
 		log.Fatal(err)
 	}
