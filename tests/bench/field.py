@@ -37,8 +37,10 @@ def ground() -> Iterator[Ground]:
 
 
 def checked(names: list[str], made: Ground) -> list[Arm]:
-    """The arms that are here, each seen to answer and to refuse as it should, and warm."""
+    """The arms that are here (at least one, else this ends the program), each seen to answer and to refuse as it should, and warm."""
     running = arms.start(names, made)
+    if not running:
+        raise SystemExit("none of these arms can run here")
     for arm in running:
         check(arm, made.upstream)
         with Load(arm.port, arm.request, CONNECTIONS) as load:
