@@ -1,10 +1,10 @@
 """`--instructions`: instructions per request by callgrind, the regression gate: it counts, so that no neighbour can change it.
 
 The product is started as an operator starts it (`serve`: uvloop, identity, Wasm, durable audit, metrics) under valgrind with
-PYTHONHASHSEED=0; a fixed sequential script asks over one connection. Counted are N and 5N requests in one process, and the slope is
-the figure: start-up and what both have in common fall out. What runs by the clock (the loop's watch) is counted over some idle
-seconds and taken off, so that a busy machine, on which all takes longer, finds the same. valgrind runs wasmtime's compiled code as
-it is: the policy counts too.
+PYTHONHASHSEED=0; a fixed sequential script asks over one connection. N and 5N requests are counted in one process, three times, and
+the median slope is the figure: start-up and what both have in common fall out. What runs by the clock (the loop's watch) is counted
+over some idle seconds and taken off, so that a busy machine, on which all takes longer, finds the same. valgrind runs wasmtime's
+compiled code as it is: the policy counts too.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from tests.bench.arms.arm import Arm
 
 KEPT = Path(__file__).with_name("instructions.json")
-FEW = 200
+FEW, TIMES, WARM = 100, 3, 200
 IDLE = 5.0  # seconds
 TOLERANCE = 0.05
 PATIENCE = 300  # seconds: start-up under valgrind, fifty times its own
@@ -52,7 +53,7 @@ def run(*, gate: bool, record: bool, kept_in: Path = KEPT, counted: Callable[[],
     except Missing as absent:
         print(f"instructions per request: {absent}")
         return 1 if gate else 0
-    print(f"{found} instructions per request ({interpreter()}, uvloop; slope of {FEW} and {5 * FEW} requests)")
+    print(f"{found} instructions per request ({interpreter()}, uvloop; median of {TIMES} slopes of {FEW} and {5 * FEW} requests)")
     kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
     if record:
         kept_in.write_text(json.dumps(dict(sorted((kept | {interpreter(): found}).items())), indent=2) + "\n")
@@ -79,11 +80,10 @@ def measure() -> float:
         arm, process, out = _start(made, valgrind)
         try:
             check(arm, made.upstream)
-            counted = _count(arm, process, control, out)
+            return _count(arm, process, control, out)
         finally:
             process.kill()  # nothing is lost, and its way out under valgrind is long
             process.wait()
-        return per_request(FEW, counted[0], 5 * FEW, counted[1])
 
 
 def _start(made: Ground, valgrind: str) -> tuple[Arm, subprocess.Popen, Path]:
@@ -95,18 +95,23 @@ def _start(made: Ground, valgrind: str) -> tuple[Arm, subprocess.Popen, Path]:
     return product.arm("counted", [process]), process, out
 
 
-def _count(arm: Arm, process: subprocess.Popen, control: str, out: Path) -> list[float]:
-    """Instructions of N and of 5N requests, less what runs by the clock; the N before them are for caches to fill."""
+def _count(arm: Arm, process: subprocess.Popen, control: str, out: Path) -> float:
+    """Instructions per request: the median of TIMES slopes, each less what runs by the clock. What comes first fills caches."""
     counted = []
     with Load(arm.port, arm.request, 1) as load:
-        for number, requests in enumerate((FEW, FEW, 5 * FEW, None), 1):
+        for number, requests in enumerate((WARM, *(FEW, 5 * FEW) * TIMES, None), 1):
             began = time.monotonic()
             if requests is None:
                 time.sleep(IDLE)
             else:
                 load.closed(requests)
-            subprocess.run([control, "-d", str(process.pid)], check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
+            _tell(control, process, "-d")
             total = int(_TOTALS.search(out.with_name(f"{out.name}.{number}").read_text())[1])
             counted.append((total, time.monotonic() - began))
     idle, seconds = counted.pop()
-    return [total - idle / seconds * took for total, took in counted[1:]]
+    costs = [total - idle / seconds * took for total, took in counted[1:]]
+    return statistics.median(per_request(FEW, few, 5 * FEW, many) for few, many in zip(costs[::2], costs[1::2], strict=True))
+
+
+def _tell(control: str, process: subprocess.Popen, *words: str) -> None:
+    subprocess.run([control, *words, str(process.pid)], check=True, capture_output=True, env={**os.environ, "LC_ALL": "C"})
