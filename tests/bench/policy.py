@@ -214,8 +214,7 @@ def main() -> None:
     bundle = load_bundle(options.bundle, Path.cwd(), Places.of())
     opa = NEEDS["opa"].find()
     if opa is None:
-        print(f"(no tables beside the evaluation: {NEEDS['opa'].install})")
-        return
+        parser.exit(1, f"needs OPA, to compile what is measured beside the bundle: {NEEDS['opa'].install}\n")
     constant = (("main.rego", CONSTANT.encode()),)
     baseline = asyncio.run(loaded(Bundle(constant, compile_rules(constant, opa)), registry()))
     decider = asyncio.run(loaded(bundle, registry()))
