@@ -205,6 +205,7 @@ class _Building:
         metrics = Metrics(__version__)
         modes = Modes(stops_path(config), clock)
         modes.open()
+        decider = decision.cached(decider, config, clock, lambda: modes.epoch, metrics.cache_asked)
         store = Store(locate(config.state, config.base))
         await store.open()
         self.stack.push_async_callback(store.close)
