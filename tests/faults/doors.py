@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.faults.table import Direct
+    from tests.product import House
     from tests.toxics import Toxic
     from tests.upstreams import Received
 
-PATIENCE = 1.0  # seconds an upstream has, and a body
+PATIENCE = 1.0  # seconds an upstream has, and where nothing else is said a head and a body
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +120,26 @@ def matches(told: Told, direct: Direct) -> bool:
     return (told.status, code_of(told), told.cut) == (direct.status, direct.code, direct.cut)
 
 
-def impatient(config: Path) -> None:
-    """Every upstream of this configuration, the sender of bodies and the sender of heads gets PATIENCE."""
+def impatient(config: Path, patience: float) -> None:
+    """Every upstream of this configuration gets PATIENCE; who sends heads and bodies gets `patience` seconds."""
+    term = f"{patience * 1000:.0f}ms"
     text = config.read_text()
     text = re.sub(r"(?m)^    url: .*$", rf"\g<0>\n    connect_deadline: {PATIENCE:g}s\n    answer_deadline: {PATIENCE:g}s", text)
-    config.write_text(text.replace("limits: {", f"limits: {{header_deadline: {PATIENCE:g}s, body_deadline: {PATIENCE:g}s, "))
+    config.write_text(text.replace("limits: {", f"limits: {{header_deadline: {term}, body_deadline: {term}, "))
 
 
 @asynccontextmanager
-async def doors(folder: Path, engine: str = WASM, good: Callable[[Received], bytes] = draft) -> AsyncIterator[Doors]:
+async def doors(folder: Path, engine: str = WASM, good: Callable[[Received], bytes] = draft, patience: float = PATIENCE) -> AsyncIterator[Doors]:
     """The product, running; every upstream of the house is the same one."""
     async with Poisoned(good) as upstream:
         made = house(folder, upstream.url, engine)
-        impatient(made.config)
-        async with running(configuration.load(made.config)) as sidecar, ClientSession(connector=TCPConnector(force_close=True)) as session:
-            yield Doors(Product(sidecar, made, session, Newsroom(DRAFTER, PUBLISHER)), upstream)
+        impatient(made.config, patience)
+        async with started(made, upstream) as there:
+            yield there
+
+
+@asynccontextmanager
+async def started(made: House, upstream: Poisoned) -> AsyncIterator[Doors]:
+    """A house that is there already, once more."""
+    async with running(configuration.load(made.config)) as sidecar, ClientSession(connector=TCPConnector(force_close=True)) as session:
+        yield Doors(Product(sidecar, made, session, Newsroom(DRAFTER, PUBLISHER)), upstream)

@@ -11,11 +11,12 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests.e2e.articles import Articles
+from tests.e2e.articles import Articles, draft
 from tests.e2e.processes import serving, until
-from tests.faults.doors import becomes, code_of, doors
+from tests.faults.doors import becomes, code_of, doors, started
 from tests.product import house, rulings
 from tests.product import until as eventually
+from tests.toxics import Poisoned
 from tests.unit.audit.parts import TroubledDisk
 
 WRITE = {"json": {"title": "t"}}
@@ -165,3 +166,22 @@ async def test_no_log_no_act(tmp_path, trouble):
         (entry,) = await eventually(lambda: there.entries("kill", scope="upstream:newsroom"))
         assert (entry["act"], entry["by"]) == ("kill", "lena")
         assert there.publishes(article) == 0
+
+
+async def test_a_vote_that_could_not_be_recorded_sends_nothing(tmp_path):
+    """It stands in the database and not in the log: nothing is sent on it. Once it is in the log it counts, and its entry comes before the send."""
+    async with Poisoned(draft) as upstream:
+        made = house(tmp_path / "house", upstream.url)
+        async with started(made, upstream) as there:
+            article, hold = await there.held()
+            yes = ballot((await there.product.person("GET", f"/holds/{hold}", "ines")).json)
+            there.product.sidecar.rooms.log._tail._disk = TroubledDisk(sync_error=errno.EIO)
+            assert (await there.product.person("POST", f"/holds/{hold}/votes", "ines", yes)).status == 503
+            assert (await there.product.sidecar.rooms.holds.get(hold)).state == "approved"
+            assert await there.product.sidecar.rooms.holds.due() == ()
+        assert there.publishes(article) == 0
+        async with started(made, upstream) as there:
+            assert await there.product.ended(hold) == "done"
+            assert there.publishes(article) == 1
+            (vote,), (release,) = there.entries("vote", hold=hold), there.entries("release", hold=hold)
+            assert vote["seq"] < release["seq"]
