@@ -68,6 +68,11 @@ def go_like(document: dict[str, object], name: str) -> object:
     return found
 
 
+def c_like(document: dict[str, object], name: str) -> object:
+    """The same by a reader that keeps names as C strings: the first whose bytes before NUL are these."""
+    return next((value for member, value in document.items() if member.partition("\0")[0] == name), None)
+
+
 def php_form(data: bytes) -> dict[str, str]:
     """`$_POST` for names without arrays: at most 1000, names cut at NUL, blanks before them cut, the last of a name wins; `a[` and `a.b` renamed."""
     found: dict[str, str] = {}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stagewarden.errors import Ambiguous
 from stagewarden.wire import strict_json
 from tests.fuzz.harness import ACCEPTED, Harness, refused
-from tests.fuzz.readers import all_pairs, go_like, pick
+from tests.fuzz.readers import all_pairs, c_like, go_like, pick
 
 DEPTH = 16
 LISTED = frozenset({"status", "kind", "id"})
@@ -53,8 +53,10 @@ def judge(data: bytes) -> str:
     for node in objects(value):
         for name in LISTED & node.keys():
             assert same(go_like(node, name), node[name])
+            assert same(c_like(node, name), node[name])
         for name in LISTED - node.keys():
             assert go_like(node, name) is None
+            assert c_like(node, name) is None
     return f"{ACCEPTED} {type(value).__name__} {(min(depth_of(value), 3), bool(LISTED & {key for node in objects(value) for key in node}))}"
 
 
@@ -112,10 +114,10 @@ _GROWN = st.tuples(_TREES, st.booleans(), st.sampled_from([(",", ":"), (", ", ":
     lambda parts: json.dumps(parts[0], ensure_ascii=parts[1], separators=parts[2]).encode()
 )
 _TOKENS = (
-    b"{", b"}", b"[", b"]", b":", b",", b'"', b'"status":1,', b'"status"', b'"Status":2', b'"\\u0073tatus":3,', b"\\u003a", b"\\u", b"\\ud800",
-    b"\\udc00", b"1e308", b"1e309", b"1e-400", b"9007199254740993", b"0.1", b"-0", b"-0.0", b"0e0", b"1E+5", b"null", b"true", b"NaN",
-    b"Infinity", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc3\xa4", b"\x00", b"/**/", b"'", b"0x1", b"01", b"1.", b".5", b"[" * 17,
-    b"99999999999999999", b"\xe2\x84\xaa" + b"ind",
+    b"{", b"}", b"[", b"]", b":", b",", b'"', b'"status":1,', b'"status"', b'"Status":2', b'"\\u0073tatus":3,', b'"status\\u0000":4,',
+    b"\\u0000", b"\\u003a", b"\\u", b"\\ud800", b"\\udc00", b"1e308", b"1e309", b"1e-400", b"9007199254740993", b"0.1", b"-0", b"-0.0", b"0e0",
+    b"1E+5", b"null", b"true", b"NaN", b"Infinity", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc3\xa4", b"\x00", b"/**/", b"'", b"0x1", b"01", b"1.",
+    b".5", b"[" * 17, b"99999999999999999", b"\xe2\x84\xaa" + b"ind",
 )  # fmt: skip
 _SEEDS = [b'{"status":"draft","kind":["x",{"id":1}]}', b'{"a":{"b":[1,2.5,null,true]}}', b'["\\u003a"]', b'{"a:b":":","c":"\\u003a"}', *_known()]
 HARNESS = Harness.of("strict_json", judge, _SEEDS, _TOKENS, _GROWN)
