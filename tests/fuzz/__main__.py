@@ -24,7 +24,7 @@ from tests.fuzz.harness import mutated
 if TYPE_CHECKING:
     from tests.fuzz.harness import Harness, Judge
 
-NAMES = ("target", "headers", "strict_json", "form", "opa_reply", "jwt", "stream")
+NAMES = ("target", "headers", "strict_json", "form", "opa_reply", "upstream_answer", "jwt", "stream")
 _BATCH = 500
 _CUT = 200  # inputs longer than this many bytes are cut down with fewer tries
 

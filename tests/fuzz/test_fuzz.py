@@ -8,13 +8,13 @@ from urllib.parse import parse_qsl
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.fuzz import form, headers, jwt, opa_reply, stream, strict_json, target
+from tests.fuzz import form, headers, jwt, opa_reply, stream, strict_json, target, upstream_answer
 from tests.fuzz.__main__ import NAMES
 from tests.fuzz.corpus import expected, files, known
 from tests.fuzz.harness import ACCEPTED, mutated
 from tests.fuzz.readers import all_pairs, php_form, pick, whatwg_path
 
-HARNESSES = [module.HARNESS for module in (target, headers, strict_json, form, opa_reply, jwt, stream)]
+HARNESSES = [module.HARNESS for module in (target, headers, strict_json, form, opa_reply, upstream_answer, jwt, stream)]
 EACH = pytest.mark.parametrize("harness", HARNESSES, ids=lambda harness: harness.name)
 EXAMPLES = {"stream": 60}
 MOST = 300
