@@ -217,10 +217,20 @@ _TOKENS = (
     b"A" * 9000,
 )  # fmt: skip
 _LINES = st.lists(st.sampled_from([each for each in _TOKENS if each.endswith(b"\r\n") and each.count(b"\r\n") == 1 and b": " in each]), max_size=2)
+_FRAMED = (
+    (b"", b""), (b"", _GOOD), (b"Content-Length: 13\r\n", b'{"title":"t"}'), (b"Content-Length: 13\r\n", b'{"title":"t"}' + _GOOD),
+    (b"Transfer-Encoding: chunked\r\n", b'd\r\n{"title":"t"}\r\n0\r\n\r\n'), (b"Transfer-Encoding: chunked\r\n", b'd;x=1\r\n{"title":"t"}\r\n0\r\nX: 1\r\n\r\n' + _GOOD),
+    (b"Content-Length: 0\r\n", b'{"title":"t"}'), (b"Content-Length: 13\r\nTransfer-Encoding: chunked\r\n", b"0\r\n\r\n" + _GOOD),
+)  # fmt: skip
+_STARTS = (
+    b"GET /newsroom/articles",
+    b"POST /newsroom/articles",
+    b"PATCH /newsroom/articles/1",
+    b"HEAD /newsroom/articles",
+    b"GET /newsroom/none",
+    b"GET /other",
+)
 _GROWN = st.tuples(
-    st.sampled_from([b"GET /newsroom/articles", b"POST /newsroom/articles", b"PATCH /newsroom/articles/1", b"GET /newsroom/none", b"GET /other"]),
-    st.sampled_from([b" HTTP/1.1", b" HTTP/1.0"]),
-    _LINES,
-    st.sampled_from([b"", b'{"title":"t"}', b"5\r\nhello\r\n0\r\n\r\n", _GOOD]),
-).map(lambda parts: parts[0] + parts[1] + b"\r\n" + _HEAD + b"".join(parts[2]) + b"\r\n" + parts[3])
+    st.sampled_from(_STARTS), st.sampled_from([b" HTTP/1.1", b" HTTP/1.0"]), _LINES, st.sampled_from([b"", _BODY]), st.sampled_from(_FRAMED)
+).map(lambda parts: parts[0] + parts[1] + b"\r\n" + _HEAD + b"".join(parts[2]) + parts[3] + parts[4][0] + b"\r\n" + parts[4][1])
 HARNESS = Harness("stream", tuple(dict.fromkeys(_SEEDS)), _TOKENS, _GROWN, running)

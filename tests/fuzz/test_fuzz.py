@@ -17,7 +17,7 @@ from tests.fuzz.readers import all_pairs, php_form, pick, whatwg_path
 HARNESSES = [module.HARNESS for module in (target, headers, strict_json, form, opa_reply, upstream_answer, jwt, stream)]
 EACH = pytest.mark.parametrize("harness", HARNESSES, ids=lambda harness: harness.name)
 EXAMPLES = {"stream": 60}
-MOST = 300
+MOST = 500
 
 
 @EACH
