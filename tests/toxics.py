@@ -1,7 +1,7 @@
 """What a server can do to an answer, by name: the same list for upstreams and for OPA, on TCP and on unix sockets.
 
 A toxic is played on the connection of a request that was read whole, with the good answer at hand; some strike when the connection
-is made, others when it is idle again. Must never wait for a time: where one has to wait, it waits for the other side.
+is made, others when it is idle again. Must never wait longer than a moment by itself: whoever waits, waits for the other side.
 """
 
 from __future__ import annotations
