@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from tests.faults.table import Direct
     from tests.product import House
-    from tests.toxics import Toxic
     from tests.upstreams import Received
 
 PATIENCE = 1.0  # seconds an upstream has, and where nothing else is said a head and a body
@@ -99,11 +98,10 @@ def code_of(told: Told) -> str | None:
     return found[1].decode() if found else None
 
 
-async def settled(doors: Doors, toxic: Toxic, ask: Callable[[], Any]) -> Told:
+async def settled(doors: Doors, ask: Callable[[], Awaitable[Told]]) -> Told:
     """Ask while the upstream is poisoned, let it strike its idle connection, and heal it."""
     told = await ask()
-    if doors.upstream.toxic is toxic:
-        await doors.upstream.rest()
+    await doors.upstream.rest()
     doors.upstream.heal()
     return told
 

@@ -52,7 +52,7 @@ async def test_sent_on_at_once(there, fault, door):
     """What the agent is told, what the log says, and that it arrived at most once; the connection is kept only when nothing is left on it."""
     ask = getattr(there, door)
     await strike(there, fault)
-    told = await settled(there, fault.toxic, ask)
+    told = await settled(there, ask)
     assert matches(told, fault.direct), told
     ruling = told.headers["Stagewarden-Ruling"]
     assert [entry["effect"] for entry in there.entries("ruling", ruling=ruling)] == ["allow"]
@@ -70,7 +70,7 @@ async def test_sent_on_at_once(there, fault, door):
 async def test_looked_up(there, fault):
     """A look-up that brings no whole answer is a recorded no: nothing is held, and nothing else is asked of the upstream."""
     await strike(there, fault)
-    told = await settled(there, fault.toxic, lambda: there.publish("look"))
+    told = await settled(there, lambda: there.publish("look"))
     ruling = told.headers["Stagewarden-Ruling"]
     (entry,) = there.entries("ruling", ruling=ruling)
     assert (told.status, code_of(told), entry["effect"]) == ((403, "held", "hold") if fault.looked else (503, "cannot_tell", "deny"))
@@ -138,7 +138,7 @@ async def test_without_end_at_the_direct_door(there):
 async def test_without_end_at_the_look_up(there):
     """Cut at the limit, and it is a no."""
     there.upstream.poison(ENDLESS.toxic)
-    told = await settled(there, ENDLESS.toxic, lambda: there.publish("endless"))
+    told = await settled(there, lambda: there.publish("endless"))
     assert (told.status, code_of(told)) == (503, "cannot_tell")
     await until(lambda: not there.upstream._tasks)
 
