@@ -31,6 +31,7 @@ LOW_WATER = 64 << 10
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # no control: an upstream must not split our answer (CVE-2026-34519)
 _BLOCK = re.compile(rb"(?:[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:%b\n)*" % _VALUE.pattern)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_VERSIONS = frozenset({"1.0", "1.1"})  # llhttp knows 0.9 and 2.0 too, and frames them as 1.x
 _NO_CONTENT, _NOT_MODIFIED, _FINAL, _SWITCHING, _LARGEST = 204, 304, 200, 101, 599
 
 
@@ -243,6 +244,8 @@ class UpstreamAnswer:
     def on_headers_complete(self) -> None:
         """The head is whole: 1xx are skipped within a bound, framing is checked, then the reader may have it."""
         status = self._parser.get_status_code()
+        if self._parser.get_http_version() not in _VERSIONS:
+            raise ValueError("a version that was not asked for")
         if status < _FINAL:
             self._interim += 1
             if status == _SWITCHING or self._interim > MOST_INTERIM:
