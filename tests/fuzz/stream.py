@@ -51,12 +51,13 @@ class _Listener:
         self._key = there.product.house.keys["drafter"].encode()
 
     def say(self, data: bytes) -> tuple[bytes, list[_Answer]]:
-        """What was sent, and the answers until the listener closed or said that it will."""
+        """What was sent, no more to come, and the answers until the listener closed or said that it will."""
         data = data.replace(b"@KEY@", self._key)
         said = b""
         with socket.create_connection(self._address, _PATIENCE) as connection:
             try:
                 connection.sendall(data)
+                connection.shutdown(socket.SHUT_WR)
                 while piece := connection.recv(1 << 16):
                     said += piece
                     if (answers := _answers(said, data)) and answers[-1].closes and answers[-1].whole:
@@ -66,10 +67,10 @@ class _Listener:
         return data, _answers(said, data)
 
     def judge(self, data: bytes) -> str:
-        """Say it and a good last request behind it; look at what came back and what arrived."""
+        """Say it; look at what came back and what arrived."""
         arrived = self.there.upstream.requests
         before = len(arrived)
-        sent, answers = self.say(data + _LAST)
+        sent, answers = self.say(data)
         # (1) Whole answers, all of them designed.
         statuses = [each.status for each in answers]
         assert set(statuses) <= _DESIGNED, statuses
@@ -82,7 +83,7 @@ class _Listener:
             _is_as_sent(request, sent)
         # (3) The next connection starts clean.
         assert any([(each.status, each.relayed) for each in self.say(_LAST)[1]] == [(200, True)] for _ in range(_TRIES))
-        kind = ACCEPTED if any(each.relayed for each in answers[:-1]) else REFUSED
+        kind = ACCEPTED if any(each.relayed for each in answers) else REFUSED
         return f"{kind} {sorted(set(statuses))} {min(len(requests), 3)}"
 
 

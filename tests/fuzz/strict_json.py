@@ -47,7 +47,7 @@ def judge(data: bytes) -> str:
     assert depth_of(value) <= DEPTH
     # (5) Listed facts, as a reader that folds case finds them.
     try:
-        strict_json.refuse_case_variants(value, LISTED)
+        strict_json.refuse_case_variants(value, strict_json.Listed.of(LISTED))
     except Ambiguous as no:
         return refused(no.detail)
     for node in objects(value):

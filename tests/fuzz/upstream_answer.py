@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from http.client import HTTPException
 
@@ -71,10 +72,12 @@ def judge(data: bytes) -> str:
 
 
 def _fed(data: bytes, size: int) -> UpstreamAnswer:
-    got = UpstreamAnswer(_Flow(), 1.0, head_request=False)
+    loop = asyncio.new_event_loop()  # where nobody waits, nothing is asked of it
+    got = UpstreamAnswer(_Flow(), loop, 1.0, head_request=False)
     for at in range(0, len(data), size):
         got.feed(data[at : at + size])
     got.eof()
+    loop.close()
     return got
 
 
