@@ -32,6 +32,9 @@ class _Flow:
     def abort(self) -> None:
         """Nothing."""
 
+    def expect(self, seconds: float | None) -> None:
+        """Nothing."""
+
 
 def judge(data: bytes) -> str:
     """As the connection feeds it, whole and byte by byte, then its end; then as http.client reads it."""

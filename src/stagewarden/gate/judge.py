@@ -119,8 +119,7 @@ class Judge:
         self._rooms = rooms
         self._inflight: Counter[str] = Counter()
         self._under_way = 0  # all agents together
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle: asyncio.Future[None] | None = None  # somebody waits until nothing is under way
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -273,13 +272,16 @@ class Judge:
                 del self._inflight[draft.agent]
             draft.agent = None
             self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+            if not self._under_way and self._idle is not None:
+                self._idle.set_result(None)
+                self._idle = None
             self._rooms.recorder.metrics.inflight(self._under_way)
 
     async def idle(self) -> None:
         """Until nothing is under way."""
-        await self._idle.wait()
+        if self._under_way:
+            self._idle = self._idle or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
 
     @property
     def challenge(self) -> str:
@@ -312,7 +314,6 @@ class Judge:
             raise Refused("overloaded", "this agent has as many requests under way as it may")
         self._inflight[agent] += 1
         self._under_way += 1
-        self._idle.clear()
         draft.agent = agent
         self._rooms.recorder.metrics.inflight(self._under_way)
 

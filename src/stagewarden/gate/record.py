@@ -40,14 +40,12 @@ class Recorder:
 
     def outcome(self, outcome: Outcome, upstream: str, judged: str | None) -> None:
         """What then happened, compared with the digest judged. The effect is done: nobody waits, and a failure is reported, not undone."""
-        landed = self._log.append("outcome", entries.outcome_entry(outcome, judged), soon=False)
-        landed.add_done_callback(lambda future: self._counted(future, outcome, upstream))
+        self._log.report("outcome", entries.outcome_entry(outcome, judged), lambda why: self._counted(why, outcome, upstream))
 
-    def _counted(self, landed: asyncio.Future[int], outcome: Outcome, upstream: str) -> None:
-        failure = landed.exception()
-        if failure is not None:
-            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))
-        self.metrics.finish(outcome, upstream, audited=failure is None)
+    def _counted(self, why: str | None, outcome: Outcome, upstream: str) -> None:
+        if why is not None:
+            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=why)
+        self.metrics.finish(outcome, upstream, audited=why is None)
 
     async def note(self, kind: str, body: Document, entry_id: str | None = None) -> None:
         """Record one entry of another kind (mode, kill, read, release, registry), durable on return."""

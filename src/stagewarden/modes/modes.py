@@ -126,7 +126,9 @@ class Modes:
         registry_mode: str = "active",
     ) -> Deny | None:
         """The no that stands against any of these, or None. `all` is asked every time; raises CannotTell."""
-        seen = self._now()
+        seen = self._seen
+        if seen is None or not seen.tick or seen.tick != self._tick.now[:] or self._clock.monotonic() >= self._look_at:
+            seen = self._now()
         if seen.calm and registry_mode == "active":
             return None
         if seen.by_scope and (kill := _engaged(seen.by_scope, agent, workflow, upstream, stage)) is not None:
@@ -204,7 +206,7 @@ class Modes:
 
     def _now(self) -> _Seen:
         """What is in force at this moment: the tick, now and then a `stat`, and a reading only when the file was replaced."""
-        tick, seen, now = self._tick.read(), self._seen, self._clock.monotonic()
+        tick, seen, now = self._tick.now[:], self._seen, self._clock.monotonic()
         if seen is not None and tick and tick == seen.tick and now < self._look_at:
             return seen
         try:

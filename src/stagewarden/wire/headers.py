@@ -120,6 +120,7 @@ def _check_framing(named: Mapping[str, str], *, http10: bool) -> None:
         raise Ambiguous(_PART, "Expect other than 100-continue")
 
 
+@lru_cache(maxsize=256)
 def parse_host(value: str) -> str:
     """Host of `host[:port]`: lower case, without port; an IPv6 address in brackets, shortest form. Raises Ambiguous("host", …).
 

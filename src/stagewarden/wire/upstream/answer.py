@@ -56,6 +56,9 @@ class Flow(Protocol):
     def abort(self) -> None:
         """End it at once."""
 
+    def expect(self, seconds: float | None) -> None:
+        """Call the answer's `late` unless told otherwise inside so many seconds; None: nothing is waited for."""
+
 
 class UpstreamAnswer:
     """Status, reason and headers as they came; then `chunks`, or `read`. `reusable`: nothing is left over on the connection."""
@@ -77,10 +80,12 @@ class UpstreamAnswer:
         "_skip",
         "_until_eof",
         "_waiter",
+        "_what",
         "headers",
         "phase",
         "reason",
         "reusable",
+        "sized",
         "status",
     )  # fmt: skip
 
@@ -90,6 +95,7 @@ class UpstreamAnswer:
         self.headers: Headers = ()
         self.phase = Phase.HEAD
         self.reusable = False
+        self.sized = False  # its fields say how long the body is
         self._flow = flow
         self._loop = loop
         self._deadline = deadline
@@ -106,6 +112,7 @@ class UpstreamAnswer:
         self._paused = False
         self._failure: UpstreamFailed | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._what = ""
 
     # What the reader does.
 
@@ -160,15 +167,17 @@ class UpstreamAnswer:
     async def _wait(self, what: str) -> None:
         """Until anything changes, at most for the deadline."""
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(self._deadline, self._expire, what)
+        self._what = what
+        self._flow.expect(self._deadline)
         try:
             await self._waiter
         finally:
-            timer.cancel()
+            self._flow.expect(None)
             self._waiter = None
 
-    def _expire(self, what: str) -> None:
-        self.fail(UpstreamTimeout(f"{what} inside {self._deadline:g} s"))
+    def late(self) -> None:
+        """What was waited for did not come in time."""
+        self.fail(UpstreamTimeout(f"{self._what} inside {self._deadline:g} s"))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -284,6 +293,7 @@ class UpstreamAnswer:
         if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or self._parser.get_http_version() != "1.1"):
             raise ValueError("Transfer-Encoding other than chunked")
         bodiless = self._head_request or status in {_NO_CONTENT, _NOT_MODIFIED}
+        self.sized = bool(lengths)
         self._until_eof = not (lengths or codings or bodiless)
         return not self._until_eof and (self._head_request or self._parser.should_keep_alive())
 
