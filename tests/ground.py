@@ -99,6 +99,7 @@ class Ground:
     house: House
     lab: ScriptedUpstream
     vault: ScriptedUpstream
+    loop: asyncio.AbstractEventLoop
     replies: dict[str, list[bytes]] = field(default_factory=dict)  # by target: what the lab answers instead of its echo, in pieces
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _read: dict[Path, int] = field(default_factory=dict)
@@ -119,9 +120,14 @@ class Ground:
             client.write(self.keyed(raw, agent))
             if leaves:
                 client.end()
-            answers = client.answers(probe, self.keyed(get(probe.encode()), agent))
+            answers = client.answers(probe, self.keyed(get(probe.encode()), agent), headless=raw.startswith(b"HEAD "))
+        self.settle()
         reached = tuple(request for request in self.lab.requests[before[0] :] if request.target != probe)
         return Seen(tuple(answers), client.closed, reached, tuple(self.vault.requests[before[1] :]))
+
+    def settle(self) -> None:
+        """Until nothing is under way: a client that has left does not stop what it began."""
+        asyncio.run_coroutine_threadsafe(self.sidecar.judge.idle(), self.loop).result(PATIENCE)
 
     def keyed(self, raw: bytes, agent: str = "mallory") -> bytes:
         """With the agent's credential where the tables have a word for it."""
@@ -179,11 +185,11 @@ class Client:
         if not self._lost:
             self._connection.shutdown(socket.SHUT_WR)
 
-    def answers(self, probe: str, probing: bytes) -> list[Heard]:
+    def answers(self, probe: str, probing: bytes, *, headless: bool = False) -> list[Heard]:
         """Every answer until the connection ends, or until the probe, sent once the first answer allows it, is answered."""
         found: list[Heard] = []
         probed = False
-        while (heard := self.answer()) is not None:
+        while (heard := self.answer(headless=headless and not found)) is not None:
             if probed and heard.status == 200 and json.loads(heard.body).get("target") == probe:
                 return found
             found.append(heard)
@@ -192,8 +198,8 @@ class Client:
                 self.write(probing)
         return found
 
-    def answer(self) -> Heard | None:
-        """The next final answer; None where the connection ends before it."""
+    def answer(self, *, headless: bool = False) -> Heard | None:
+        """The next final answer; None where the connection ends before it. `headless` to a HEAD: it has a length and no body."""
         while True:
             while (end := self._buffer.find(b"\r\n\r\n")) < 0:
                 if not self._receive():
@@ -206,7 +212,7 @@ class Client:
             del self._buffer[: end + 4]
         lines = head.decode("latin-1").split("\r\n")[1:-2]
         fields = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-        length = next((int(value) for name, value in fields if name.lower() == "content-length"), 0)
+        length = 0 if headless else next((int(value) for name, value in fields if name.lower() == "content-length"), 0)
         while len(self._buffer) < end + 4 + length:
             assert self._receive(), "an answer is cut short"
         body = bytes(self._buffer[end + 4 : end + 4 + length])
@@ -240,7 +246,7 @@ def standing(folder: Path, engine: str = WASM, source: Path = HOUSE, **replaced:
             made = house(folder, lab.url, engine, source, **{"@VAULT@": vault.url, **replaced})
             async with running(configuration.load(made.config)) as sidecar:
                 assert sidecar.agents_address is not None
-                ready.append(Ground(sidecar.agents_address, sidecar, made, lab, vault, replies))
+                ready.append(Ground(sidecar.agents_address, sidecar, made, lab, vault, loop, replies))
                 told.set()
                 await loop.run_in_executor(None, over.wait)
                 stop.set()
