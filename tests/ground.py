@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 HOUSE = Path(__file__).parent / "attacks" / "house"
 KEY = b"sw_battery"  # stands for the agent's credential in every table of requests
 HOST = b"app.test"
+KEEPS = "/kept-"  # a target for which the lab answers as it is told and keeps the connection; after any other such answer it closes it
 PATIENCE = 20.0  # seconds; far beyond the deadlines of the house
 STATUS = {
     "ambiguous_request": 400, "unauthenticated": 401, "denied": 403, "held": 403, "killed": 403, "paused": 403, "revoked": 403, "not_found": 404,
@@ -283,7 +284,7 @@ def _echo(replies: dict[str, list[bytes]]) -> Any:
                 pieces = [answer(body, "200 OK", "Content-Type: application/json")]
             for piece in pieces:
                 await peer.send(piece if received.method != "HEAD" else piece.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
-            if received.target in replies:
+            if received.target in replies and not received.target.startswith(KEEPS):
                 await peer.end()
                 return
 
