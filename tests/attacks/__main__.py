@@ -60,9 +60,8 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         result = runner.run(run(Path(folder) / "house", options.seed, options.start, blocks, progress))
-    print(
-        f"\n{result.total} requests in {result.seconds:.1f} s ({result.total / result.seconds:.0f}/s), seed {options.seed}, from block {options.start}"
-    )
+    rate = result.total / result.seconds
+    print(f"\n{result.total} requests, {result.seconds:.1f} s, {rate:.0f}/s, seed {options.seed}, from block {options.start}")
     print("became: " + ", ".join(f"{count} {fate}" for fate, count in sorted(result.fates.items())))
     print("compared: " + ", ".join(f"{count} {place}" for place, count in sorted(result.compared.items())))
     print("spoiled: " + ", ".join(f"{count} {name}" for name, count in sorted(result.names.items())))
