@@ -7,6 +7,7 @@ bytes and, where the connection is kept, a probe after them: answers come in ord
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import json
@@ -184,7 +185,8 @@ class Client:
     def end(self) -> None:
         """No more bytes from this side."""
         if not self._lost:
-            self._connection.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(OSError):  # the other side was faster
+                self._connection.shutdown(socket.SHUT_WR)
 
     def answers(self, probe: str, probing: bytes, *, headless: bool = False) -> list[Heard]:
         """Every answer until the connection ends, or until the probe, sent once the first answer allows it, is answered."""
@@ -197,6 +199,8 @@ class Client:
             if not probed and not heard.closes:
                 probed = True
                 self.write(probing)
+            elif not probed:
+                self.end()  # whoever lingers for the rest of a body need not
         return found
 
     def answer(self, *, headless: bool = False) -> Heard | None:
