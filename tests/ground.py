@@ -122,10 +122,20 @@ class Ground:
             client.write(self.keyed(raw, agent))
             if leaves:
                 client.end()
-            answers = client.answers(probe, self.keyed(get(probe.encode()), agent), headless=raw.startswith(b"HEAD "))
+            answers = client.answers(probe, self.keyed(get(probe.encode())), headless=raw.startswith(b"HEAD "))
         self.settle()
         reached = tuple(request for request in self.lab.requests[before[0] :] if request.target != probe)
         return Seen(tuple(answers), client.closed, reached, tuple(self.vault.requests[before[1] :]))
+
+    def elsewhere(self, address: tuple[str, int] | None, raw: bytes) -> Heard:
+        """The answer of another of our listeners."""
+        assert address is not None
+        with socket.create_connection(address, timeout=PATIENCE) as connection:
+            client = Client(connection)
+            client.write(self.keyed(raw))
+            heard = client.answer(headless=raw.startswith(b"HEAD "))
+        assert heard is not None
+        return heard
 
     def settle(self) -> None:
         """Until nothing is under way: a client that has left does not stop what it began."""
@@ -217,12 +227,33 @@ class Client:
             del self._buffer[: end + 4]
         lines = head.decode("latin-1").split("\r\n")[1:-2]
         fields = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
-        length = 0 if headless else next((int(value) for name, value in fields if name.lower() == "content-length"), 0)
-        while len(self._buffer) < end + 4 + length:
-            assert self._receive(), "an answer is cut short"
-        body = bytes(self._buffer[end + 4 : end + 4 + length])
-        del self._buffer[: end + 4 + length]
+        del self._buffer[: end + 4]
+        body = b"" if headless else self._body({name.lower(): value for name, value in fields})
         return Heard(status, fields, body, head + body)
+
+    def _body(self, fields: dict[str, str]) -> bytes:
+        """By chunks or by length; an answer of ours says one of the two."""
+        if "transfer-encoding" not in fields:
+            return self._take(int(fields.get("content-length", 0)))
+        body = b""
+        while size := int(self._line(), 16):
+            body += self._take(size)
+            assert self._take(2) == b"\r\n"
+        while self._line():
+            pass
+        return body
+
+    def _line(self) -> bytes:
+        while (end := self._buffer.find(b"\r\n")) < 0:
+            assert self._receive(), "an answer is cut short"
+        return self._take(end + 2)[:-2]
+
+    def _take(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            assert self._receive(), "an answer is cut short"
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
 
     def _receive(self) -> bool:
         """False at the end of the connection."""
