@@ -54,12 +54,19 @@ def main():
     blocks = max(1, wanted // BLOCK - options.start)
     began = time.perf_counter()
 
+    finished = options.start
+
     def progress(result, index):
+        nonlocal finished
+        finished = options.start + result.total // BLOCK
         rate = result.total / (time.perf_counter() - began)
         print(f"\rblock {index}: {result.total} requests, {rate:.0f}/s, {len(result.failures)} differ", end="", flush=True)
 
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(run(Path(folder) / "house", options.seed, options.start, blocks, progress))
+        try:
+            result = runner.run(run(Path(folder) / "house", options.seed, options.start, blocks, progress))
+        except KeyboardInterrupt:
+            sys.exit(f"\nstopped; --seed {options.seed} --start {max(options.start, finished - 1)} goes on")
     rate = result.total / result.seconds
     print(f"\n{result.total} requests, {result.seconds:.1f} s, {rate:.0f}/s, seed {options.seed}, from block {options.start}")
     print("became: " + ", ".join(f"{count} {fate}" for fate, count in sorted(result.fates.items())))

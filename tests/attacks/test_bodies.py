@@ -210,4 +210,38 @@ def test_cve_2025_64529_every_refused_write_is_an_error_the_caller_sees(ground):
     assert json.loads(seen.only.body)["status"] == 413
 
 
+WAITING = {
+    "a-stranger": (request(b"POST", b"/items", JSON, b"Expect: 100-continue", b"Content-Length: 2").replace(b"sw_battery", b"sw_x"), 401),
+    "no-such-route": (request(b"POST", b"/strip/x", JSON, b"Expect: 100-continue", b"Content-Length: 2"), 403),
+    "no-such-parameter": (request(b"POST", b"/items?x=1", JSON, b"Expect: 100-continue", b"Content-Length: 2"), 403),
+    "too-large": (request(b"POST", b"/items", JSON, b"Expect: 100-continue", b"Content-Length: %d" % (LIMIT + 1)), 413),
+    "encoded": (request(b"POST", b"/items", JSON, b"Expect: 100-continue", b"Content-Encoding: gzip", b"Content-Length: 2"), 415),
+    "no-body-here": (request(b"DELETE", b"/x", b"Expect: 100-continue", b"Content-Length: 2"), 415),
+    "malformed": (request(b"POST", b"/items/../x", JSON, b"Expect: 100-continue", b"Content-Length: 2"), 400),
+    "two-lengths": (request(b"POST", b"/items", JSON, b"Expect: 100-continue", b"Content-Length: 2", b"Content-Length: 2"), 400),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WAITING)
+def test_nobody_is_told_to_continue_before_the_head_is_acceptable(ground, name):
+    """A client that waits hears the no, and never `100 Continue` before it."""
+    raw, status = WAITING[name]
+    with ground.connect() as connection:
+        connection.sendall(ground.keyed(raw))
+        assert connection.recv(4096).split(b" ", 2)[1] == b"%d" % status
+
+
+def test_who_may_go_on_is_told_so_once(ground):
+    """`100 Continue`, then the body, then the answer of the upstream, which saw no Expect."""
+    before = len(ground.lab.requests)
+    with ground.connect() as connection:
+        connection.sendall(ground.keyed(request(b"POST", b"/items", JSON, b"Expect: 100-continue", b"Content-Length: 8")))
+        assert connection.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b'{"a": 1}')
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+    (received,) = ground.lab.requests[before:]
+    assert received.body == b'{"a": 1}'
+    assert received.header("expect") is None
+
+
 ROWS = frozenset({family.row for family in (*REFUSED, *LARGE_HEADS, *SOUND)} | {53})
