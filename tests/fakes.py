@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from stagewarden.clock import new_id, rfc3339
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound

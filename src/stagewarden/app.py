@@ -22,7 +22,7 @@ from stagewarden.audit.log import AuditLog
 from stagewarden.audit.reader import Reader
 from stagewarden.classify import RouteTable
 from stagewarden.clock import SystemClock
-from stagewarden.config import Places, Secrets, expand_routes, stops_path
+from stagewarden.config import Places, Secrets, certificates, expand_routes, stops_path
 from stagewarden.errors import CannotTell, ConfigError, PolicyUnavailable, StagewardenError
 from stagewarden.gate import Acts, Judge, Recorder, Releases, Rooms, Sender
 from stagewarden.gate.locks import KeyedLocks
@@ -35,13 +35,16 @@ from stagewarden.identity.people import People
 from stagewarden.metrics import Metrics
 from stagewarden.modes import Modes
 from stagewarden.store import Store, locate
-from stagewarden.web.agents import AgentsDoor, AgentsServer
+from stagewarden.web.agents import AgentsDoor
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.people.listener import listener as people_listener
 from stagewarden.web.people.ports import Settings
+from stagewarden.wire import listener
+from stagewarden.wire.tls import ListenersTls
 from stagewarden.wire.upstream import Upstreams, endpoint
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Mapping
 
     from stagewarden.clock import Clock
@@ -65,12 +68,14 @@ class Sidecar:
     watch: Watch
     people: People
     readiness: Readiness
+    tls: ListenersTls
     agents_address: tuple[str, int] | None = None
     people_address: tuple[str, int] | None = None
     operations_address: tuple[str, int] | None = None
     background: asyncio.Task[None] | None = None
     grace: float = _GRACE
     _door: AgentsDoor | None = None
+    _connections: listener.Server | None = None
     _server: asyncio.Server | None = None
     _reload: asyncio.Event | None = None
 
@@ -97,6 +102,8 @@ class Sidecar:
         self.releases.drain()
         if self._door is not None:
             self._door.drain()
+        if self._connections is not None:
+            self._connections.drain()
         if self._server is not None:
             self._server.close()
         with contextlib.suppress(TimeoutError):
@@ -104,8 +111,9 @@ class Sidecar:
                 await asyncio.gather(self.judge.idle(), self.releases.idle())
 
     async def reload(self) -> None:
-        """Registry, policy data and keys, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""
+        """Registry, policy data, keys and certificates, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""
         config, before = self.rooms.config, self.rooms.registry
+        contexts = self.tls.read()
         registry = registries.load(config.base / config.registry)
         _refuse(registries.check(config, registry))
         try:
@@ -117,6 +125,7 @@ class Sidecar:
             await self.rooms.identities.reload(before)
             self.people.reload(before)
             raise
+        self.tls.use(contexts)
         self.rooms.registry = registry
         self.rooms.recorder.standing = Standing.of(registry.data, config.revision)
         await self.rooms.recorder.note("registry", entries.loaded_entry(registry.revision))
@@ -130,7 +139,8 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
     clock = clock or SystemClock()
     secrets = Secrets(config.base, environ)
     registry = registries.load(config.base / config.registry)
-    _refuse(registries.check(config, registry, environ=environ))
+    _refuse((*registries.check(config, registry, environ=environ), *certificates.of_upstreams(config, secrets, clock.now_ns())))
+    tls = ListenersTls(config, secrets, clock)
     async with AsyncExitStack() as stack:
         pool = Upstreams(clock)
         stack.push_async_callback(pool.close)
@@ -141,8 +151,8 @@ async def running(config: Config, *, clock: Clock | None = None, environ: Mappin
         watch = Watch(rooms)
         watch.loaded(registry)
         loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
-        readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble}, watch.details)
-        sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, _reload=asyncio.Event())
+        readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble}, watch.details)
+        sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, tls, _reload=asyncio.Event())
         await _recover(rooms)
         stack.push_async_callback(_cut_off, pool, sidecar.judge)
         await _listen(sidecar, clock, stack)
@@ -207,7 +217,7 @@ class _Building:
         recorder = Recorder(log, metrics, holds, Standing.of(self.registry.data, config.revision))
         return Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=routes,
-            decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets.text, pool), recorder=recorder, assets=KeyedLocks(),
+            decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets, pool), recorder=recorder, assets=KeyedLocks(),
             stops=Stops(modes, holds, log, recorder, clock), log=log, store=store,
         )  # fmt: skip
 
@@ -240,26 +250,31 @@ async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None
     config = sidecar.rooms.config
     if config.listen.operations is not None:
         application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.watch.gauges)
-        sidecar.operations_address = await _serve(application, config.listen.operations.bind, stack)
+        sidecar.operations_address = await _serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
         application = people_listener(sidecar.acts, sidecar.people, _settings(config, config.listen.people), clock)
-        sidecar.people_address = await _serve(application, config.listen.people.bind, stack)
+        sidecar.people_address = await _serve(application, config.listen.people.bind, sidecar.tls.context("people"), stack)
     if config.listen.agents is not None:
         door = AgentsDoor(config, sidecar.judge, clock, _hosts(config.listen.agents) | sidecar.rooms.routes.hosts)
-        bind = config.listen.agents.bind
-        protocols = AgentsServer(door, config)
-        server = await asyncio.get_running_loop().create_server(protocols, bind.host, bind.port, backlog=_BACKLOG)
-        stack.push_async_callback(protocols.shutdown, 1.0)
+        bind, limits = config.listen.agents.bind, config.limits
+        timeouts = listener.Timeouts(head=float(limits.header_deadline), body=float(limits.body_deadline), write=float(limits.body_deadline))
+        protocols = listener.Server(door.handle, door.refuse, limits, timeouts)
+        tls = sidecar.tls.context("agents")
+        handshake = None if tls is None else timeouts.head
+        server = await asyncio.get_running_loop().create_server(
+            protocols, bind.host, bind.port, backlog=_BACKLOG, ssl=tls, ssl_handshake_timeout=handshake
+        )
+        stack.push_async_callback(protocols.close, 1.0)
         stack.callback(server.close)
         sidecar.agents_address = server.sockets[0].getsockname()[:2]
-        sidecar._door, sidecar._server = door, server  # noqa: SLF001 - the wiring
+        sidecar._door, sidecar._connections, sidecar._server = door, protocols, server  # noqa: SLF001 - the wiring
 
 
-async def _serve(application: web.Application, bind: Bind, stack: AsyncExitStack) -> tuple[str, int]:
+async def _serve(application: web.Application, bind: Bind, tls: ssl.SSLContext | None, stack: AsyncExitStack) -> tuple[str, int]:
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, bind.host, bind.port, backlog=_BACKLOG).start()
+    await web.TCPSite(runner, bind.host, bind.port, backlog=_BACKLOG, ssl_context=tls).start()
     host, port = runner.addresses[0][:2]
     return host, port
 

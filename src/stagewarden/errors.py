@@ -89,6 +89,12 @@ class OutcomeUnknown(UpstreamFailed):
     code = "outcome_unknown"
 
 
+class ClientGone(UpstreamFailed):
+    """The agent left while the upstream's answer was on its way to it: the upstream was let go of."""
+
+    code = "client_gone"
+
+
 class Conflict(StagewardenError):
     """The thing acted on is not (any longer) in the state the act was meant for."""
 

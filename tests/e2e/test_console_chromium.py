@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 from playwright.async_api import expect
 
 from stagewarden.model import Answer, HoldState

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,39 @@ async def test_https_upstreams_are_verified(tmp_path):
     for name, reply in replies.items():
         assert (reply.status, reply.json["type"]) == (502, "urn:stagewarden:problem:upstream_unavailable"), name
         assert servers[name].requests == [], name
+
+
+async def test_an_upstreams_own_authority(tmp_path):
+    """`ca` counts for its upstream alone, and instead of the system's. Another authority, name or time, and nothing of the request arrives."""
+    for part in ("ours", "theirs"):
+        (tmp_path / part).mkdir()
+    ours, theirs = Authority.make(tmp_path / "ours"), Authority.make(tmp_path / "theirs")
+    contexts = {
+        "secure": ours.server("localhost"),
+        "stranger": theirs.server("localhost"),
+        "misnamed": ours.server("elsewhere.test"),
+        "expired": ours.server("localhost", days=(-3, -1)),
+        "selfsigned": ours.server("localhost", self_signed=True),
+        "without": ours.server("localhost"),
+    }
+    async with contextlib.AsyncExitStack() as stack:
+        servers = {name: await stack.enter_async_context(RecordingUpstream(tls=context)) for name, context in contexts.items()}
+        made = with_upstreams(tmp_path / "house", **{name: f"https://localhost:{server.port}" for name, server in servers.items()})
+        (made.folder / "ours.pem").write_text(ours.pem)
+        text = made.config.read_text()
+        for name in servers.keys() - {"without"}:
+            text = text.replace(f"mount: /{name}\n", f'mount: /{name}\n    ca: "file:ours.pem"\n')
+        made.config.write_text(text)
+        async with running(configuration.load(made.config)) as sidecar:
+            assert sidecar.agents_address
+            headers = {"Authorization": f"Bearer {made.keys['drafter']}", "Content-Type": "application/json"}
+            for name, server in servers.items():
+                reply = await asyncio.to_thread(exchange, sidecar.agents_address[1], "POST", f"/{name}/articles", headers, b'{"title": "x"}')
+                if name == "secure":
+                    assert (reply.status, len(server.requests)) == (200, 1)
+                else:
+                    assert (reply.status, reply.json["type"]) == (502, "urn:stagewarden:problem:upstream_unavailable"), name
+                    assert server.requests == [], name
 
 
 async def test_an_upstream_by_host(tmp_path):

@@ -69,7 +69,7 @@ def _unobserved(_: Flushed) -> None:
 
 
 class AuditLog:
-    """Append-only, hash-chained, durable. Belongs to one event loop; `open` before and `close` after."""
+    """Append-only, hash-chained, durable. Belongs to the event loop it is made in; `open` before and `close` after."""
 
     def __init__(
         self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = _unobserved, disk: Disk | None = None, retry: float = 1.0
@@ -77,6 +77,7 @@ class AuditLog:
         self._config = config
         self._clock = clock
         self._observe = observe
+        self._loop = asyncio.get_running_loop()
         self._disk = disk or SystemDisk()
         self._try_again = retry  # seconds between attempts to come back
         self.directory = base / config.directory
@@ -102,7 +103,6 @@ class AuditLog:
 
         Raises AuditUnavailable with file and line when the log is broken, another process writes it or the disk does not work.
         """
-        self._loop = asyncio.get_running_loop()
         self._lock, self._tail, tip = await asyncio.to_thread(self._prepare)
         self._seq, self._head, self._down = tip.seq, tip.head, None
         self._thread = threading.Thread(target=self._work, name="audit", daemon=True)
@@ -121,7 +121,7 @@ class AuditLog:
         Nobody waits for an entry that is not wanted `soon`: it comes along with the next one that is, at the latest after 10 ms.
         Raises ValueError for a body that uses a member of the envelope, or an unknown kind: a fault in the caller.
         """
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[int] = self._loop.create_future()
         if (why := self._refusal(kind)) is not None:
             self._observe(Flushed(1, 0.0, "refused"))
             return _failed(future, why)

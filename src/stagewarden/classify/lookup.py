@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import orjson
 
 from stagewarden.classify.pointers import Pointer
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from stagewarden.model import JSON
 
 
-@dataclass(frozen=True, slots=True)
-class Looked:
+class Looked(msgspec.Struct, frozen=True):
     """The asset as it stood at the upstream. `document` is what `lookup:` conditions read; `body` is kept for "what changes"."""
 
     document: JSON

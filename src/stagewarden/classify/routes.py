@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from stagewarden.classify.pointers import Condition, Pointer
 from stagewarden.model import Deny, Stage, Target
+from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +44,8 @@ class CompiledRoute:
     cases: tuple[CompiledCase, ...]
     query: frozenset[str]
     facts: Mapping[str, Pointer]
-    body_names: frozenset[str]  # member names that facts and cases look at: a case-variant beside them is refused
+    body_names: strict_json.Listed  # member names that facts and cases look at: a case-variant beside them is refused
+    kinds: frozenset[str]  # every kind a request on this route can turn out to be
 
     @classmethod
     def compile(cls, route: config.Route) -> CompiledRoute:
@@ -51,12 +55,9 @@ class CompiledRoute:
         facts = {name: Pointer.parse(pointer) for name, pointer in route.facts.items()}
         conditions = [condition for case in cases for condition in case.body]
         names = {token for pointer in [*facts.values(), *(c.pointer for c in conditions)] for token in pointer.tokens}
-        return cls(route.match, method, tuple(path.split("/")[1:]), route, Stage(route.stage), cases, frozenset(route.query), facts, frozenset(names))
-
-    @property
-    def kinds(self) -> frozenset[str]:
-        """Every kind a request on this route can turn out to be."""
-        return frozenset((self.settings.kind, *(case.kind for case in self.cases)))
+        template, kinds = tuple(path.split("/")[1:]), frozenset((route.kind, *(case.kind for case in cases)))
+        looked_at = strict_json.Listed.of(names)
+        return cls(route.match, method, template, route, Stage(route.stage), cases, frozenset(route.query), facts, looked_at, kinds)
 
     def match(self, segments: tuple[str, ...]) -> dict[str, int] | None:
         """Index of the segment each parameter stands for, or None. An empty segment never fills a parameter."""
@@ -91,16 +92,19 @@ def _compile_case(case: config.Case, route: config.Route) -> CompiledCase:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRoutes:
-    """One upstream with its compiled routes, in order."""
+    """One upstream with its compiled routes, by method and in order."""
 
     name: str
     settings: config.Upstream
-    routes: tuple[CompiledRoute, ...]
+    routes: Mapping[str, tuple[CompiledRoute, ...]]
     loopback: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+def _by_method(routes: list[CompiledRoute]) -> dict[str, tuple[CompiledRoute, ...]]:
+    return {method: tuple(route for route in routes if route.method == method) for method in {route.method for route in routes}}
+
+
+class Match(msgspec.Struct, frozen=True):
     """A request that is listed: where it goes, as what, and its target as the upstream will see it."""
 
     upstream: UpstreamRoutes
@@ -112,7 +116,7 @@ class Match:
     @property
     def asset_id(self) -> str | None:
         """The thing acted on: `{id}`, else the last parameter."""
-        return self.parameters.get("id") or next(iter([*self.parameters.values()][-1:]), None)
+        return (self.parameters.get("id") or [*self.parameters.values()][-1]) if self.parameters else None
 
 
 class RouteTable:
@@ -125,7 +129,7 @@ class RouteTable:
         is_loopback: Callable[[str], bool],
     ) -> None:
         compiled = [
-            UpstreamRoutes(name, upstream, tuple(CompiledRoute.compile(route) for route in expand(upstream)), is_loopback(upstream.url))
+            UpstreamRoutes(name, upstream, _by_method([CompiledRoute.compile(route) for route in expand(upstream)]), is_loopback(upstream.url))
             for name, upstream in upstreams.items()
         ]
         self._by_name = {upstream.name: upstream for upstream in compiled}
@@ -153,8 +157,8 @@ class RouteTable:
 
     def match(self, upstream: UpstreamRoutes, method: str, target: Target) -> Match | Deny:
         """The first route of the upstream that lists this method and path, with every query parameter listed."""
-        for route in upstream.routes:
-            if route.method != method or (indexes := route.match(target.segments)) is None:
+        for route in upstream.routes.get(method, ()):
+            if (indexes := route.match(target.segments)) is None:
                 continue
             for name, _ in target.query:
                 if name not in route.query:
@@ -162,9 +166,8 @@ class RouteTable:
                         "query_not_listed", "The route does not list this query parameter", {"route": route.name, "parameter": name[:64]}
                     )
             raw = target.path.split("/")[1:]
-            return Match(
-                upstream, route, target, {name: target.segments[at] for name, at in indexes.items()}, {name: raw[at] for name, at in indexes.items()}
-            )  # fmt: skip
+            decoded = {name: target.segments[at] for name, at in indexes.items()}
+            return Match(upstream, route, target, decoded, {name: raw[at] for name, at in indexes.items()})
         return Deny.by_gate("route_not_listed", "No route lists this method and path", {"upstream": upstream.name})
 
     def _locate(self, head: Head) -> tuple[UpstreamRoutes, Target] | None:

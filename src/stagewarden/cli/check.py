@@ -16,7 +16,7 @@ from stagewarden import config as configuration
 from stagewarden import registry as registries
 from stagewarden.cli.problems import print_problems, problems_json
 from stagewarden.clock import SystemClock
-from stagewarden.config import KeyIdentity, Places, Secrets
+from stagewarden.config import KeyIdentity, Places, Secrets, certificates
 from stagewarden.decision import WasmDecider, load_bundle
 from stagewarden.decision.engine import BUILTIN
 from stagewarden.errors import CannotTell, ConfigError, Problem
@@ -24,6 +24,7 @@ from stagewarden.holds.seats import fillable
 from stagewarden.identity.keys import parse_keys
 from stagewarden.identity.people import People
 from stagewarden.model import Seat, Stage, Tier
+from stagewarden.wire.tls import ListenersTls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +115,18 @@ def _people(house: House) -> Iterator[Problem]:
         yield from error.problems
 
 
+def _certificates(house: House) -> Iterator[Problem]:
+    """Certificates, keys and authorities are what they should be, and a listener can be opened with them."""
+    clock = SystemClock()
+    ours = certificates.of_listeners(house.config, house.secrets, clock.now_ns())
+    yield from (*ours, *certificates.of_upstreams(house.config, house.secrets, clock.now_ns()))
+    if not any(problem.severity == "error" for problem in ours):
+        try:
+            ListenersTls(house.config, house.secrets, clock)
+        except ConfigError as error:
+            yield from error.problems
+
+
 def _readable(house: House, secret: configuration.Secret | None) -> bool:
     """Whether the file is there at all; why not is registry.check's finding."""
     try:
@@ -172,4 +185,4 @@ def _exports(config: Config) -> set[str]:
     return {route.kind for route in routes if route.stage == Stage.EXPORT} | {case.kind for case in cases if case.stage == Stage.EXPORT}
 
 
-STEPS: tuple[Callable[[House], Iterator[Problem]], ...] = (_between, _agents, _people, _policy, _seats)
+STEPS: tuple[Callable[[House], Iterator[Problem]], ...] = (_between, _agents, _people, _certificates, _policy, _seats)

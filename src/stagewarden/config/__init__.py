@@ -20,6 +20,7 @@ from stagewarden.config.shapes import (
     Listener,
     Listeners,
     Lookup,
+    MtlsIdentity,
     OpaServer,
     PasswordPeople,
     People,
@@ -28,10 +29,11 @@ from stagewarden.config.shapes import (
     Session,
     StageCredential,
     Struct,
+    Tls,
     TokenPeople,
     Upstream,
 )
-from stagewarden.config.units import Bind, Bytes, Seconds, Secret
+from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret
 
 __all__ = [
     "Audit",
@@ -39,6 +41,7 @@ __all__ = [
     "Bytes",
     "Case",
     "Config",
+    "File",
     "Holds",
     "Identity",
     "JwtIdentity",
@@ -47,6 +50,7 @@ __all__ = [
     "Listener",
     "Listeners",
     "Lookup",
+    "MtlsIdentity",
     "OpaServer",
     "PasswordPeople",
     "People",
@@ -59,6 +63,7 @@ __all__ = [
     "Session",
     "StageCredential",
     "Struct",
+    "Tls",
     "TokenPeople",
     "Upstream",
     "expand_routes",

@@ -33,7 +33,6 @@ class Later:
 CONFIGURATION: Mapping[tuple[type, str], Later] = {
     (shapes.Config, "evidence"): Later("evidence feeds", "remove the section; claims and offers ask for people", (None, {})),
     (shapes.Config, "notify"): Later("notifications", "write `notify: []`; the console's inbox shows what waits", (None, [])),
-    (shapes.Listener, "tls"): Later("TLS on our own listeners", "bind to loopback, or terminate TLS in front of the sidecar"),
     (shapes.Policy, "verification_key"): Later("signed bundles", "write null, and protect the bundle file by its permissions"),
     (shapes.Policy, "max_age"): Later("refusing writes on an old policy"),
     (shapes.Holds, "settle"): Later(
@@ -50,7 +49,6 @@ CONFIGURATION: Mapping[tuple[type, str], Later] = {
 
 # Words that stand where a kind or a choice is expected
 LATER_WORDS: Mapping[str, Later] = {
-    "mtls": Later("agents by X.509-SVID", "use kind `jwt` (JWT-SVID) or `key`"),
     "oidc": Later("people by OpenID Connect", "use kind `token`, or `password` in a sandbox"),
     "batched": Later("batched durability", "write before_effect"),
     "recommend_only": Later("proposals", "use `paused`"),

@@ -17,7 +17,7 @@ from stagewarden.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stagewarden.config.units import Secret
+    from stagewarden.config.units import File, Secret
 
 MAX_SECRET = 1 << 20
 KEY_BYTES = 32
@@ -49,6 +49,13 @@ class Secrets:
             raise _refused(secret.reference, "is empty", "put the secret there")
         return value
 
+    def public(self, file: File) -> str:
+        """A file that is no secret, such as a certificate; raises ConfigError (missing, empty, not UTF-8, open to everybody's writing)."""
+        value = self._file(file.reference, private=False)
+        if not value.strip():
+            raise _refused(file.reference, "is empty", "check that it is the right file")
+        return value
+
     def key(self, secret: Secret) -> bytes:
         """A 256-bit key: 64 hexadecimal digits (`openssl rand -hex 32`) or base64 (`openssl rand -base64 32`)."""
         text = self.text(secret)
@@ -62,18 +69,19 @@ class Secrets:
             raise _refused(secret.reference, "is not random", "make one with `openssl rand -hex 32`")
         return key
 
-    def _file(self, reference: str) -> str:
+    def _file(self, reference: str, *, private: bool = True) -> str:
         path = self.path(reference)
         try:
             with open(path, "rb", opener=_at_once) as handle:  # Path.open takes no opener
                 mode = os.fstat(handle.fileno()).st_mode
                 if not stat.S_ISREG(mode):
                     raise _refused(reference, "is not a regular file", "name a file")
-                if mode & _OTHERS:
-                    raise _refused(reference, "is open to every user of this machine", f"chmod 0600 {path.name}")
+                if mode & (_OTHERS if private else stat.S_IWOTH):
+                    what, wanted = ("open to", "0600") if private else ("writable by", "0644")
+                    raise _refused(reference, f"is {what} every user of this machine", f"chmod {wanted} {path.name}")
                 data = handle.read(MAX_SECRET + 1)
         except OSError as error:
-            raise _refused(reference, f"cannot be read: {error.strerror}", f"create {path}, mode 0600") from None
+            raise _refused(reference, f"cannot be read: {error.strerror}", f"create {path}{', mode 0600' if private else ''}") from None
         if len(data) > MAX_SECRET:
             raise _refused(reference, f"is larger than {MAX_SECRET >> 20} MiB", "check that it is the right file")
         try:

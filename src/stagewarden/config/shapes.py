@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from stagewarden.config.units import Bind, Bytes, Seconds, Secret
+from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret
 from stagewarden.config.yaml_source import Source
 from stagewarden.model import Stage
 
@@ -19,12 +19,21 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Base of every configuration section."""
 
 
+class Tls(Struct, frozen=True, kw_only=True):
+    """A listener's side of TLS, PEM files all three; SIGHUP reads them again."""
+
+    certificate: File  # the listener's own first, then intermediates
+    key: Secret  # not encrypted
+    client_ca: File | None = None  # whose client certificates count; null: none is asked for
+
+
 class Listener(Struct, frozen=True, kw_only=True):
     """One listener."""
 
     bind: Bind
     hosts: tuple[str, ...] = ()  # Host values answered; default: the bind address and `localhost`
     insecure: bool = False  # a public bind without TLS must say so
+    tls: Tls | None = None
 
 
 class Listeners(Struct, frozen=True, kw_only=True):
@@ -51,6 +60,12 @@ class JwtIdentity(Struct, frozen=True, kw_only=True, tag="jwt", tag_field="kind"
     leeway: Seconds = Seconds(30)
 
 
+class MtlsIdentity(Struct, frozen=True, kw_only=True, tag="mtls", tag_field="kind"):
+    """X.509-SVIDs of one trust domain; needs `listen.agents.tls.client_ca`."""
+
+    trust_domain: str
+
+
 class TokenPeople(Struct, frozen=True, kw_only=True, tag="token", tag_field="kind"):
     """`Bearer swp_…`; the file holds SHA-256, person or program, scopes, expiry."""
 
@@ -66,7 +81,7 @@ class PasswordPeople(Struct, frozen=True, kw_only=True, tag="password", tag_fiel
 class Identity(Struct, frozen=True, kw_only=True):
     """Authenticators, tried in order: "not mine" goes on, "mine and bad" is 401."""
 
-    agents: tuple[KeyIdentity | JwtIdentity, ...] = ()
+    agents: tuple[KeyIdentity | JwtIdentity | MtlsIdentity, ...] = ()
     people: tuple[TokenPeople | PasswordPeople, ...] = ()
 
 
@@ -138,6 +153,7 @@ class Upstream(Struct, frozen=True, kw_only=True):
 
     url: str
     destination: str
+    ca: File | None = None  # PEM; the only authorities that count for this upstream, instead of the system's
     mount: str | None = None
     hosts: tuple[str, ...] = ()
     catalogue: str | None = None

@@ -42,6 +42,12 @@ class Secret(msgspec.Struct, frozen=True):
     reference: str
 
 
+class File(msgspec.Struct, frozen=True):
+    """A file that is no secret, such as a certificate: `file:PATH`, relative to the configuration file. Everybody may read it, not write it."""
+
+    reference: str
+
+
 class Bind(msgspec.Struct, frozen=True):
     """`HOST:PORT`; port 0 lets the system choose (tests, demo). An IPv6 host stands without its brackets."""
 
@@ -139,4 +145,11 @@ def secret(value: object) -> Secret:
     raise Misfit("is not a reference to a secret (what was written is not repeated here)", "keep the secret out of this file: file:PATH or env:NAME")
 
 
-PARSERS: Mapping[type, Callable[[object], object]] = {Seconds: seconds, Bytes: size, Bind: bind, Secret: secret}
+def file(value: object) -> File:
+    """`file:PATH`."""
+    if isinstance(value, str) and value.startswith("file:") and value.removeprefix("file:").strip() and "\0" not in value:
+        return File(value)
+    raise Misfit("is not a reference to a file", "write file:PATH, relative to this file")
+
+
+PARSERS: Mapping[type, Callable[[object], object]] = {Seconds: seconds, Bytes: size, Bind: bind, Secret: secret, File: file}

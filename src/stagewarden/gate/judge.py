@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+from msgspec.structs import replace
+
 from stagewarden.classify import Match, classify
 from stagewarden.classify import action as classing
-from stagewarden.errors import AuditUnavailable, CannotTell, NotFound, Refused, UpstreamFailed, UpstreamUnavailable
+from stagewarden.errors import AuditUnavailable, CannotTell, ClientGone, NotFound, Refused, UpstreamFailed, UpstreamUnavailable
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.question import Parts, build
 from stagewarden.gate.rooms import is_edit_of_asset
@@ -26,19 +27,21 @@ from stagewarden.model import Allow, Ask, Deny, Outcome, Principal, Request, Rul
 from stagewarden.wire import headers as wire_headers
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
-    from contextlib import AbstractAsyncContextManager
-
     from stagewarden.classify import Looked
     from stagewarden.gate.rooms import Rooms
     from stagewarden.model import Action, Head, Hold, Question, Result, Verdict
+    from stagewarden.wire.upstream import Lease
 
 
-class BodyReader(Protocol):
-    """Reads the whole body of the request being judged, at most `limit` bytes; raises Refused over it."""
+class Incoming(Protocol):
+    """The rest of the request being judged; read once, and only when its route is known."""
 
-    def __call__(self, limit: int) -> Awaitable[bytes]:
-        """Read it, once."""
+    @property
+    def empty(self) -> bool:
+        """Whether its head says that it has no body."""
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body, at most `limit` bytes; raises Refused over it."""
 
 
 @dataclass(slots=True)
@@ -62,22 +65,36 @@ class Draft:
     upstream_seconds: float = 0.0
 
 
+@dataclass(slots=True)
+class Sending:
+    """One direct send from its first step to its outcome."""
+
+    started: float
+    lease: Lease | None = None
+    relay: Relay | None = None
+    failure: UpstreamFailed | None = None
+
+
 class Passage:
     """One judged request until its answer is out; close it always."""
 
-    __slots__ = ("_draft", "_gate", "ruling")
+    __slots__ = ("_draft", "_gate", "_sending", "ruling")
 
     def __init__(self, gate: Judge, draft: Draft, ruling: Ruling) -> None:
         self._gate = gate
         self._draft = draft
+        self._sending: Sending | None = None
         self.ruling = ruling
 
-    def send(self) -> AbstractAsyncContextManager[Relay]:
-        """Step (8): send what was judged and record what came of it. Raises UpstreamFailed, or Stopped with the no."""
-        return self._gate.sent(self._draft, self.ruling)
+    async def send(self) -> Relay:
+        """Step (8): send what was judged. Raises UpstreamFailed, or Stopped with the no; what came of it is recorded at the close."""
+        self._sending = Sending(self._gate.now())
+        return await self._gate.send(self._sending, self.ruling)
 
     def close(self) -> None:
-        """Let go of the asset and of the agent's place in flight."""
+        """Record what came of the send; let go of the connection, of the asset and of the agent's place in flight."""
+        if self._sending is not None:
+            self._gate.sent(self._sending, self._draft, self.ruling)
         self._gate.served(self._draft, self.ruling)
         self._gate.close(self._draft)
 
@@ -103,23 +120,28 @@ class Judge:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._inflight: Counter[str] = Counter()
+        self._under_way = 0  # all agents together
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def judge(self, head: Head, read_body: BodyReader) -> Passage:
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return self._rooms.clock.monotonic()
+
+    async def judge(self, head: Head, incoming: Incoming) -> Passage:
         """Settle one request."""
         draft = Draft(head, started=self._rooms.clock.monotonic())
         try:
-            verdict = await self._verdict(draft, read_body)
+            verdict = await self._verdict(draft, incoming)
             ruling = await self._record(draft, verdict)
         except BaseException:
             self.close(draft)
             raise
         return Passage(self, draft, ruling)
 
-    async def _verdict(self, draft: Draft, read_body: BodyReader) -> Verdict:
+    async def _verdict(self, draft: Draft, incoming: Incoming) -> Verdict:
         try:
-            return await self._settle(draft, read_body)
+            return await self._settle(draft, incoming)
         except Refused as refused:
             return Deny.by_gate(refused.code, refused.detail)
         except CannotTell as failure:  # the only place where an error becomes a verdict, and it becomes a no
@@ -129,7 +151,7 @@ class Judge:
             self._rooms.recorder.mistake(fault)
             return Deny.by_gate(CannotTell.code, "Could not find out, so the answer is no", {"cause": "internal"})
 
-    async def _settle(self, draft: Draft, read_body: BodyReader) -> Verdict:
+    async def _settle(self, draft: Draft, incoming: Incoming) -> Verdict:
         rooms, head = self._rooms, draft.head
         started = rooms.clock.monotonic()
         # (1) Who asks? An unknown gets no body read.
@@ -146,12 +168,14 @@ class Judge:
         if isinstance(match, Deny):
             return match
         draft.match = match
-        if (encoding := head.header("content-encoding")) is not None:
+        if (encoding := head.named.get("content-encoding")) is not None:
             raise Refused("unsupported_body", f"Content-Encoding {encoding[:32]!r} is not read: send the body as it is")
-        body = await read_body(0 if match.route.settings.body == "none" else rooms.config.limits.body)
+        if match.route.settings.body == "none" and not incoming.empty:
+            raise Refused("unsupported_body", "this route takes no body")
+        body = await incoming.body(rooms.config.limits.body)
         draft.body_read = True
         request = draft.request = self._request(head, match, principal, body)
-        document = classing.parse_body(match, head.header("content-type"), body, rooms.config.limits.json_depth)
+        document = classing.parse_body(match, head.named.get("content-type"), body, rooms.config.limits.json_depth)
         # (4) What already stands? The asset is looked up and stays ours until the answer.
         refusal = await self._look_up(draft, match, principal)
         action = draft.action = classify(match, document, draft.looked, external=rooms.is_external(match.upstream.settings.destination))
@@ -160,7 +184,7 @@ class Judge:
             return refusal
         if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
             return stop
-        asserted = wire_headers.asserts(head.headers, rooms.config.limits.json_depth)
+        asserted = wire_headers.asserts(head.named.get("stagewarden-asserts"), rooms.config.limits.json_depth)
         parts = Parts(
             request,
             draft.digest,
@@ -204,34 +228,36 @@ class Judge:
         rooms.recorder.metrics.phase("audit", rooms.clock.monotonic() - started)
         return ruling
 
-    @asynccontextmanager
-    async def sent(self, draft: Draft, ruling: Ruling) -> AsyncIterator[Relay]:
-        """(8) Send the judged bytes with the stage's credential and record the outcome, whatever it is."""
+    async def send(self, sending: Sending, ruling: Ruling) -> Relay:
+        """(8) Send the judged bytes with the stage's credential, once; the answer's head is there on return."""
         rooms, request, action, principal = self._rooms, ruling.request, ruling.action, ruling.principal
         assert isinstance(ruling.verdict, Allow)
         assert request is not None
         assert action is not None
         assert principal is not None
-        started = rooms.clock.monotonic()
-        relay: Relay | None = None
-        failure: UpstreamFailed | None = None
         ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", ruling.verdict.obligations.review))
         try:
             head = rooms.sender.head(request, action.stage, ours)
-            async with rooms.sender.connected(principal.agent, request, action.stage) as connection:
-                if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
-                    raise Stopped(stop)
-                relay = Relay(await rooms.sender.exchange(connection, request, head))
-                yield relay
+            sending.lease = rooms.sender.connected(principal.agent, request, action.stage)
+            connection = await sending.lease.open()
+            if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
+                raise Stopped(stop)
+            sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
         except CannotTell as error:
-            failure = UpstreamUnavailable(str(error))
-            raise failure from error
+            sending.failure = UpstreamUnavailable(str(error))
+            raise sending.failure from error
         except UpstreamFailed as error:
-            failure = error
+            sending.failure = error
             raise
-        finally:
-            draft.upstream_seconds = rooms.clock.monotonic() - started
-            rooms.recorder.outcome(_outcome(ruling, relay, failure, draft.upstream_seconds), action.upstream, ruling.digest)
+        return sending.relay
+
+    def sent(self, sending: Sending, draft: Draft, ruling: Ruling) -> None:
+        """Record what came of a send, whatever it is, and give its connection back."""
+        assert ruling.action is not None
+        if sending.lease is not None:
+            sending.lease.close()
+        draft.upstream_seconds = self.now() - sending.started
+        self._rooms.recorder.outcome(_outcome(ruling, sending, draft.upstream_seconds), ruling.action.upstream, ruling.digest)
 
     def served(self, draft: Draft, ruling: Ruling) -> None:
         """Count what an answer took, without the time people take; nobody unknown is counted here."""
@@ -248,9 +274,10 @@ class Judge:
             if not self._inflight[draft.agent]:
                 del self._inflight[draft.agent]
             draft.agent = None
-            if not self._inflight:
+            self._under_way -= 1
+            if not self._under_way:
                 self._idle.set()
-            self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
+            self._rooms.recorder.metrics.inflight(self._under_way)
 
     async def idle(self) -> None:
         """Until nothing is under way."""
@@ -286,21 +313,23 @@ class Judge:
         if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent:
             raise Refused("overloaded", "this agent has as many requests under way as it may")
         self._inflight[agent] += 1
+        self._under_way += 1
         self._idle.clear()
         draft.agent = agent
-        self._rooms.recorder.metrics.inflight(sum(self._inflight.values()))
+        self._rooms.recorder.metrics.inflight(self._under_way)
 
     def _at_work(self, principal: Principal, of_route: str | None) -> Principal:
         """With its workflow: the credential's, else the route's, else the agent's only one; more than one left is None (`shared_identity`)."""
         entry = self._rooms.registry.data.agents.get(principal.agent)
         only = entry.workflows[0] if entry is not None and len(entry.workflows) == 1 else None
-        return Principal(principal.agent, principal.credential, principal.chain, principal.workflow or of_route or only, principal.trigger)
+        workflow = principal.workflow or of_route or only
+        return principal if workflow == principal.workflow else replace(principal, workflow=workflow)
 
     def _request(self, head: Head, match: Match, principal: Principal, body: bytes) -> Request:
         address = self._rooms.sender.address(match.upstream.name)
         kept = wire_headers.end_to_end(head.headers, principal.credential.header)
         withheld = self._rooms.sender.withheld(match.upstream.name)
-        kept = tuple((name, value) for name, value in kept if name.lower() not in withheld)
+        kept = tuple([field for field in kept if field[0].lower() not in withheld])
         return Request(match.upstream.name, head.method, address.scheme, address.authority, match.target.raw, kept, body)
 
     async def _look_up(self, draft: Draft, match: Match, principal: Principal) -> Deny | None:
@@ -356,11 +385,14 @@ def _ruling(draft: Draft, verdict: Verdict, rooms: Rooms) -> Ruling:
     )  # fmt: skip
 
 
-def _outcome(ruling: Ruling, relay: Relay | None, failure: UpstreamFailed | None, seconds: float) -> Outcome:
+def _outcome(ruling: Ruling, sending: Sending, seconds: float) -> Outcome:
     """What came of a direct send: an answer below 400 is done, 4xx failed, 5xx or none unknown; not sent where no byte left."""
-    failure = failure or (relay.failure if relay else None)
+    relay = sending.relay
+    failure = sending.failure or (relay.failure if relay else None)
+    code = failure.code if failure else None
     if relay is None:
         result: Result = "not_sent" if isinstance(failure, UpstreamUnavailable | Stopped) else "unknown"
-        return Outcome(ruling.id, result, 0, None if result == "not_sent" else ruling.digest, None, 0, seconds, failure.code if failure else None)
-    result = "unknown" if failure else result_of(relay.answer.status)
-    return Outcome(ruling.id, result, relay.answer.status, ruling.digest, relay.digest, relay.size, seconds, failure.code if failure else None)
+        return Outcome(ruling.id, result, 0, None if result == "not_sent" else ruling.digest, None, 0, seconds, code)
+    # The agent that left half-way missed the answer; the upstream gave it all the same.
+    result = "unknown" if failure and not isinstance(failure, ClientGone) else result_of(relay.answer.status)
+    return Outcome(ruling.id, result, relay.answer.status, ruling.digest, relay.digest, relay.size, seconds, code)

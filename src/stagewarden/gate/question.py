@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from stagewarden.clock import rfc3339
 from stagewarden.model import QUESTION_VERSION, Document, Question
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from stagewarden.model import JSON, Action, Asset, Hold, Principal, Request, Target, Vote
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """What stands besides the request: the clock, the registry's revision, the environment and the agent's mode."""
 
     now_ns: int
@@ -30,8 +30,7 @@ class Circumstances:
         }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """What one question is made of."""
 
     request: Request

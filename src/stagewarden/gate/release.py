@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec.structs import replace
 
 from stagewarden.clock import new_id
 from stagewarden.errors import CannotTell, Conflict, Refused, StagewardenError, UpstreamFailed, UpstreamUnavailable

@@ -9,12 +9,13 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.config.certificates import authorities
 from stagewarden.errors import CannotTell, UpstreamFailed
 from stagewarden.model import Stage
 from stagewarden.wire.upstream import endpoint, serialize
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from stagewarden import config
     from stagewarden.model import Headers, Request, Result
@@ -36,9 +37,9 @@ class _Destination:
 class Sender:
     """Sends judged requests. The only holder of the upstreams' credentials."""
 
-    def __init__(self, upstreams: Mapping[str, config.Upstream], read_secret: Callable[[config.Secret], str], pool: Upstreams) -> None:
+    def __init__(self, upstreams: Mapping[str, config.Upstream], secrets: config.Secrets, pool: Upstreams) -> None:
         self._pool = pool
-        self._destinations = {name: _destination(upstream, read_secret) for name, upstream in upstreams.items()}
+        self._destinations = {name: _destination(upstream, secrets) for name, upstream in upstreams.items()}
 
     def address(self, upstream: str) -> Endpoint:
         """Scheme and authority as they will be sent."""
@@ -68,17 +69,18 @@ class Sender:
         return await connection.exchange(head, request.body, self._destinations[request.upstream].config.answer_deadline)
 
 
-def _destination(upstream: config.Upstream, read_secret: Callable[[config.Secret], str]) -> _Destination:
+def _destination(upstream: config.Upstream, secrets: config.Secrets) -> _Destination:
     credentials: dict[Stage, tuple[str, str]] = {}
     nearest: tuple[str, str] | None = None
     # A stage without a credential of its own takes the nearest lower stage's, never a higher one.
     for stage in Stage:
         if own := upstream.credentials.get(stage):
-            nearest = (own.header, read_secret(own.value))
+            nearest = (own.header, secrets.text(own.value))
         if nearest is not None:
             credentials[stage] = nearest
     withheld = frozenset(credential.header.lower() for credential in upstream.credentials.values())
-    return _Destination(endpoint(upstream.url), upstream, credentials, withheld)
+    ca = None if upstream.ca is None else authorities(secrets, upstream.ca)
+    return _Destination(endpoint(upstream.url, ca), upstream, credentials, withheld)
 
 
 def result_of(status: int) -> Result:
@@ -96,6 +98,14 @@ class Relay:
         self.size = 0
         self.failure: UpstreamFailed | None = None
         self._digest = hashlib.sha256()
+
+    def whole(self) -> bytes | None:
+        """The body at once, where all of it is here already."""
+        body = self.answer.take()
+        if body is not None:
+            self.size += len(body)
+            self._digest.update(body)
+        return body
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self

@@ -6,8 +6,9 @@ Only a person of the registry votes; a program's credential never reaches this f
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
 
 from stagewarden.errors import Conflict, Invalid, NotAllowed
 from stagewarden.holds.eligibility import eligible, functions_held
@@ -27,8 +28,7 @@ _HIGH: Final = (*_ORDINARY, "source", "claims", "segment", "triggers", "legal", 
 NOTE_LIMIT: Final = 2000  # characters
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(msgspec.Struct, frozen=True):
     """One person's answer, as handed in; `reason` is ignored on approve, `answers` on reject."""
 
     person: str
@@ -38,7 +38,7 @@ class Ballot:
     view_digest: str
     reason: str | None = None
     note: str | None = None
-    answers: Mapping[str, bool] = field(default_factory=dict)
+    answers: Mapping[str, bool] = msgspec.field(default_factory=dict)
 
 
 def questions(tier: Tier) -> tuple[str, ...]:

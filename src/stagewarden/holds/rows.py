@@ -5,10 +5,11 @@ Ids, digests and codes are in clear; everything an agent or upstream wrote is se
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
+from msgspec.structs import replace
 
 from stagewarden.errors import StateUnavailable
 from stagewarden.model import Answer, Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
@@ -25,8 +26,7 @@ SEALED = ("request", "question", "before", "response")
 CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})  # RFC 9110 section 11, RFC 6265
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewHold:
+class NewHold(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a hold is opened with. `request.headers` are without any credential; `evidence` is what the verdict cites."""
 
     ruling: str

@@ -5,8 +5,9 @@ Checks and their order are in ballot.py; who may vote is in eligibility.py. Hand
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from stagewarden.clock import NANOSECONDS, new_id
 from stagewarden.errors import Conflict

@@ -1,19 +1,21 @@
 """Agents' credentials → Principal: the configured authenticators in order, "not mine" goes on, "mine and bad" is final.
 
-Nobody's credential is a bad one. Never falls back to a weaker authenticator after a stronger one said no.
+Nobody's credential is a bad one. Never falls back to a weaker authenticator after a stronger one said no, and never picks one of two
+credentials.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from stagewarden.config import JwtIdentity, KeyIdentity
+from stagewarden.config import JwtIdentity, KeyIdentity, MtlsIdentity
 from stagewarden.errors import BadCredential
 from stagewarden.identity.fetch import MAX_REPLY
 from stagewarden.identity.jwks import JwksSource
 from stagewarden.identity.jwt import JwtAuthenticator, JwtSettings
 from stagewarden.identity.keys import KeyAuthenticator, parse_keys
+from stagewarden.identity.mtls import MtlsAuthenticator
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from stagewarden.identity.jwks import Load
     from stagewarden.model import Head, Principal
     from stagewarden.registry import Registry
+
+
+Settings: TypeAlias = "KeyIdentity | JwtIdentity | MtlsIdentity"
 
 
 class Authenticator(Protocol):
@@ -38,7 +43,7 @@ class AgentIdentities:
 
     challenge = 'Bearer realm="stagewarden"'  # RFC 6750 section 3; says nothing about what was wrong
 
-    def __init__(self, settings: tuple[KeyIdentity | JwtIdentity, ...], secrets: Secrets, registry: Registry, clock: Clock, fetch: Fetch) -> None:
+    def __init__(self, settings: tuple[Settings, ...], secrets: Secrets, registry: Registry, clock: Clock, fetch: Fetch) -> None:
         self._settings = settings
         self._secrets = secrets
         self._registry = registry
@@ -58,15 +63,19 @@ class AgentIdentities:
 
     async def authenticate(self, head: Head) -> Principal:
         """Who asks. BadCredential where the credential is bad or nobody's, CannotTell where its issuer's keys are out of reach."""
-        for authenticator in self._authenticators:
+        for number, authenticator in enumerate(self._authenticators, 1):
             principal = await authenticator.authenticate(head)
             if principal is not None:
+                if head.certificate is not None:
+                    await _alone(head, self._authenticators[number:])
                 return principal
         raise BadCredential("no credential that is known here")
 
-    async def _build(self, one: KeyIdentity | JwtIdentity, registry: Registry) -> Authenticator:
+    async def _build(self, one: Settings, registry: Registry) -> Authenticator:
         if isinstance(one, KeyIdentity):
             return KeyAuthenticator(parse_keys(self._secrets.text(one.keys), one.keys.reference), registry)
+        if isinstance(one, MtlsIdentity):
+            return MtlsAuthenticator(one.trust_domain, registry, self._clock)
         source = self._sources[one.issuer]
         await source.open(remote=not one.keys.startswith("file:"))
         return JwtAuthenticator(JwtSettings(one.issuer, one.audience, frozenset(one.algorithms), float(one.leeway)), source, registry, self._clock)
@@ -76,6 +85,13 @@ class AgentIdentities:
             return lambda: self._fetch(keys)
         path = self._secrets.path(keys)
         return lambda: asyncio.to_thread(_read, path)
+
+
+async def _alone(head: Head, others: tuple[Authenticator, ...]) -> None:
+    """A certificate and a bearer token can stand side by side, and an agent has one identity: whoever shows two is refused (ASI03)."""
+    for other in others:
+        if await other.authenticate(head) is not None:
+            raise BadCredential("a certificate and a bearer token: two credentials, of two agents")
 
 
 def _read(path: Path) -> bytes:

@@ -27,11 +27,9 @@ _NOBODY = "0" * 64  # compared against where the name is unknown, so that an unk
 
 
 def bearer(head: Head) -> str | None:
-    """The bearer token, or None where there is no such credential; two `Authorization` headers are BadCredential."""
-    values = [value for name, value in head.headers if name.lower() == "authorization"]
-    if len(values) > 1:
-        raise BadCredential("more than one Authorization header")
-    return bearer_token(values[0]) if values else None
+    """The bearer token, or None where there is no such credential; a head with two `Authorization` fields is none (wire/headers.py)."""
+    value = head.named.get("authorization")
+    return None if value is None else bearer_token(value)
 
 
 def bearer_token(value: str) -> str | None:

@@ -7,7 +7,6 @@ keeps or shows a key.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stagewarden.config import yaml_source
@@ -64,12 +63,13 @@ def parse_keys(text: str, file: str) -> Mapping[str, str]:
     return keys
 
 
-@dataclass(frozen=True, slots=True)
 class KeyAuthenticator:
-    """Claims every bearer token that begins with `sw_`."""
+    """Claims every bearer token that begins with `sw_`. Who holds which key is settled when keys and registry are read."""
 
-    keys: Mapping[str, str] = field(repr=False)
-    registry: Registry = field(repr=False)
+    def __init__(self, keys: Mapping[str, str], registry: Registry) -> None:
+        self._keys = keys
+        self._registry = registry
+        self._principals: dict[str, Principal] = {}
 
     async def authenticate(self, head: Head) -> Principal | None:
         """Steps: (1) ours? (2) whole? (3) known, in constant time? (4) whose."""
@@ -79,6 +79,9 @@ class KeyAuthenticator:
         name = key_id(token)
         if name is None:
             raise BadCredential("the key is malformed")
-        if not matches(self.keys, name, token):
+        if not matches(self._keys, name, token):
             raise BadCredential("the key is not known")
-        return by_key(self.registry, name)
+        principal = self._principals.get(name)
+        if principal is None:
+            principal = self._principals[name] = by_key(self._registry, name)
+        return principal

@@ -1,6 +1,6 @@
 """A proven credential → Principal: the agent by the registry's links, and the chain that asked (RFC 8693 `sub` and `act`).
 
-A name in a credential is never taken for a name in the registry: only the registry's own links (key id; issuer and subject) lead there.
+A name in a credential is never taken for a name in the registry: only the registry's own links (key id; issuer and subject; SPIFFE ID) lead there.
 """
 
 from __future__ import annotations
@@ -33,6 +33,12 @@ def by_key(registry: Registry, key_id: str) -> Principal:
     """Who holds this key; a key proves no one but the agent."""
     agent = _agent(registry, registry.agent_by_key(key_id), key_id)
     return Principal(agent, Credential("key", KEY_ISSUER, 0), (Link("agent", agent, verified=True),))
+
+
+def by_svid(registry: Registry, spiffe_id: str, trust_domain: str, expires_ns: int) -> Principal:
+    """Whose certificate this is; it proves no one but the agent."""
+    agent = _agent(registry, registry.agent_by_spiffe(spiffe_id), spiffe_id)
+    return Principal(agent, Credential("mtls", trust_domain, expires_ns), (Link("agent", agent, verified=True),))
 
 
 def by_token(registry: Registry, claims: Claims) -> Principal:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stagewarden import config as configuration
-from stagewarden.config import JwtIdentity, KeyIdentity, PasswordPeople, Secrets, TokenPeople
+from stagewarden.config import JwtIdentity, KeyIdentity, MtlsIdentity, PasswordPeople, Secrets, TokenPeople
 from stagewarden.config import rules as config_rules
 from stagewarden.config.rules.addresses import is_loopback
+from stagewarden.config.spiffe import trust_domain_of
 from stagewarden.errors import ConfigError, Problem
 from stagewarden.registry.lint import lint
 
@@ -80,7 +81,7 @@ def workflows(config: Config, registry: Registry) -> Iterator[Problem]:
         {name for name, upstream in config.upstreams.items() for route in configuration.expand_routes(upstream) if route.workflow is None}
     )
     for name, agent in registry.data.agents.items():
-        if len(agent.workflows) > 1 and agent.identity.key is not None and silent:
+        if len(agent.workflows) > 1 and agent.identity.issuer is None and silent:  # only a token can name one
             file, line = registry.line(("agents", name, "workflows"))
             message = f"are several, and routes of {', '.join(silent)} name none: there it is refused (shared_identity)"
             yield Problem(file, line, f"agents.{name}.workflows", message, "add `workflow:` to the routes, or give each workflow an agent", "warning")
@@ -92,6 +93,7 @@ def identities(config: Config, registry: Registry) -> Iterator[Problem]:
         return
     has_keys = any(isinstance(each, KeyIdentity) for each in config.identity.agents)
     issuers = {each.issuer for each in config.identity.agents if isinstance(each, JwtIdentity)}
+    trusted = {each.trust_domain for each in config.identity.agents if isinstance(each, MtlsIdentity)}
     for name, agent in registry.data.agents.items():
         file, line = registry.line(("agents", name, "identity"))
         where = f"agents.{name}.identity"
@@ -100,6 +102,9 @@ def identities(config: Config, registry: Registry) -> Iterator[Problem]:
         if agent.identity.issuer is not None and agent.identity.issuer not in issuers:
             remedy = f"add `{{kind: jwt, issuer: {agent.identity.issuer}, audience: …, keys: …}}` to identity.agents"
             yield Problem(file, line, where, "names an issuer that is not configured", remedy, "warning")
+        if agent.identity.spiffe is not None and (domain := trust_domain_of(agent.identity.spiffe)) not in trusted:
+            remedy = f"add `{{kind: mtls, trust_domain: {domain}}}` to identity.agents"
+            yield Problem(file, line, where, "is of a trust domain that is not configured", remedy, "warning")
 
 
 def voters(config: Config, _: Registry) -> Iterator[Problem]:

@@ -24,5 +24,4 @@ REGISTRY: Mapping[tuple[type, str], Later] = {
     (shapes.Workflow, "reviews"): Later("periodic reviews", harmless=_EMPTY),
     (shapes.Workflow, "rollout"): Later("rollout stages", "remove the key; it runs in full"),
     (shapes.Agent, "releases"): Later("releases of an agent (model, prompt, tools)", harmless=_EMPTY),
-    (shapes.AgentIdentity, "spiffe"): Later("identity by X.509-SVID", "use `{issuer, subject}` with a JWT-SVID, or `{key: ID}`"),
 }

@@ -11,6 +11,7 @@ import msgspec
 
 from stagewarden.config import reading, yaml_source
 from stagewarden.config.rules.values import ID, ID_REMEDY
+from stagewarden.config.spiffe import trust_domain_of
 from stagewarden.errors import ConfigError, Problem
 from stagewarden.model import Tier
 from stagewarden.registry import shapes
@@ -104,14 +105,33 @@ def _identities(registry: Registry) -> Iterator[Problem]:
     seen: dict[tuple[str, ...], str] = {}
     for name, agent in registry.data.agents.items():
         identity, place = agent.identity, ("agents", name, "identity")
-        pair = (identity.issuer is not None, identity.subject is not None)
-        if (identity.key is not None) == any(pair) or pair in {(True, False), (False, True)}:
-            yield _problem(registry, place, "is neither `{key: ID}` nor `{issuer, subject}`", "write exactly one of the two")
+        mark = _mark(identity)
+        if mark is None:
+            yield _problem(registry, place, "is neither `{key: ID}`, `{issuer, subject}` nor `{spiffe: ID}`", "write exactly one of the three")
             continue
-        mark = ("key", identity.key) if identity.key is not None else ("subject", identity.issuer or "", identity.subject or "")
+        if identity.spiffe is not None:
+            try:
+                trust_domain_of(identity.spiffe)
+            except ValueError as error:
+                yield _problem(registry, (*place, "spiffe"), f"is not a SPIFFE ID: {error}", "write spiffe://TRUST_DOMAIN/PATH")
         if mark in seen:
             yield _problem(registry, place, f"is the identity of agent `{seen[mark]}` too", "give each agent an identity of its own")
         seen.setdefault(mark, name)
+    yield from _people(registry)
+
+
+def _mark(identity: shapes.AgentIdentity) -> tuple[str, ...] | None:
+    """What no other agent may have; None where it is not exactly one kind of identity, or half of one."""
+    kinds = {"key": (identity.key,), "subject": (identity.issuer, identity.subject), "spiffe": (identity.spiffe,)}
+    said = {kind: parts for kind, parts in kinds.items() if any(part is not None for part in parts)}
+    if len(said) != 1:
+        return None
+    ((kind, parts),) = said.items()
+    whole = [part for part in parts if part is not None]
+    return (kind, *whole) if len(whole) == len(parts) else None
+
+
+def _people(registry: Registry) -> Iterator[Problem]:
     people: dict[tuple[str, str], str] = {}
     for name, person in registry.data.people.items():
         if person.identity is None:

@@ -27,6 +27,7 @@ class Registry:
     sources: tuple[Source, ...] = field(default=(), repr=False)
     _by_key: Mapping[str, str] = field(default_factory=dict, repr=False)
     _by_subject: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
+    _by_spiffe: Mapping[str, str] = field(default_factory=dict, repr=False)
     _people: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
     _humans: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -40,6 +41,7 @@ class Registry:
             sources,
             {agent.identity.key: name for name, agent in agents if agent.identity.key is not None},
             {(agent.identity.issuer, agent.identity.subject): name for name, agent in agents if agent.identity.issuer and agent.identity.subject},
+            {agent.identity.spiffe: name for name, agent in agents if agent.identity.spiffe is not None},
             {(person.identity.issuer, person.identity.subject): name for name, person in data.people.items() if person.identity},
             _humans({name: person.aliases for name, person in data.people.items()}),
         )
@@ -58,6 +60,10 @@ class Registry:
     def agent_by_subject(self, issuer: str, subject: str) -> str | None:
         """The agent registered with this issuer's subject."""
         return self._by_subject.get((issuer, subject))
+
+    def agent_by_spiffe(self, spiffe_id: str) -> str | None:
+        """The agent registered with this SPIFFE ID."""
+        return self._by_spiffe.get(spiffe_id)
 
     def person_by_identity(self, issuer: str, subject: str) -> str | None:
         """The person registered with this issuer's subject, whether active or left."""

@@ -125,11 +125,12 @@ class Workflow(Struct, frozen=True, kw_only=True):
 
 
 class AgentIdentity(Struct, frozen=True, kw_only=True):
-    """`{key: ID}` or `{issuer, subject}`."""
+    """`{key: ID}`, `{issuer, subject}` or `{spiffe: ID}`."""
 
     key: str | None = None
     issuer: str | None = None
     subject: str | None = None
+    spiffe: str | None = None
 
 
 class AgentOwners(Struct, frozen=True, kw_only=True):

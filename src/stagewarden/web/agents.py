@@ -1,50 +1,40 @@
-"""The agents' door: a reverse proxy that reads strictly, calls the gate and relays what comes back.
+"""The agents' door: a reverse proxy that calls the gate with what the listener read and relays what comes back.
 
-Decides nothing. Everything about the request is read from the raw start line and headers, once, by `wire`: never from aiohttp's
-`url`, `path` or `query`, which are three different views of one target.
+Decides nothing, and reads nothing of the request itself: its heading was read once, strictly, by `wire.listener`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import re
-from typing import TYPE_CHECKING, TypeVar
+from email.utils import formatdate
+from typing import TYPE_CHECKING
 
 import structlog
-from aiohttp import HttpVersion10, HttpVersion11, web
-from aiohttp.web_protocol import RequestHandler
 
-from stagewarden.clock import new_id
-from stagewarden.errors import Ambiguous, BadCredential, CannotTell, Conflict, NotFound, Refused, StagewardenError, UpstreamFailed
+from stagewarden.clock import NANOSECONDS, new_id
+from stagewarden.errors import Ambiguous, BadCredential, CannotTell, ClientGone, Conflict, NotFound, Refused, StagewardenError, UpstreamFailed
 from stagewarden.holds.view import agent_view
 from stagewarden.model import Allow, Ask, Head, HoldState
 from stagewarden.web import render
 from stagewarden.wire import headers as wire_headers
-from stagewarden.wire.target import parse_target
 
 if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Config
     from stagewarden.gate import Judge, Passage
-    from stagewarden.model import Document, Hold, Ruling
-
-Body = TypeVar("Body", bytes, bytearray)
+    from stagewarden.model import Document, Headers, Hold, Ruling
+    from stagewarden.wire.listener import Exchange, Heading, Reply
 
 OWN_PREFIX = "/.stagewarden/"
-_METHOD = re.compile(r"[A-Z][A-Z0-9!#$%&'*+.^_`|~-]{0,31}")
 _LONGEST_WAIT = 55.0  # seconds; below the minute at which many clients and proxies give up
-_LINGER = 2.0  # seconds an unread body may take to arrive before the connection is cut
 _RETRY_HELD = 10
 _OPEN = frozenset({HoldState.PENDING, HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
-_PARSER_MARGIN = 2  # aiohttp's own limits stand above ours, so that we are the one to say 414 and 431
 
 
 class AgentsDoor:
-    """Makes a Head of what arrives and the gate's answer of what leaves."""
+    """Makes a Head of what arrives and an answer of what the gate says."""
 
     def __init__(self, config: Config, judge: Judge, clock: Clock, hosts: frozenset[str]) -> None:
-        self._limits = config.limits
         self._wait = float(config.holds.wait)
         self._judge = judge
         self._clock = clock
@@ -59,81 +49,88 @@ class AgentsDoor:
         for waiting in self._waiting:
             waiting.reschedule(0)
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
-        if self._draining:
-            response = render.problem("draining", "Shutting down")
-            response.force_close()
-            return response
-        peer = request.remote or ""
+    async def handle(self, exchange: Exchange) -> None:
+        """Answer one request, whatever happens."""
         try:
-            head = self._head(request, peer)
+            await self._handle(exchange)
+        except Exception:
+            # Nothing of the exception reaches the client; what was sent upstream has its outcome recorded by the gate.
+            self._logger.exception("internal")
+            if exchange.begun:
+                exchange.cut()
+            else:
+                self._judge.refuse("internal", exchange.peer)
+                exchange.answer(self._dated(render.problem_reply("internal")), close=True)
+        except BaseException:
+            exchange.cut()
+            raise
+
+    def refuse(self, refused: Refused, peer: str) -> Reply:
+        """The answer to what is no request: counted, and described."""
+        self._judge.refuse(refused.code, peer)
+        return self._dated(render.error_reply(refused))
+
+    async def _handle(self, exchange: Exchange) -> None:
+        if self._draining:
+            exchange.answer(self._dated(render.problem_reply("draining", "Shutting down")), close=True)
+            return
+        try:
+            head = self._head(exchange)
             if head.target.path.startswith(OWN_PREFIX):
-                return await self._own(head)
+                exchange.answer(self._dated(await self._own(head)))
+                return
         except (Refused, NotFound, Conflict, CannotTell) as refused:
-            return self._refused(refused, peer)
-        return await self._proxy(request, head)
+            exchange.answer(self._dated(self._refused(refused, exchange.peer)), close=True)
+            return
+        await self._proxy(exchange, head)
 
-    def malformed(self, status: int, peer: str) -> web.Response:
-        """What aiohttp's parser could not read: our problem instead of its page."""
-        code = render.code_of_parser(status)
-        self._judge.refuse(code, peer)
-        response = render.problem(code, "the request could not be parsed" if code != "internal" else None)
-        response.force_close()
-        return response
-
-    def _head(self, request: web.BaseRequest, peer: str) -> Head:
-        if request.version not in (HttpVersion10, HttpVersion11):
-            raise Ambiguous("version", "HTTP/1.0 and HTTP/1.1 are answered")
-        if not _METHOD.fullmatch(request.method):
-            raise Ambiguous("method", "a method is an upper-case token")
-        target = parse_target(request.raw_path.encode("utf-8", "surrogateescape"), self._limits.target)
-        headers = wire_headers.check(request.raw_headers, self._limits, http10=request.version == HttpVersion10)
-        hosts = [value for name, value in headers if name.lower() == "host"]
-        if not hosts:
-            raise Ambiguous("host", "there is no Host header")
-        host = wire_headers.parse_host(hosts[0])
-        if host not in self._hosts:
+    def _head(self, exchange: Exchange) -> Head:
+        heading: Heading = exchange.heading
+        if heading.host not in self._hosts:
             raise Ambiguous("host", "this listener does not answer to that name")
         now = self._clock.now_ns()
-        return Head(new_id("r", now), request.method, target, host, headers, peer, now)
+        return Head(
+            new_id("r", now), heading.method, heading.target, heading.host, heading.headers, heading.named, exchange.peer, now, exchange.certificate
+        )  # fmt: skip
 
-    async def _proxy(self, request: web.BaseRequest, head: Head) -> web.StreamResponse:
-        body = _Body(request, self._limits.body_deadline)
-        with await self._judge.judge(head, body.read) as passage:
+    async def _proxy(self, exchange: Exchange, head: Head) -> None:
+        with await self._judge.judge(head, exchange) as passage:
             ruling = passage.ruling
             if isinstance(ruling.verdict, Allow):
-                return await self._relay(request, passage)
+                await self._relay(exchange, passage)
+                return
             if not isinstance(ruling.verdict, Ask):
-                response = render.refused(ruling, self._judge.challenge)
-                if not body.complete:
-                    response.force_close()  # nobody unknown gets a body read
-                return response
-        return await self._held(request, ruling)
+                # Nobody unknown gets a body read: what is still to come of it is not waited for.
+                exchange.answer(self._dated(render.refused(ruling, self._judge.challenge)))
+                return
+        await self._held(exchange, ruling)
 
-    async def _relay(self, request: web.BaseRequest, passage: Passage) -> web.StreamResponse:
+    async def _relay(self, exchange: Exchange, passage: Passage) -> None:
         ruling = passage.ruling
         assert isinstance(ruling.verdict, Allow)
-        response: render.Relayed | None = None
-        extra = {"Stagewarden-Ruling": ruling.id, "Stagewarden-Review": ruling.verdict.obligations.review}
         try:
-            async with passage.send() as relay:
-                answer = relay.answer
-                response = render.relayed(answer.status, answer.reason, wire_headers.response(answer.headers), extra, whole=answer.whole)
-                await response.prepare(request)
-                async for chunk in relay:
-                    await response.write(chunk)
+            relay = await passage.send()
+            answer = relay.answer
+            fields = wire_headers.response(answer.headers)
+            ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", ruling.verdict.obligations.review))
+            body = relay.whole()
+            exchange.begin(answer.status, answer.reason, (*fields, *ours), sized=_sized(fields), body=body)
+            if body is None:
+                exchange.when_gone(lambda: answer.fail(ClientGone("the client left before the end of the answer")))
+                async for piece in relay:
+                    await exchange.write(piece)
         except UpstreamFailed as failure:
-            if response is None:
-                return render.failed(ruling, failure)
-            # The answer broke off half-way: the agent must see that, so the connection is cut without a clean end.
-            if request.transport is not None:
-                request.transport.abort()
-            return response
-        await response.write_eof()
-        return response
+            if exchange.begun:
+                exchange.cut()  # the agent must see that the answer broke off
+            else:
+                exchange.answer(self._dated(render.failed(ruling, failure)))
+            return
+        except ConnectionError:
+            exchange.cut()
+            return
+        exchange.end()
 
-    async def _held(self, request: web.BaseRequest, ruling: Ruling) -> web.StreamResponse:
+    async def _held(self, exchange: Exchange, ruling: Ruling) -> None:
         hold = ruling.hold
         assert hold is not None
         preference = wire_headers.preference(ruling.head.headers)
@@ -141,13 +138,11 @@ class AgentsDoor:
         if hold.state in _OPEN and wait > 0 and not preference.respond_async:
             hold = await self._outcome(hold, min(wait, _LONGEST_WAIT))
         if hold.response is not None and hold.state in {HoldState.DONE, HoldState.FAILED}:
-            headers = {"Stagewarden-Ruling": ruling.id, "Stagewarden-Review": "human", "Stagewarden-Hold": hold.id}
-            response = render.stored(hold.response, wire_headers.response(hold.response.headers), headers)
-            await response.prepare(request)
-            await response.write_eof(hold.response.body)
-            return response
+            ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", "human"), ("Stagewarden-Hold", hold.id))
+            exchange.answer(render.stored(hold.response, wire_headers.response(hold.response.headers), ours))
+            return
         accepted = preference.respond_async and hold.state in _OPEN
-        return render.held(ruling, hold, _view(hold), _status_url(hold), _RETRY_HELD, accepted=accepted)
+        exchange.answer(self._dated(render.held(ruling, hold, _view(hold), _status_url(hold), _RETRY_HELD, accepted=accepted)))
 
     async def _outcome(self, hold: Hold, seconds: float) -> Hold:
         """The hold once it has ended, at the latest after `seconds`; as it was when it is we who end first."""
@@ -161,7 +156,7 @@ class AgentsDoor:
         except TimeoutError:
             return hold
 
-    async def _own(self, head: Head) -> web.Response:
+    async def _own(self, head: Head) -> Reply:
         """`/.stagewarden/holds/{id}` and its `withdraw`: own holds only; nothing else is here."""
         parts = head.target.segments[1:]
         if head.target.query:
@@ -172,61 +167,19 @@ class AgentsDoor:
             return _hold_document(await self._judge.withdraw(head, parts[1]))
         raise NotFound("holds/{id} and holds/{id}/withdraw are all there is")
 
-    def _refused(self, refused: StagewardenError, peer: str) -> web.Response:
+    def _refused(self, refused: StagewardenError, peer: str) -> Reply:
         self._judge.refuse(refused.code, peer)
-        headers = {"WWW-Authenticate": self._judge.challenge} if isinstance(refused, BadCredential) else None
-        response = render.error(refused, headers=headers)
-        response.force_close()
-        return response
+        challenge = (("WWW-Authenticate", self._judge.challenge),) if isinstance(refused, BadCredential) else ()
+        return render.error_reply(refused, headers=challenge)
+
+    def _dated(self, reply: Reply) -> Reply:
+        """With the Date an answer of our own must have (RFC 9110 section 6.6.1)."""
+        date = formatdate(self._clock.now_ns() // NANOSECONDS, usegmt=True)
+        return render.with_fields(reply, ("Date", date))
 
 
-class _Body:
-    """Reads one request's body once, bounded in size and time; `100 Continue` only when somebody really reads."""
-
-    def __init__(self, request: web.BaseRequest, deadline: float) -> None:
-        self._request = request
-        self._deadline = deadline
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing of the body is left unread on the connection."""
-        return self._request.content.at_eof() or not self._request.body_exists
-
-    async def read(self, limit: int) -> bytes:
-        """The whole body; Refused `body_too_large` over the limit, before reading where the length says so."""
-        request = self._request
-        if not request.body_exists:
-            return b""
-        length = request.headers.get("Content-Length")
-        if limit == 0 and length != "0":
-            raise Refused("unsupported_body", "this route takes no body")
-        if length is not None and int(length) > limit:
-            raise Refused("body_too_large", f"the body is over {limit} bytes")
-        if request.headers.get("Expect"):
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0
-        try:
-            if request.content.is_eof():  # it came with the head, as small bodies do: nothing to wait for
-                return _bounded(request.content.read_nowait(), limit)
-            async with asyncio.timeout(self._deadline):
-                return await self._collect(limit)
-        except TimeoutError:
-            raise Refused("ambiguous_request", "body: it did not arrive inside the deadline") from None
-        except (ConnectionError, web.HTTPException, OSError) as gone:
-            raise Refused("ambiguous_request", "body: the client left before its end") from gone
-
-    async def _collect(self, limit: int) -> bytes:
-        body = bytearray()
-        async for chunk in self._request.content.iter_any():
-            body += chunk
-            _bounded(body, limit)
-        return bytes(body)
-
-
-def _bounded(body: Body, limit: int) -> Body:
-    if len(body) > limit:
-        raise Refused("body_too_large", f"the body is over {limit} bytes")
-    return body
+def _sized(fields: Headers) -> bool:
+    return any(name.lower() == "content-length" for name, _ in fields)
 
 
 def _status_url(hold: Hold) -> str:
@@ -237,52 +190,5 @@ def _view(hold: Hold) -> Document:
     return {**agent_view(hold), "status_url": _status_url(hold)}
 
 
-def _hold_document(hold: Hold) -> web.Response:
-    return render.json(_view(hold), headers={"Stagewarden-Hold": hold.id, "Cache-Control": "no-store"})
-
-
-class _Protocol(RequestHandler):
-    """aiohttp's connection with our answer to what its parser refuses."""
-
-    __slots__ = ("_door",)
-
-    def __init__(self, door: AgentsDoor, manager: web.Server, **options: object) -> None:
-        super().__init__(manager, **options)  # type: ignore[arg-type]  # aiohttp's own keyword options
-        self._door = door
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - aiohttp's signature
-    ) -> web.StreamResponse:
-        """Answer in our form. Nothing of the exception reaches the client."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer had begun") from exc
-        if render.code_of_parser(status) == "internal":
-            self.log_exception("Error handling request", exc_info=exc)
-        return self._door.malformed(status, request.remote or "")
-
-
-class AgentsServer(web.Server):
-    """The low-level server of the agents' listener: no routing, no middlewares, no decompression, no access log."""
-
-    def __init__(self, door: AgentsDoor, config: Config) -> None:
-        self._options: dict[str, object] = {
-            "access_log": None,
-            "auto_decompress": False,
-            # The header deadline: from accept, and between requests, to a complete head.
-            "keepalive_timeout": float(config.limits.header_deadline),
-            "lingering_time": _LINGER,
-            "logger": logging.getLogger("stagewarden.agents"),
-            "max_field_size": _PARSER_MARGIN * config.limits.header_bytes,
-            "max_headers": _PARSER_MARGIN * config.limits.headers,
-            "max_line_size": _PARSER_MARGIN * config.limits.target,
-        }
-        super().__init__(door.handle)
-        self._door = door
-
-    def __call__(self) -> RequestHandler:
-        """One connection."""
-        return _Protocol(self._door, self, loop=self._loop, **self._options)
+def _hold_document(hold: Hold) -> Reply:
+    return render.json_reply(_view(hold), headers=(("Stagewarden-Hold", hold.id), ("Cache-Control", "no-store")))

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from stagewarden.errors import AuditUnavailable, CannotTell, Conflict, Invalid, NotAllowed, NotFound, Refused, StagewardenError, UpstreamFailed
 from stagewarden.model import Ask, Deny, HoldState
+from stagewarden.wire.listener.reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from stagewarden.model import Answer, Document, Headers, Hold, Ruling
 
 OK = 200
+_ACCEPTED = 202
 SEE_OTHER = 303
-_SERVER_ERROR = 500
 _SECONDS_TO_RETRY = "1"
 
 # Codes of the gate and of the doors; a policy's own codes are all 403 `denied`.
@@ -82,52 +83,38 @@ _RETRY = frozenset({"cannot_tell", "audit_unavailable", "draining", "overloaded"
 _ENDED_WITH_NO = frozenset({HoldState.REJECTED, HoldState.STOPPED, HoldState.SUPERSEDED, HoldState.WITHDRAWN, HoldState.EXPIRED})
 
 
-def code_of_parser(status: int) -> str:
-    """Our code for what aiohttp's parser or server says by status alone."""
-    known = {413: "headers_too_large", 414: "target_too_long", 431: "headers_too_large"}
-    return known.get(status, "ambiguous_request" if status < _SERVER_ERROR else "internal")
-
-
-def problem(
-    code: str, detail: str | None = None, *, members: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
-) -> web.Response:
+def problem_reply(code: str, detail: str | None = None, *, members: Mapping[str, object] | None = None, headers: Headers = ()) -> Reply:
     """A problem body; `members` are the extension members of its type."""
     status = _STATUS.get(code, 403)
-    document = {"type": f"urn:stagewarden:problem:{code}", "title": _TITLES.get(code, "Denied"), "status": status}
+    document: dict[str, object] = {"type": f"urn:stagewarden:problem:{code}", "title": _TITLES.get(code, "Denied"), "status": status}
     if detail:
         document["detail"] = detail
-    response = web.Response(
-        status=status, body=orjson.dumps({**document, **(members or {})}), content_type="application/problem+json", headers=headers
-    )
-    if code in _RETRY:
-        response.headers["Retry-After"] = _SECONDS_TO_RETRY
-    return response
+    retry = (("Retry-After", _SECONDS_TO_RETRY),) if code in _RETRY else ()
+    return Reply(status, (("Content-Type", "application/problem+json"), *headers, *retry), orjson.dumps({**document, **(members or {})}))
 
 
-def error(failure: StagewardenError, *, headers: Mapping[str, str] | None = None) -> web.Response:
-    """An error of the people's or operators' plane. What is ours to mend is not described to strangers."""
+def error_reply(failure: StagewardenError, *, headers: Headers = ()) -> Reply:
+    """An error that has no ruling. What is ours to mend is not described to strangers."""
     match failure:
-        case AuditUnavailable():
-            return problem("audit_unavailable", headers=headers)
-        case CannotTell():
-            return problem("cannot_tell", headers=headers)
+        case AuditUnavailable() | CannotTell():
+            return problem_reply(failure.code if isinstance(failure, AuditUnavailable) else "cannot_tell", headers=headers)
         case Refused() | Conflict() | NotAllowed() | Invalid() | NotFound():
-            return problem(failure.code, getattr(failure, "detail", None) or str(failure), headers=headers)
+            return problem_reply(failure.code, getattr(failure, "detail", None) or str(failure), headers=headers)
         case _:
-            return problem("internal", headers=headers)
+            return problem_reply("internal", headers=headers)
 
 
-def json(document: object, *, status: int = OK, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_reply(document: object, *, status: int = OK, headers: Headers = ()) -> Reply:
     """A JSON answer."""
-    return web.Response(status=status, body=orjson.dumps(document), content_type="application/json", headers=headers)
+    return Reply(status, (("Content-Type", "application/json"), *headers), orjson.dumps(document))
 
 
-def health(*, ok: bool, document: Mapping[str, object]) -> web.Response:
-    """Health of the process; 503 with the reasons when it is not well."""
-    return json(document, status=OK if ok else 503)
+def with_fields(reply: Reply, *fields: tuple[str, str]) -> Reply:
+    """The same answer with more header fields."""
+    return Reply(reply.status, (*reply.headers, *fields), reply.body)
 
 
-def refused(ruling: Ruling, challenge: str) -> web.Response:
+def refused(ruling: Ruling, challenge: str) -> Reply:
     """The answer to a request that was denied."""
     assert isinstance(ruling.verdict, Deny)
     first = ruling.verdict.reasons[0]
@@ -135,67 +122,70 @@ def refused(ruling: Ruling, challenge: str) -> web.Response:
     members: Document = {"ruling": ruling.id}
     if code in {"denied", "killed", "paused", "revoked"}:
         members["reasons"] = [reason.document() for reason in ruling.verdict.reasons]
-    headers = {"Stagewarden-Ruling": ruling.id}
+    headers: Headers = (("Stagewarden-Ruling", ruling.id),)
     if code == "unauthenticated":
-        headers["WWW-Authenticate"] = challenge
-    return problem(code, first.text, members=members, headers=headers)
+        headers = (*headers, ("WWW-Authenticate", challenge))
+    return problem_reply(code, first.text, members=members, headers=headers)
 
 
-def failed(ruling: Ruling, failure: UpstreamFailed) -> web.Response:
+def failed(ruling: Ruling, failure: UpstreamFailed) -> Reply:
     """The answer to an allowed request whose upstream gave none."""
-    return problem(failure.code, str(failure), members={"ruling": ruling.id}, headers={"Stagewarden-Ruling": ruling.id})
+    return problem_reply(failure.code, str(failure), members={"ruling": ruling.id}, headers=(("Stagewarden-Ruling", ruling.id),))
 
 
-def held(ruling: Ruling, hold: Hold, view: Document, status_url: str, retry_after: int, *, accepted: bool) -> web.Response:
+def held(ruling: Ruling, hold: Hold, view: Document, status_url: str, retry_after: int, *, accepted: bool) -> Reply:
     """Where a held request stands; 202 only when the client asked for it with `Prefer: respond-async`."""
     assert isinstance(ruling.verdict, Ask)
-    headers = {"Stagewarden-Ruling": ruling.id, "Stagewarden-Hold": hold.id, "Link": f'<{status_url}>; rel="status"', "Retry-After": str(retry_after)}
+    headers: Headers = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Hold", hold.id), ("Link", f'<{status_url}>; rel="status"'))
     if hold.state in _ENDED_WITH_NO:
         reason = {"code": str(hold.state), "rule": "gate", "text": f"The hold for this request is {hold.state}"}
         if hold.ended_by:
             reason["detail"] = hold.ended_by
-        del headers["Retry-After"]
-        return problem("denied", reason["text"], members={"ruling": ruling.id, "reasons": [reason], "hold": view}, headers=headers)
+        return problem_reply("denied", reason["text"], members={"ruling": ruling.id, "reasons": [reason], "hold": view}, headers=headers)
     if hold.state is HoldState.UNKNOWN:
-        del headers["Retry-After"]
-        return problem(
-            "outcome_unknown", "It was sent and no answer came back; people must look", members={"ruling": ruling.id, "hold": view}, headers=headers
-        )
+        members: dict[str, object] = {"ruling": ruling.id, "hold": view}
+        return problem_reply("outcome_unknown", "It was sent and no answer came back; people must look", members=members, headers=headers)
     members = {"ruling": ruling.id, "reasons": [reason.document() for reason in ruling.verdict.reasons], "hold": view}
-    response = problem("held", "People decide; ask again at the status URL", members=members, headers=headers)
-    if accepted:
-        response.set_status(202)
-        response.headers["Location"] = status_url
-        response.headers["Preference-Applied"] = "respond-async"
-        body = orjson.loads(response.body) if isinstance(response.body, bytes) else {}
-        response.body = orjson.dumps({**body, "status": 202})
-    return response
+    headers = (*headers, ("Retry-After", str(retry_after)))
+    if not accepted:
+        return problem_reply("held", "People decide; ask again at the status URL", members=members, headers=headers)
+    headers = (*headers, ("Location", status_url), ("Preference-Applied", "respond-async"))
+    waiting = problem_reply("held", "People decide; ask again at the status URL", members={**members, "status": _ACCEPTED}, headers=headers)
+    return Reply(_ACCEPTED, waiting.headers, waiting.body)
 
 
-class Relayed(web.StreamResponse):
-    """An upstream's answer on its way to the agent: its own headers, none of the server's defaults."""
-
-    async def _prepare_headers(self) -> None:
-        # aiohttp would add Content-Type, Date and Server; the agent gets the upstream's answer as it came (contract section 3).
-        headers = self.headers
-        absent = [name for name in ("Content-Type", "Date", "Server") if name not in headers]
-        await super()._prepare_headers()
-        for name in absent:
-            headers.pop(name, None)
+def stored(answer: Answer, fields: Headers, extra: Headers) -> Reply:
+    """The answer kept with a hold, as it came; its length is written anew."""
+    return Reply(answer.status, (*((name, value) for name, value in fields if name.lower() != "content-length"), *extra), answer.body)
 
 
-def relayed(status: int, reason: str | None, headers: Headers, extra: Mapping[str, str], *, whole: bool = False) -> Relayed:
-    """The head of an upstream's answer plus ours. Where the body is `whole` already, the head leaves with its first piece."""
-    response = Relayed(status=status, reason=reason, headers=(*headers, *extra.items()))
-    response._send_headers_immediately = not whole  # noqa: SLF001 - what aiohttp's own Response does
-    return response
+# -- the people's and operators' plane, on aiohttp -------------------------------------------------------------------------
 
 
-def stored(answer: Answer, headers: Headers, extra: Mapping[str, str]) -> Relayed:
-    """The head of the answer kept with a hold; its body follows."""
-    response = relayed(answer.status, None, headers, extra)
-    response.content_length = len(answer.body)
-    return response
+def problem(
+    code: str, detail: str | None = None, *, members: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """A problem body as aiohttp sends it."""
+    return _response(problem_reply(code, detail, members=members, headers=tuple((headers or {}).items())))
+
+
+def error(failure: StagewardenError, *, headers: Mapping[str, str] | None = None) -> web.Response:
+    """An error of the people's or operators' plane."""
+    return _response(error_reply(failure, headers=tuple((headers or {}).items())))
+
+
+def json(document: object, *, status: int = OK, headers: Mapping[str, str] | None = None) -> web.Response:
+    """A JSON answer as aiohttp sends it."""
+    return _response(json_reply(document, status=status, headers=tuple((headers or {}).items())))
+
+
+def _response(reply: Reply) -> web.Response:
+    return web.Response(status=reply.status, body=reply.body, headers=reply.headers)
+
+
+def health(*, ok: bool, document: Mapping[str, object]) -> web.Response:
+    """Health of the process; 503 with the reasons when it is not well."""
+    return json(document, status=OK if ok else 503)
 
 
 def code_of(failure: web.HTTPException) -> str:

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from stagewarden.errors import Ambiguous, Refused
 from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from stagewarden.config import Limits
     from stagewarden.model import Document, Headers
 
 _PART = "headers"
-_NAMES = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z\n]*")  # RFC 9110 token without `_`: CGI and WSGI read `_` as `-` (CVE-2025-64484)
-_VALUES = re.compile(rb"[\t\n\x20-\x7e]*")  # no obs-text (CVE-2026-73552), no control
+# An RFC 9110 token without `_`, which CGI and WSGI read as `-` (CVE-2025-64484); no obs-text (CVE-2026-73552), no control in a value.
+_NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
+_LINE = re.compile(_NAME.pattern + rb":[\t\x20-\x7e]*")
+_BLOCK = re.compile(rb"(?:%b\r\n)*" % _LINE.pattern)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 
@@ -43,74 +47,76 @@ _HOP_BY_HOP = frozenset(
 # Never taken from an agent and never passed on: our framing, its credentials, and what the upstream might take for a proxy's word.
 _WITHHELD = _HOP_BY_HOP | {
     "authorization", "cf-connecting-ip", "content-length", "cookie", "cookie2", "expect", "fastly-client-ip", "forwarded", "host", "http2-settings",
-    "mcp-init-host", "prefer", "true-client-ip", "via", "x-client-cert", "x-client-ip", "x-cluster-client-ip", "x-host", "x-real-ip",
+    "mcp-init-host", "prefer", "true-client-ip", "via", "x-client-ip", "x-cluster-client-ip", "x-host", "x-real-ip",
     "x-skipper-proxy", "x-upstream",
 }  # fmt: skip
 _WITHHELD_PREFIXES = (
-    "proxy-", "remote-", "ssl-client-", "stagewarden-", "x-auth-request-", "x-authenticated-", "x-envoy-", "x-forwarded", "x-middleware-",
-    "x-remote-", "x-ssl-client-",
+    "client-cert", "proxy-", "remote-", "ssl-client-", "stagewarden-", "x-amzn-mtls-", "x-arr-clientcert", "x-auth-request-", "x-authenticated-",
+    "x-client-cert", "x-envoy-", "x-forwarded", "x-middleware-", "x-remote-", "x-ssl-client-",  # client-cert: RFC 9440
 )  # fmt: skip
 # What `Connection` may not name: dropping it would change what the request means or who asks (CVE-2024-45410, CVE-2026-29054).
 _PROTECTED = _WITHHELD - _HOP_BY_HOP | {"accept", "date", "origin", "transfer-encoding", "upgrade", "user-agent"}
 _PROTECTED_PREFIXES = (*_WITHHELD_PREFIXES, "content-", "if-")
 
 
-@dataclass(frozen=True, slots=True)
-class Preference:
+class Preference(msgspec.Struct, frozen=True):
     """What `Prefer` asks of us (RFC 7240): seconds to wait, and whether 202 is welcome."""
 
     wait: float | None = None
     respond_async: bool = False
 
 
-def check(raw: Iterable[tuple[bytes, bytes]], limits: Limits, *, http10: bool = False) -> Headers:
-    """The fields in their order and case. Raises Refused("headers_too_large", …) or Ambiguous, in numbered steps."""
-    fields = list(raw)
-    # (1) Not too many, not too large; (2) every byte is one every parser reads alike.
-    names, values = _text(fields, limits)
-    keys = names.lower().split("\n") if fields else []
-    present = set(keys)
-    headers = tuple(zip(names.split("\n"), values.split("\n"), strict=True)) if fields else ()
+class Fields(msgspec.Struct, frozen=True):
+    """Header fields in their order and case; `named` has the first value of each by lower-case name."""
+
+    headers: Headers
+    named: Mapping[str, str]
+
+
+def read(block: bytes, limits: Limits, *, http10: bool = False) -> Fields:
+    """The fields of a block of lines, each ended by CRLF. Raises Refused("headers_too_large", …) or Ambiguous, in numbered steps."""
+    # (1) Not too many, not too large.
+    if len(block) > limits.header_bytes or block.count(b"\r\n") > limits.headers:
+        raise Refused("headers_too_large", f"more than {limits.headers} header fields or {limits.header_bytes} bytes")
+    # (2) Every line is `name: value`, every byte one that all parsers read alike.
+    if not _BLOCK.fullmatch(block):
+        raise Ambiguous(_PART, _bad_line(block))
+    lines = [line.partition(":") for line in block.decode("ascii").split("\r\n")[:-1]]
+    # A tab is white space too (RFC 9110 section 5.6.3), and the one before `chunked` that parsers disagree on: it stays where it stands.
+    headers = tuple([(name, value.strip(" ")) for name, _, value in lines])
+    named = {name.lower(): value for name, value in reversed(headers)}
     # (3) Nothing twice of which only one can be meant.
-    if len(present) != len(keys) and (twice := [key for key in _SINGLETONS & present if keys.count(key) > 1]):
-        raise Ambiguous(_PART, f"{min(twice)} stands twice")
+    if len(named) != len(headers):
+        _check_singletons(headers)
     # (4) Nothing that makes another request of this one.
-    if refused := _REFUSED & present:
-        raise Ambiguous(_PART, f"{min(refused)} is not accepted")
-    if override := next((key for key in keys if key.startswith(_OVERRIDES)), None):
-        raise Ambiguous(_PART, f"{override} would change the request judged")
+    if not _REFUSED.isdisjoint(named):
+        raise Ambiguous(_PART, f"{min(_REFUSED & named.keys())} is not accepted")
+    if override := [key for key in named if key.startswith(_OVERRIDES)]:
+        raise Ambiguous(_PART, f"{override[0]} would change the request judged")
     # (5) One length.
-    _check_framing(headers, present, http10=http10)
+    _check_framing(named, http10=http10)
     # (6) `Connection` takes away nothing that matters.
-    for name in _connection_names(headers) if "connection" in present else ():
+    for name in _connection_names(headers) if "connection" in named else ():
         if name in _PROTECTED or name.startswith(_PROTECTED_PREFIXES):
             raise Ambiguous(_PART, f"Connection names {name}")
-    return headers
+    return Fields(headers, named)
 
 
-def _text(fields: list[tuple[bytes, bytes]], limits: Limits) -> tuple[str, str]:
-    """All names, then all values, as text, joined by a byte that neither may have: each is looked at in one go."""
-    names, values = b"\n".join([name for name, _ in fields]), b"\n".join([value for _, value in fields])
-    joints = max(len(fields) - 1, 0)
-    # As on the wire, with `: ` and CRLF.
-    if len(fields) > limits.headers or len(names) + len(values) + 2 * (len(fields) + 1) > limits.header_bytes:
-        raise Refused("headers_too_large", f"more than {limits.headers} header fields or {limits.header_bytes} bytes")
-    if not _NAMES.fullmatch(names) or names.count(b"\n") != joints or not all(name for name, _ in fields):
-        raise Ambiguous(_PART, _bad_name(fields))
-    if not _VALUES.fullmatch(values) or values.count(b"\n") != joints:
-        raise Ambiguous(_PART, _bad_value(fields))
-    return names.decode("ascii"), values.decode("ascii")
+def _check_singletons(headers: Headers) -> None:
+    keys = [name.lower() for name, _ in headers]
+    if twice := [key for key in _SINGLETONS.intersection(keys) if keys.count(key) > 1]:
+        raise Ambiguous(_PART, f"{min(twice)} stands twice")
 
 
-def _check_framing(headers: Headers, present: set[str], *, http10: bool) -> None:
-    if "transfer-encoding" in present:
-        if "content-length" in present:
+def _check_framing(named: Mapping[str, str], *, http10: bool) -> None:
+    if "transfer-encoding" in named:
+        if "content-length" in named:
             raise Ambiguous("framing", "Content-Length and Transfer-Encoding")
-        if http10 or _value(headers, "transfer-encoding") != "chunked":
+        if http10 or named["transfer-encoding"] != "chunked":
             raise Ambiguous("framing", "Transfer-Encoding other than chunked")
-    elif "content-length" in present and not _LENGTH.fullmatch(_value(headers, "content-length")):
+    elif "content-length" in named and not _LENGTH.fullmatch(named["content-length"]):
         raise Ambiguous("framing", "Content-Length is not a decimal number")
-    if "expect" in present and _value(headers, "expect").lower() != "100-continue":
+    if "expect" in named and named["expect"].lower() != "100-continue":
         raise Ambiguous(_PART, "Expect other than 100-continue")
 
 
@@ -146,13 +152,13 @@ _PORT = re.compile(r":[0-9]{1,5}")
 def end_to_end(headers: Headers, credential_header: str) -> Headers:
     """What goes on to the upstream (contract section 3, "Forwarded"), in order and as it came."""
     dropped = {credential_header.lower(), *_connection_names(headers)}
-    return tuple(
-        [
-            field
-            for field in headers
-            if (key := field[0].lower()) not in _WITHHELD and key not in dropped and not key.startswith(_WITHHELD_PREFIXES)
-        ]
-    )  # fmt: skip
+    return tuple([field for field in headers if (key := field[0].lower()) not in dropped and not withheld(key)])
+
+
+@lru_cache(maxsize=512)
+def withheld(key: str) -> bool:
+    """Whether a field of this lower-case name never goes on; remembered, because clients send the same few names."""
+    return key in _WITHHELD or key.startswith(_WITHHELD_PREFIXES)
 
 
 def response(headers: Headers) -> Headers:
@@ -185,9 +191,8 @@ def preference(headers: Headers) -> Preference:
 _SECONDS = re.compile(r"[0-9]{1,9}")
 
 
-def asserts(headers: Headers, depth: int) -> Document:
+def asserts(value: str | None, depth: int) -> Document:
     """What the agent says about its own output: a strict JSON object in `Stagewarden-Asserts`, empty without the field."""
-    value = next((value for name, value in headers if name.lower() == "stagewarden-asserts"), None)
     if value is None:
         return {}
     try:
@@ -199,15 +204,11 @@ def asserts(headers: Headers, depth: int) -> Document:
     return document
 
 
-def _value(headers: Headers, key: str) -> str:
-    return next(value for name, value in headers if name.lower() == key)
-
-
 def _connection_names(headers: Headers) -> set[str]:
     """The names in `Connection`, lower case. Raises Ambiguous for what is not a list of tokens."""
     names: set[str] = set()
     for name, value in headers:
-        if len(name) == len("connection") and name.lower() == "connection":
+        if name.lower() == "connection":
             for item in value.split(","):
                 option = item.strip(" \t")
                 if not _TOKEN.fullmatch(option):
@@ -216,11 +217,12 @@ def _connection_names(headers: Headers) -> set[str]:
     return names - {"close", "keep-alive"}
 
 
-def _bad_name(fields: list[tuple[bytes, bytes]]) -> str:
-    bad = next(name for name, _ in fields if not name or b"\n" in name or not _NAMES.fullmatch(name))
-    return f"{bad[:40]!r} is not a header name{' (an underscore can pass for a hyphen)' if b'_' in bad else ''}"
-
-
-def _bad_value(fields: list[tuple[bytes, bytes]]) -> str:
-    bad = next(name for name, value in fields if b"\n" in value or not _VALUES.fullmatch(value))
-    return f"the value of {bad[:40].decode('ascii')} has a control or non-ASCII byte"
+def _bad_line(block: bytes) -> str:
+    """Which line it is that is no field, and why; values are not repeated."""
+    bad = next((line for line in block.split(b"\r\n")[:-1] if not _LINE.fullmatch(line)), b"")
+    name, colon, _ = bad.partition(b":")
+    if not colon:
+        return "a line without a colon"
+    if not _NAME.fullmatch(name):
+        return f"{name[:40]!r} is not a header name{' (an underscore can pass for a hyphen)' if b'_' in name else ''}"
+    return f"the value of {name[:40].decode('ascii')} has a control or non-ASCII byte"

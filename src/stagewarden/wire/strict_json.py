@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import orjson
@@ -22,6 +23,8 @@ import orjson
 from stagewarden.errors import Ambiguous
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from stagewarden.model import JSON
 
 SAFE_INTEGER = 2**53 - 1  # RFC 7493 section 2.2: beyond it, readers that use doubles see another number
@@ -45,14 +48,28 @@ def loads(data: bytes, depth: int) -> JSON:
     return value if _plain(data, value) else _slowly(data)
 
 
-def refuse_case_variants(document: JSON, names: frozenset[str]) -> None:
-    """Refuse a member anywhere in the document whose name is not one of `names` but which a lenient reader would take for it.
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Member names that somebody will look at, and each as the most lenient reader compares it."""
+
+    names: frozenset[str]
+    folded: Mapping[str, str]
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Listed:
+        """These names."""
+        kept = frozenset(names)
+        return cls(kept, {fold(name): name for name in kept})
+
+
+def refuse_case_variants(document: JSON, listed: Listed) -> None:
+    """Refuse a member anywhere in the document whose name is not listed but which a lenient reader would take for one that is.
 
     Lenient: other case (Go's encoding/json), compatibility forms, invisible characters (GHSA-4gph-2hhr-5mwg and its kin).
     """
+    names, folded = listed.names, listed.folded
     if not names:
         return
-    folded = {fold(name): name for name in names}
     level: list[JSON] = [document]
     while level:
         children: list[JSON] = []

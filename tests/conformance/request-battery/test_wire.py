@@ -45,15 +45,14 @@ def read(raw: bytes) -> tuple[str, object]:
     start = _REQUEST.match(raw)
     assert start is not None, raw[:80]
     block, _, body = raw[start.end() :].partition(b"\r\n\r\n")
-    fields = [(name, value.strip(b" \t")) for name, _, value in (line.partition(b":") for line in block.split(b"\r\n") if line)]
-    checked = headers.check(fields, LIMITS, http10=start[3] == b"0")
+    checked = headers.read(block + b"\r\n" if block else block, LIMITS, http10=start[3] == b"0").headers
     target = parse_target(start[2], LIMITS.target)
     host = headers.parse_host(next((value for name, value in checked if name.lower() == "host"), ""))
     if host != "app.test":
         raise Refused("misdirected", "the door answers to app.test only")
     types = [value for name, value in checked if name.lower() == "content-type"]
     if types == ["application/json"]:
-        strict_json.refuse_case_variants(strict_json.loads(body, LIMITS.json_depth), frozenset({"status", "kind"}))
+        strict_json.refuse_case_variants(strict_json.loads(body, LIMITS.json_depth), strict_json.Listed.of({"status", "kind"}))
     if types == ["application/x-www-form-urlencoded"]:
         form.loads(body)
     return target.raw, headers.end_to_end(checked, "authorization")

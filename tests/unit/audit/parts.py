@@ -134,7 +134,8 @@ def ruling(effect: str = "allow", *, agent: str = "drafter-7", asserted: dict | 
         ("cms", "wp-json", "wp", "v2", "posts", "42"),
         (("token", "hunter2"),),
     )
-    head = Head(f"r_{number:026d}", "POST", target, "cms.internal", (("Authorization", "Bearer sw_drafter-7_SECRET"),), "127.0.0.1", NOON)
+    shown = ("Authorization", "Bearer sw_drafter-7_SECRET")
+    head = Head(f"r_{number:026d}", "POST", target, "cms.internal", (shown,), {"authorization": shown[1]}, "127.0.0.1", NOON)
     reasons = (Reason(code or {"allow": "stage_granted"}.get(effect, "publish_not_granted"), "stagewarden.rules.stages", "As the rule says"),)
     verdicts: dict[str, Verdict] = {
         "allow": Allow(Tier.LOW, reasons),

@@ -28,7 +28,7 @@ def table(**upstreams):
 
 def head(target, method="GET", host="localhost"):
     """A head with this target."""
-    return Head("r_1", method, parse_target(target.encode(), 8192), host, (), "127.0.0.1", 0)
+    return Head("r_1", method, parse_target(target.encode(), 8192), host, (), {}, "127.0.0.1", 0)
 
 
 @pytest.mark.parametrize(

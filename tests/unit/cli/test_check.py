@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from stagewarden.cli.check import check as command
 from stagewarden.cli.check import findings
 from stagewarden.cli.init import init
+from tests.authority import Authority, Issued
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "deploy" / "examples"
@@ -174,6 +177,50 @@ def test_identity_files_are_read_as_what_they_are(house, name, text, file):
     assert any(file in problem.file and problem.severity == "error" for problem in found)
     assert "hunter2" not in str(found)
     assert "oops" not in str(found)
+
+
+def secured(house, trusted: Authority) -> None:
+    """The agents' listener over TLS, the drafter known by certificate, the upstream by an authority of its own."""
+    for name in ("bundle.pem", "cms-ca.pem"):
+        (house / name).write_text(trusted.pem)
+    trusted.server_certificate("localhost").save(house / "svid.pem", house / "svid_key.pem")
+    document = yaml.safe_load((house / "stagewarden.yaml").read_text())
+    document["listen"]["agents"]["tls"] = {"certificate": "file:svid.pem", "key": "file:svid_key.pem", "client_ca": "file:bundle.pem"}
+    document["identity"]["agents"] = [{"kind": "mtls", "trust_domain": "example.org"}]
+    document["upstreams"]["newsroom"] |= {"url": "https://localhost:9000", "ca": "file:cms-ca.pem"}
+    (house / "stagewarden.yaml").write_text(yaml.safe_dump(document))
+    change(house / "registry.yaml", "identity: {key: drafter}", 'identity: {spiffe: "spiffe://example.org/drafter"}')
+
+
+CERTIFICATES = {
+    "another_key": (lambda house, ca: (house / "svid_key.pem").write_bytes(ca.svid().key_pem), "listen.agents.tls.key", "not the key of the first"),
+    "no_authority": (lambda house, ca: (house / "bundle.pem").write_bytes(ca.svid().pem), "listen.agents.tls.client_ca", "no authority"),
+    "weak_key": (
+        lambda house, ca: weak(ca).save(house / "svid.pem", house / "svid_key.pem"),
+        "listen.agents.tls",
+        "cannot be used: EE_KEY_TOO_SMALL",
+    ),
+    "upstream": (lambda house, _: (house / "cms-ca.pem").write_text("none"), "upstreams.newsroom.ca", "holds no certificate"),
+}
+
+
+def weak(trusted: Authority) -> Issued:
+    """A certificate whose key OpenSSL does not accept."""
+    return trusted.issue([x509.DNSName("localhost")], key=rsa.generate_private_key(65537, 1024))
+
+
+@pytest.mark.parametrize(("spoil", "key", "text"), CERTIFICATES.values(), ids=CERTIFICATES)
+def test_certificates_are_tried_before_they_are_served(house, tmp_path, spoil, key, text):
+    """Sound ones have no finding; each problem stands at the key that names the file, with its line."""
+    trusted = Authority.make(tmp_path)
+    secured(house, trusted)
+    assert [str(problem) for problem in findings(house / "stagewarden.yaml")] == []
+    spoil(house, trusted)
+    (found,) = findings(house / "stagewarden.yaml")
+    assert (found.severity, found.key) == ("error", key)
+    assert text in found.message
+    assert found.line
+    assert run(house).exit_code == 1
 
 
 @pytest.mark.parametrize("name", SAME)

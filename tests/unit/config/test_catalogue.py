@@ -24,7 +24,7 @@ ROWS = [(row, method, path) for row in WORDPRESS.rows for path in (row.path, *ro
 
 def ask(method: str, target: str, body: object = None, state: str | None = None):
     """The action of a request below the mount, or the gate's no."""
-    head = Head("r_1", method, parse_target(f"/wp{target}".encode(), Bytes(8192)), "localhost", (), "127.0.0.1", 0)
+    head = Head("r_1", method, parse_target(f"/wp{target}".encode(), Bytes(8192)), "localhost", (), {}, "127.0.0.1", 0)
     match = TABLE.find(head)
     if isinstance(match, Deny):
         return match.reasons[0].code

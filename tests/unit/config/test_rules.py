@@ -14,6 +14,8 @@ R = "upstreams.cms.routes"
 OTHER = {**SMALL["upstreams"]["cms"], "url": "http://127.0.0.1:9001"}
 JWT = {"kind": "jwt", "issuer": "https://issuer.example", "audience": "stagewarden", "keys": "file:jwks.json"}
 HOSTED = {**{key: value for key, value in OTHER.items() if key != "mount"}, "hosts": ["cms.internal"]}
+TLS = {"certificate": "file:svid.pem", "key": "file:svid_key.pem", "client_ca": "file:bundle.pem"}
+MTLS = {"kind": "mtls", "trust_domain": "example.org"}
 EXPORT_BY_ID = {"match": "POST /posts/{id}/publish", "stage": "export", "kind": "post.publish"}
 POSTS_LOOKUP = {"get": "/posts/{id}", "state": "/status", "states": {"draft": "draft"}, "digest": True}
 
@@ -21,6 +23,13 @@ POSTS_LOOKUP = {"get": "/posts/{id}", "state": "/status", "states": {"draft": "d
 def production(place: str, value: object) -> dict[str, object]:
     """A change, in production."""
     return changed(place, value) | {"environment": "production"}
+
+
+def with_tls(changes: dict[str, object], *agents: dict[str, object]) -> dict[str, object]:
+    """A listener over TLS, and these agents beside those with keys."""
+    document = changed("listen.agents.tls", TLS | changes)
+    document["identity"]["agents"] += agents
+    return document
 
 
 ERRORS = {
@@ -57,6 +66,15 @@ ERRORS = {
     "wildcard_6": (changed("listen.agents", {"bind": "[::]:8080", "insecure": True}), "listen.agents.bind", "names no hosts"),
     "same_bind": (changed("listen.people.bind", "127.0.0.1:8080"), "listen.people.bind", "listen.agents too"),
     "no_listener": (changed("listen", {}), "listen", "starts nothing"),
+    "tls_key_in_the_environment": (changed("listen.agents.tls", TLS | {"key": "env:KEY"}), "listen.agents.tls.key", "not a file"),
+    "tls_certificate_in_line": (changed("listen.agents.tls", TLS | {"certificate": "hunter2"}), "listen.agents.tls.certificate", "not a reference"),
+    "tls_half": (changed("listen.agents.tls", {"certificate": "file:svid.pem"}), "listen.agents.tls", "lacks the key `key`"),
+    "people_tls_without_url": (changed("listen.people.tls", TLS), "listen.people.tls", "`people.url` is not https"),
+    "people_tls_with_http": (
+        changed("listen.people.tls", TLS) | {"people": {"url": "http://approve.example"}},
+        "listen.people.tls",
+        "`people.url` is not https",
+    ),
     "host_with_port": (changed("listen.agents.hosts", ["a.example:80"]), "listen.agents.hosts[0]", "not a Host"),
     "host_upper": (changed("listen.agents.hosts", ["ok", "A.example"]), "listen.agents.hosts[1]", "not a Host"),
     "no_agents": (changed("identity.agents", []), "listen.agents", "authenticate nobody"),
@@ -71,6 +89,12 @@ ERRORS = {
     "jwt_hs256": (changed("identity.agents.1", JWT | {"algorithms": ["RS256", "HS256"]}), "identity.agents[1].algorithms[1]", "not accepted"),
     "jwt_no_algorithms": (changed("identity.agents.1", JWT | {"algorithms": []}), "identity.agents[1].algorithms", "empty"),
     "jwt_leeway": (changed("identity.agents.1", JWT | {"leeway": "1h"}), "identity.agents[1].leeway", "longer"),
+    "mtls_without_tls": (changed("identity.agents.1", MTLS), "identity.agents[1]", "has no `tls`"),
+    "mtls_without_authorities": (with_tls({"client_ca": None}, MTLS), "identity.agents[1]", "has no `tls.client_ca`"),
+    "mtls_twice": (with_tls({}, MTLS, MTLS | {"trust_domain": "b.example"}), "identity.agents[2]", "second trust domain"),
+    "mtls_uri": (with_tls({}, MTLS | {"trust_domain": "spiffe://example.org"}), "identity.agents[1].trust_domain", "not a trust domain"),
+    "mtls_upper": (with_tls({}, MTLS | {"trust_domain": "Example.org"}), "identity.agents[1].trust_domain", "not a trust domain"),
+    "mtls_blank": (with_tls({}, MTLS | {"trust_domain": ""}), "identity.agents[1].trust_domain", "not a trust domain"),
     # production
     "production_passwords": (production("name", "x"), "identity.people[0]", "by password in production"),
     "production_people_http": (production("people.url", "http://approve.example"), "people.url", "plain http"),
@@ -82,6 +106,8 @@ ERRORS = {
     "url_credential": (changed("upstreams.cms.url", "https://u:hunter2@x"), "upstreams.cms.url", "carries a credential"),
     "own_listener": (changed("upstreams.cms.url", "http://127.0.0.1:8081"), "upstreams.cms.url", "our own listeners"),
     "own_listener_by_name": (changed("upstreams.cms.url", "http://localhost:8080"), "upstreams.cms.url", "our own listeners"),
+    "ca_without_tls": (changed("upstreams.cms.ca", "file:ca.pem"), "upstreams.cms.ca", "without TLS"),
+    "ca_in_line": (changed("upstreams.cms.ca", "hunter2"), "upstreams.cms.ca", "not a reference"),
     "no_mount_no_hosts": (changed("upstreams.cms.mount", REMOVED), "upstreams.cms", "exactly one"),
     "mount_and_hosts": (changed("upstreams.cms.hosts", ["cms.internal"]), "upstreams.cms", "exactly one"),
     "mount_relative": (changed("upstreams.cms.mount", "cms"), "upstreams.cms.mount", "not a mount"),
@@ -193,6 +219,11 @@ def test_what_cannot_run_or_would_be_unsafe_is_refused(tmp_path, document, key, 
 
 SOUND = {
     "public_insecure": changed("listen.agents", {"bind": "0.0.0.0:8080", "hosts": ["stagewarden"], "insecure": True}),
+    "public_tls": changed("listen.agents", {"bind": "0.0.0.0:8443", "hosts": ["stagewarden"], "tls": TLS | {"client_ca": None}}),
+    "people_tls": changed("listen.people.tls", TLS) | {"people": {"url": "https://approve.example"}},
+    "mtls": with_tls({}, MTLS),
+    "mtls_elsewhere": changed("identity.agents.1", MTLS) | {"listen": {"people": {"bind": "127.0.0.1:8081"}}},
+    "upstream_ca": changed("upstreams.cms", OTHER | {"url": "https://cms.internal", "ca": "file:ca.pem"}),
     "port_zero_twice": changed("listen.agents.bind", "127.0.0.1:0")
     | {"listen": {"agents": {"bind": "127.0.0.1:0"}, "people": {"bind": "127.0.0.1:0"}}},
     "jwt": changed("identity.agents.1", JWT),

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from stagewarden.config import Secret, Secrets
+from stagewarden.config import File, Secret, Secrets
 from stagewarden.errors import ConfigError
 
 HEX = "00112233445566778899aabbccddeeff" * 2
@@ -43,6 +43,19 @@ def test_a_file_open_to_everybody_is_refused(tmp_path, mode):
 def test_owner_and_group_may_read(tmp_path, mode):
     """Orchestrators mount secrets for a group."""
     assert Secrets(tmp_path, {}).text(put(tmp_path, "s", mode)) == "s"
+
+
+def test_a_file_that_is_no_secret_may_be_read_by_everybody(tmp_path):
+    """But not written: whoever writes the list of authorities chooses who is let in."""
+    put(tmp_path, "-----BEGIN CERTIFICATE-----\n", 0o644)
+    assert Secrets(tmp_path, {}).public(File("file:secret")) == "-----BEGIN CERTIFICATE-----\n"
+    for mode in (0o602, 0o646, 0o666):
+        put(tmp_path, "-----BEGIN CERTIFICATE-----\n", mode)
+        with pytest.raises(ConfigError, match="writable by every user"):
+            Secrets(tmp_path, {}).public(File("file:secret"))
+    put(tmp_path, " \n", 0o644)
+    with pytest.raises(ConfigError, match="empty"):
+        Secrets(tmp_path, {}).public(File("file:secret"))
 
 
 @pytest.mark.parametrize("text", ["", "\n", "  \n", b"\xff"], ids=repr)

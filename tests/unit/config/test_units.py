@@ -79,6 +79,14 @@ def test_what_is_no_bind_is_refused(value):
         units.bind(value)
 
 
+@pytest.mark.parametrize("value", ["ca.pem", "file:", "file: ", "env:CA", "https://ca.example", "-----BEGIN", None, 7, ["a"], "file:a\0b"], ids=repr)
+def test_what_is_no_reference_to_a_file_is_refused(value):
+    """A certificate is a file: neither text in this one, nor the environment's, nor the network's."""
+    assert units.file("file:/run/a b").reference == "file:/run/a b"
+    with pytest.raises(Misfit):
+        units.file(value)
+
+
 @pytest.mark.parametrize("text", ["file:a", "file:/run/secrets/a b", "env:TOKEN", "env:_T1"])
 def test_a_secret_is_a_reference(text):
     """To a file or an environment variable."""

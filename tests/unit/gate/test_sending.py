@@ -1,23 +1,25 @@
 """Sending: which credential is attached, what never passes, and what an answer means."""
 
+from pathlib import Path
+
 import pytest
 
 from stagewarden.clock import SystemClock
-from stagewarden.config import Secret, StageCredential, Upstream
+from stagewarden.config import Secret, Secrets, StageCredential, Upstream
 from stagewarden.errors import CannotTell
 from stagewarden.gate.sending import Sender, result_of
 from stagewarden.model import Request, Stage
 from stagewarden.wire.upstream import Upstreams
 
-READ = {"file:low": "Bearer low", "file:high": "Bearer high"}
+READ = {"low": "Bearer low", "high": "Bearer high"}
 OURS = (("Stagewarden-Ruling", "r_1"), ("Stagewarden-Review", "auto"))
 
 
 def sender(*, announce=True, **credentials):
     """A sender with these credentials."""
-    made = {stage: StageCredential(header=header, value=Secret(f"file:{name}")) for stage, (header, name) in credentials.items()}
+    made = {stage: StageCredential(header=header, value=Secret(f"env:{name}")) for stage, (header, name) in credentials.items()}
     upstream = Upstream(url="https://cms.internal:8443/", destination="d", mount="/", credentials=made, announce=announce)
-    return Sender({"cms": upstream}, lambda secret: READ[secret.reference], Upstreams(SystemClock()))
+    return Sender({"cms": upstream}, Secrets(Path(), READ), Upstreams(SystemClock()))
 
 
 def request(body=b"{}"):

@@ -1,8 +1,7 @@
 """When a hold no longer asks the right people."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from stagewarden.classify import Looked
 from stagewarden.gate.successor import stricter, successor

@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from stagewarden.modes import Modes
+from stagewarden.modes import LOOK_AGAIN, Modes
 from tests.product import product, rulings, until
 
 WRITE = ("POST", "/newsroom/articles")
@@ -61,8 +61,10 @@ async def test_an_unreadable_stop_file_stops_everything(running):
     path = running.house.folder / "stops.json"
     text = path.read_text()
     path.write_text("{")
+    await asyncio.sleep(LOOK_AGAIN)
     assert (await running.ask(*WRITE, json={"title": "x"})).status == 503
     path.write_text(text)
+    await asyncio.sleep(LOOK_AGAIN)
     assert (await running.ask(*WRITE, json={"title": "x"})).status == 201
 
 

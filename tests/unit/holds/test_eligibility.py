@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from stagewarden.holds.eligibility import candidates, eligible, seat_views, standing
 from stagewarden.model import Vote

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from stagewarden.errors import CannotTell, Conflict, Refused
 from stagewarden.model import Ask, HoldState, Reason, Seat, Tier

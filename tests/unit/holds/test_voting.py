@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound

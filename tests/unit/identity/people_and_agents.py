@@ -38,7 +38,16 @@ class StillClock:
 def head(*authorization: str | None) -> Head:
     """A request head with these `Authorization` values."""
     headers = tuple(("Authorization", value) for value in authorization if value is not None)
-    return Head("r_0", "POST", Target("/cms/x", "/cms/x", ("cms", "x")), "localhost", headers, "127.0.0.1", 0)
+    return Head(
+        "r_0",
+        "POST",
+        Target("/cms/x", "/cms/x", ("cms", "x")),
+        "localhost",
+        headers,
+        {name.lower(): value for name, value in reversed(headers)},
+        "127.0.0.1",
+        0,
+    )
 
 
 def agent(**identity: str) -> Agent:

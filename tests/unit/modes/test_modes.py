@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from stagewarden.clock import SystemClock
 from stagewarden.errors import CannotTell, Conflict, Invalid, NotFound
 from stagewarden.model import Stage
-from stagewarden.modes import MODES, Modes
+from stagewarden.modes import LOOK_AGAIN, MODES, Modes
 
 ASKED = {"agent": "drafter-7", "workflow": "newsletter", "upstream": "cms", "stage": Stage.EXPORT}
 
@@ -31,7 +31,7 @@ def path(tmp_path) -> Path:
 @pytest.fixture
 def modes(path) -> Modes:
     """An open stop file with nothing stopped."""
-    made = Modes(path, SystemClock())
+    made = Modes(path, SystemClock(), look_again=0)
     made.open()
     return made
 
@@ -144,6 +144,29 @@ async def test_another_process_is_felt_by_the_next_question(modes, path) -> None
     assert other.stop(agent="drafter-7") is None
 
 
+async def test_the_tick_alone_tells_of_another_process(path) -> None:
+    """Felt by the next question, although the file itself is not looked at again for an hour."""
+    reader, writer = Modes(path, SystemClock(), look_again=3600), Modes(path, SystemClock())
+    reader.open()
+    writer.open()
+    for _ in range(300):
+        assert reader.stop(agent="drafter-7") is None
+        kill = await writer.kill("agent:drafter-7", "alice", "x")
+        assert reader.stop(agent="drafter-7") is not None
+        await writer.unkill(kill.id, "bob", "y")
+
+
+async def test_what_is_done_by_hand_is_seen_at_the_next_look(path) -> None:
+    """Whoever takes the file away moves no tick: the next look, some milliseconds later, finds nothing and stops everything."""
+    modes = Modes(path, SystemClock())
+    modes.open()
+    assert modes.stop() is None
+    path.unlink()
+    await asyncio.sleep(LOOK_AGAIN)
+    with pytest.raises(CannotTell):
+        modes.stop()
+
+
 async def test_acts_within_one_clock_tick_are_told_apart(path) -> None:
     """The kernel's file times are coarse and inode numbers come back: a reader that saw the first act sees the third."""
     clock = SystemClock()
@@ -213,11 +236,11 @@ def test_before_open_nothing_goes_on(path) -> None:
 
 
 async def test_the_file_is_ours_alone(modes, path) -> None:
-    """0600, in a directory 0700, nothing left beside it but the lock."""
+    """0600, in a directory 0700, nothing left beside it but lock and tick."""
     await modes.kill("all", "alice", "x")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert sorted(entry.name for entry in path.parent.iterdir()) == ["stops.json", "stops.json.lock"]
+    assert sorted(entry.name for entry in path.parent.iterdir()) == ["stops.json", "stops.json.lock", "stops.json.tick"]
 
 
 async def test_kills_survive_a_restart(modes, path) -> None:
@@ -336,5 +359,7 @@ async def test_what_root_writes_belongs_to_the_folders_owner(modes, path) -> Non
     """`sudo stagewarden kill` must not leave a file that the sidecar's user cannot read."""
     owner = 12345 if os.geteuid() == 0 else os.geteuid()
     os.chown(path.parent, owner, -1)
-    await modes.kill("all", "root", "stop")
+    terminal = Modes(path, SystemClock())
+    terminal.open()
+    await terminal.kill("all", "root", "stop")
     assert {file.stat().st_uid for file in path.parent.iterdir()} == {owner}

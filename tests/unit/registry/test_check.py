@@ -40,6 +40,7 @@ def test_a_sound_house_has_no_finding(tmp_path):
 
 SECOND = ("agents/second", parts.SMALL["agents"]["drafter"] | {"identity": {"key": "second"}, "workflows": ["newsletter", "other"]})
 OTHER = ("workflows/other", parts.SMALL["workflows"]["newsletter"])
+SPIFFE_AGENT = ("agents/drafter/identity", {"spiffe": "spiffe://example.org/d"})
 JWT_AGENT = ("agents/drafter/identity", {"issuer": "https://issuer.example", "subject": "d"})
 
 FOUND = {
@@ -56,6 +57,14 @@ FOUND = {
     ),
     "several_workflows": ("warning", configs.SMALL, parts.changed(SECOND, OTHER), "agents.second.workflows", "shared_identity"),
     "issuer": ("warning", configs.SMALL, parts.changed(JWT_AGENT), "agents.drafter.identity", "not configured"),
+    "trust_domain": ("warning", configs.SMALL, parts.changed(SPIFFE_AGENT), "agents.drafter.identity", "trust domain that is not configured"),
+    "several_workflows_by_svid": (
+        "warning",
+        configs.SMALL,
+        parts.changed(SPIFFE_AGENT, ("agents/drafter/workflows", ["newsletter", "other"]), OTHER),
+        "agents.drafter.workflows",
+        "shared_identity",
+    ),
     "no_key_file": (
         "warning",
         configs.changed("identity.agents", [{"kind": "jwt", "issuer": "https://i.example", "audience": "a", "keys": "https://i.example/k"}]),

@@ -33,7 +33,7 @@ def test_the_document_is_the_data_with_every_default(tmp_path):
     document = registry.document()
     assert document["people"]["alice"] == {"functions": ["business"], "name": "", "identity": None, "aliases": [], "group": None, "active": True}
     assert document["agents"]["drafter"]["mode"] == "active"
-    assert document["agents"]["drafter"]["identity"] == {"key": "drafter", "issuer": None, "subject": None}
+    assert document["agents"]["drafter"]["identity"] == {"key": "drafter", "issuer": None, "subject": None, "spiffe": None}
     assert document["tiers"]["low"] == {"seats": []}
     assert document["tiers"]["medium"] == {"seats": [{"functions": ["reviewer"], "count": 1}]}
     assert [seat["functions"] for seat in document["tiers"]["high"]["seats"]] == [["manager", "reviewer"], ["compliance", "legal", "reviewer"]]
@@ -73,12 +73,17 @@ def test_no_patterns_is_something_one_can_write(tmp_path):
 
 
 def test_who_is_found_by_what(tmp_path):
-    """Agents by key or by issuer and subject, people by identity; nobody by half of one."""
-    document = changed(("agents/researcher", SMALL["agents"]["drafter"] | {"identity": {"issuer": "https://i.example", "subject": "r"}}))
+    """Agents by key, by issuer and subject or by SPIFFE ID, people by identity; nobody by half of one."""
+    document = changed(
+        ("agents/researcher", SMALL["agents"]["drafter"] | {"identity": {"issuer": "https://i.example", "subject": "r"}}),
+        ("agents/poster", SMALL["agents"]["drafter"] | {"identity": {"spiffe": "spiffe://example.org/poster"}}),
+    )
     registry = loaded(tmp_path, document)
     assert (registry.agent_by_key("drafter"), registry.agent_by_key("x")) == ("drafter", None)
     assert registry.agent_by_subject("https://i.example", "r") == "researcher"
     assert registry.agent_by_subject("https://other.example", "r") is None
+    assert registry.agent_by_spiffe("spiffe://example.org/poster") == "poster"
+    assert [registry.agent_by_spiffe(each) for each in ("spiffe://example.org/Poster", "poster", "drafter", "")] == [None] * 4
     assert registry.person_by_identity("https://idp.example", "c-1") == "carol"
     assert registry.person_by_identity("https://idp.example", "carol") is None
 
@@ -109,6 +114,27 @@ REFUSED = {
     "identity_none": (changed(("agents/drafter/identity", {})), "agents.drafter.identity", "neither"),
     "identity_both": (changed(("agents/drafter/identity", {"key": "a", "issuer": "i", "subject": "s"})), "agents.drafter.identity", "neither"),
     "identity_half": (changed(("agents/drafter/identity", {"issuer": "i"})), "agents.drafter.identity", "neither"),
+    "identity_key_and_spiffe": (
+        changed(("agents/drafter/identity", {"key": "a", "spiffe": "spiffe://example.org/a"})),
+        "agents.drafter.identity",
+        "neither",
+    ),
+    "identity_subject_and_spiffe": (
+        changed(("agents/drafter/identity", {"subject": "a", "spiffe": "spiffe://example.org/a"})),
+        "agents.drafter.identity",
+        "neither",
+    ),
+    "spiffe_no_path": (changed(("agents/drafter/identity", {"spiffe": "spiffe://example.org"})), "agents.drafter.identity.spiffe", "no path"),
+    "spiffe_slash": (changed(("agents/drafter/identity", {"spiffe": "spiffe://example.org/a/"})), "agents.drafter.identity.spiffe", "slash"),
+    "spiffe_web": (changed(("agents/drafter/identity", {"spiffe": "https://example.org/a"})), "agents.drafter.identity.spiffe", "not a SPIFFE ID"),
+    "spiffe_shared": (
+        changed(
+            ("agents/drafter/identity", {"spiffe": "spiffe://example.org/a"}),
+            ("agents/second", SMALL["agents"]["drafter"] | {"identity": {"spiffe": "spiffe://example.org/a"}}),
+        ),
+        "agents.second.identity",
+        "`drafter` too",
+    ),
     "identity_shared": (changed(("agents/second", SMALL["agents"]["drafter"])), "agents.second.identity", "`drafter` too"),
     "person_shared": (
         changed(("people/carla", {"functions": [], "identity": {"issuer": "https://idp.example", "subject": "c-1"}})),

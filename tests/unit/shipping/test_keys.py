@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,11 +13,12 @@ from msgspec import inspect
 from stagewarden import config as configuration
 from stagewarden.config import later, shapes
 from stagewarden.config.rules import identity, values
-from stagewarden.config.units import PARSERS, Bind, Bytes, Seconds, Secret
+from stagewarden.config.units import PARSERS, Bind, Bytes, File, Seconds, Secret
 from stagewarden.errors import ConfigError
 from stagewarden.model import Stage
 from stagewarden.registry import shapes as registry_shapes
 from stagewarden.registry.later import REGISTRY
+from tests.unit.config.parts import SMALL
 from tests.unit.shipping.manuals import OPERATORS, table
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = {key.strip("`"): (default, form, limit) for key, default, form, limit in table(OPERATORS, "key", "default", "form", "meaning and limit")}
-_FORMS = {Seconds: "duration", Bytes: "size", Secret: "secret", Bind: "HOST:PORT", Stage: "stage"}
+_FORMS = {Seconds: "duration", Bytes: "size", Secret: "secret", File: "file", Bind: "HOST:PORT", Stage: "stage"}
 _PLAIN = {
     inspect.IntType: "number", inspect.BoolType: "true, false", inspect.StrType: "text", inspect.VarTupleType: "list", inspect.DictType: "mapping",
 }  # fmt: skip
@@ -162,3 +164,16 @@ def test_a_later_key_is_refused_by_name(tmp_path: Path) -> None:
     path.write_text("version: 1\nname: x\nregistry: registry.yaml\nupstreams: {}\nnotify: [{kind: webhook}]\n")
     with pytest.raises(ConfigError, match="not in this release: notifications"):
         configuration.load(path)
+
+
+def test_the_example_of_tls_loads(tmp_path: Path) -> None:
+    """What an operator copies from the manual is understood, and needs nothing beside it but a house."""
+    (example,) = [block for block in re.findall(r"```yaml\n(.*?)```", OPERATORS, re.DOTALL) if block.startswith("listen:")]
+    document = yaml.safe_load(example)
+    cms = SMALL["upstreams"]["cms"] | document["upstreams"]["cms"]
+    path = tmp_path / "stagewarden.yaml"
+    path.write_text(yaml.safe_dump(SMALL | document | {"upstreams": {"cms": cms}, "environment": "production"}))
+    loaded = configuration.load(path)
+    assert loaded.listen.agents is not None
+    assert loaded.listen.agents.tls is not None
+    assert isinstance(loaded.identity.agents[0], configuration.MtlsIdentity)

@@ -178,15 +178,15 @@ def test_nothing_else_is_raised(data):
 )
 def test_case_variants(document, refused):
     """A member a lenient reader would take for a listed one is refused, wherever it stands; values are free."""
-    names = frozenset({"status", "kind"})
+    names = strict_json.Listed.of({"status", "kind"})
     if refused:
         with pytest.raises(Ambiguous, match="could be read as"):
             strict_json.refuse_case_variants(document, names)
     else:
         strict_json.refuse_case_variants(document, names)
-    strict_json.refuse_case_variants(document, frozenset())
+    strict_json.refuse_case_variants(document, strict_json.Listed.of(()))
 
 
 def test_both_spellings_listed_are_both_fine():
     """A route that names both tells them apart."""
-    strict_json.refuse_case_variants({"id": 1, "ID": 2}, frozenset({"id", "ID"}))
+    strict_json.refuse_case_variants({"id": 1, "ID": 2}, strict_json.Listed.of({"id", "ID"}))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stagewarden.config.rules.addresses import is_loopback
-from stagewarden.config.shapes import JwtIdentity, PasswordPeople
+from stagewarden.config.shapes import JwtIdentity, MtlsIdentity, PasswordPeople
+from stagewarden.config.spiffe import is_trust_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,23 @@ def _keys(config: Config, jwt: JwtIdentity, place: Place) -> Iterator[Problem]:
         yield config.source.problem((*place, "keys"), "is neither a key set's file nor its URL", "write file:jwks.json or an https URL")
     elif url.scheme == "http" and not is_loopback(url.hostname):
         yield config.source.problem((*place, "keys"), "is plain http: whoever answers there makes agents", "use https")
+
+
+def certificates(config: Config) -> Iterator[Problem]:
+    """Agents by certificate: one trust domain, and a listener that asks for certificates of its authority."""
+    known = [(index, each) for index, each in enumerate(config.identity.agents) if isinstance(each, MtlsIdentity)]
+    for index, each in known:
+        if not is_trust_domain(each.trust_domain):
+            remedy = "write the name alone, in lower case, as in example.org"
+            yield config.source.problem(("identity", "agents", index, "trust_domain"), "is not a trust domain", remedy)
+    for index, _ in known[1:]:
+        # `client_ca` is one list: an authority of one trust domain could sign for the other
+        yield config.source.problem(("identity", "agents", index), "is a second trust domain", "keep one: run a sidecar for each")
+    listener = config.listen.agents
+    if known and listener is not None and (listener.tls is None or listener.tls.client_ca is None):
+        lacking = "`tls`" if listener.tls is None else "`tls.client_ca`"
+        remedy = "add `tls: {certificate: file:…, key: file:…, client_ca: file:…}` to listen.agents"
+        yield config.source.problem(("identity", "agents", known[0][0]), f"needs certificates, and listen.agents has no {lacking}", remedy)
 
 
 def people(config: Config) -> Iterator[Problem]:

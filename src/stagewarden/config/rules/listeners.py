@@ -31,8 +31,8 @@ def binds(config: Config) -> Iterator[Problem]:
     seen: dict[tuple[str, int], str] = {}
     for name, listener in started(config):
         place, bind = ("listen", name), listener.bind
-        if not bind.loopback and not listener.insecure:
-            remedy = "bind to 127.0.0.1, or terminate TLS in front of it and write `insecure: true`"
+        if not bind.loopback and not listener.insecure and listener.tls is None:
+            remedy = "bind to 127.0.0.1, add `tls:`, or terminate TLS in front of it and write `insecure: true`"
             yield config.source.problem((*place, "bind"), f"`{bind}` is reachable from other machines, without TLS", remedy)
         if bind.wildcard and not listener.hosts:
             yield config.source.problem(
@@ -41,6 +41,18 @@ def binds(config: Config) -> Iterator[Problem]:
         other = seen.setdefault((bind.host, bind.port), name)
         if other != name and bind.port:
             yield config.source.problem((*place, "bind"), f"`{bind}` is the bind of listen.{other} too", "give each listener a port of its own")
+
+
+def tls(config: Config) -> Iterator[Problem]:
+    """The key is a file, where TLS libraries read it from; a console over TLS knows that it is one (secure cookies, Origin)."""
+    for name, listener in started(config):
+        if listener.tls is not None and not listener.tls.key.reference.startswith("file:"):
+            yield config.source.problem(("listen", name, "tls", "key"), "is not a file", "write file:PATH, mode 0600")
+    served = config.listen.people
+    if served is not None and served.tls is not None and not (config.people.url or "").startswith("https://"):
+        yield config.source.problem(
+            ("listen", "people", "tls"), "is there, and `people.url` is not https", "add `people: {url: https://HOST}`: where people reach it"
+        )
 
 
 def hosts(config: Config) -> Iterator[Problem]:

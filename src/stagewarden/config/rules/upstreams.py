@@ -53,6 +53,13 @@ def addresses(config: Config) -> Iterator[Problem]:
             yield config.source.problem(place, "is plain http: content and credentials cross the network readable", remedy, severity="warning")
 
 
+def authorities(config: Config) -> Iterator[Problem]:
+    """Authorities are for https."""
+    for name, upstream in config.upstreams.items():
+        if upstream.ca is not None and not upstream.url.startswith("https://"):
+            yield config.source.problem(("upstreams", name, "ca"), "stands at an upstream without TLS", "use https, or remove it")
+
+
 def _is_own(host: str, port: int, own: set[tuple[str, int]]) -> bool:
     here = is_loopback(host)
     return any(port == bound and (host == at or (here and (is_loopback(at) or at in {"0.0.0.0", "::"}))) for at, bound in own)  # noqa: S104  # compared, not bound

@@ -29,7 +29,7 @@ _METADATA = frozenset(
         ip_address("fd20:ce::254"),  # Google Cloud
     }
 )
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))  # RFC 6052, RFC 8215
+_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("::ffff:0:0:0/96"))  # RFC 6052, RFC 8215, RFC 2765
 _COMPATIBLE = IPv6Network("::/96")  # RFC 4291 section 2.5.5.1, deprecated and still understood
 _LOW_32 = 0xFFFFFFFF
 

@@ -6,7 +6,6 @@ no decoding, trailers dropped, framing checked and left behind.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import deque
 from enum import Enum, auto
@@ -17,6 +16,7 @@ from httptools import HttpResponseParser
 from stagewarden.errors import OutcomeUnknown, UpstreamTimeout
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
     from stagewarden.errors import UpstreamFailed
@@ -60,17 +60,37 @@ class UpstreamAnswer:
     """Status, reason and headers as they came; then `chunks`, or `read`. `reusable`: nothing is left over on the connection."""
 
     __slots__ = (
-        "_buffered", "_deadline", "_failure", "_fields", "_flow", "_head_request", "_interim", "_parser", "_paused", "_pieces", "_reason_bytes",
-        "_seen", "_skip", "_until_eof", "_waiter", "headers", "phase", "reason", "reusable", "status",
+        "_buffered",
+        "_deadline",
+        "_failure",
+        "_fields",
+        "_flow",
+        "_head_request",
+        "_interim",
+        "_loop",
+        "_parser",
+        "_paused",
+        "_pieces",
+        "_reason_bytes",
+        "_seen",
+        "_skip",
+        "_until_eof",
+        "_waiter",
+        "headers",
+        "phase",
+        "reason",
+        "reusable",
+        "status",
     )  # fmt: skip
 
-    def __init__(self, flow: Flow, deadline: float, *, head_request: bool) -> None:
+    def __init__(self, flow: Flow, loop: asyncio.AbstractEventLoop, deadline: float, *, head_request: bool) -> None:
         self.status = 0
         self.reason = ""
         self.headers: Headers = ()
         self.phase = Phase.HEAD
         self.reusable = False
         self._flow = flow
+        self._loop = loop
         self._deadline = deadline
         self._head_request = head_request
         self._parser = HttpResponseParser(self)
@@ -95,10 +115,12 @@ class UpstreamAnswer:
         if self._failure is not None and self.status == 0:
             raise self._failure
 
-    @property
-    def whole(self) -> bool:
-        """Whether all of it has arrived, so that reading it waits for nobody."""
-        return self.phase is Phase.WHOLE
+    def take(self) -> bytes | None:
+        """The rest of the body, where all of it has arrived; None: read it piece by piece."""
+        if self.phase is not Phase.WHOLE:
+            return None
+        pieces, self._pieces = self._pieces, deque()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property
     def chunks(self) -> AsyncIterator[bytes]:
@@ -136,9 +158,8 @@ class UpstreamAnswer:
 
     async def _wait(self, what: str) -> None:
         """Until anything changes, at most for the deadline."""
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(self._deadline, self._expire, what)
+        self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(self._deadline, self._expire, what)
         try:
             await self._waiter
         finally:
@@ -233,8 +254,9 @@ class UpstreamAnswer:
         if status > _LARGEST:
             raise ValueError(f"status {status}")
         reusable = self._check_framing(status)
-        headers = tuple([(name.decode("ascii"), _text(value)) for name, value in self._fields])
-        self.reason = _text(self._reason_bytes)
+        # Isomorphic decoding: whatever the upstream meant by a byte beyond ASCII, the agent gets the same byte (RFC 9110 section 5.5).
+        headers = tuple([(name.decode("ascii"), value.decode("latin-1")) for name, value in self._fields])
+        self.reason = self._reason_bytes.decode("latin-1")
         self.headers = headers
         self.status = status
         self.reusable = reusable
@@ -285,13 +307,3 @@ class UpstreamAnswer:
             self._skip = False
         elif self.phase is Phase.BODY:
             self._finish(reusable=self.reusable)
-
-
-def _text(value: bytes) -> str:
-    """UTF-8 where it is, else Latin-1 (RFC 9110 section 5.5 leaves it open)."""
-    if value.isascii():
-        return value.decode("ascii")
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")

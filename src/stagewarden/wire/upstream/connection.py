@@ -22,11 +22,13 @@ class Connection(asyncio.Protocol):
     def __init__(self, on_lost: Callable[[Connection], None]) -> None:
         self.idle_since = 0.0
         self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()  # kept: asking anew costs a system call on Python 3.11
         self._transport: asyncio.Transport | None = None
         self._answer: UpstreamAnswer | None = None
         self._poll = select.poll()
         self._encrypted = False
         self._usable = False
+        self._looked = False  # just now, by `quiet`: nothing waits to be read
 
     # The transport's side.
 
@@ -96,11 +98,12 @@ class Connection(asyncio.Protocol):
         """
         transport = self._transport
         # (1) Clean: nobody may have answered before we asked. What TLS has to say (session tickets) is not an answer.
-        if transport is None or not self.clean or (not self._encrypted and self._poll.poll(0)):
+        looked, self._looked = self._looked, False
+        if transport is None or not self.clean or not (looked or self._encrypted or not self._poll.poll(0)):
             self.abort()
             raise UpstreamUnavailable("the connection was closed, or the upstream spoke before it was asked")
         # (2) From here on bytes may have left.
-        answer = self._answer = UpstreamAnswer(self, deadline, head_request=head.startswith(b"HEAD "))
+        answer = self._answer = UpstreamAnswer(self, self._loop, deadline, head_request=head.startswith(b"HEAD "))
         if len(body) <= _ONE_WRITE:
             transport.write(head + body)
         else:
@@ -124,8 +127,9 @@ class Connection(asyncio.Protocol):
 
     @property
     def quiet(self) -> bool:
-        """Clean, and nothing waits to be read, an end of stream included. For idle connections."""
-        return self.clean and not self._poll.poll(0)
+        """Clean, and nothing waits to be read, an end of stream included. For idle connections, on their way to a borrower who uses them at once."""
+        self._looked = self.clean and not self._poll.poll(0)
+        return self._looked
 
     def rest(self, now: float) -> None:
         """Go idle: forget the last answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from stagewarden.errors import Ambiguous, CannotTell
@@ -18,16 +18,20 @@ _OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An upstream's address as configured. `host` has no brackets; `authority` is the Host field, without a default port."""
+    """An upstream's address as configured. `host` has no brackets; `authority` is the Host field, without a default port.
+
+    `ca` is PEM: the certificates whose word counts for this upstream; None: the system's.
+    """
 
     scheme: Literal["http", "https"]
     host: str
     port: int
     authority: str
+    ca: str | None = field(default=None, repr=False)
 
 
-def endpoint(url: str) -> Endpoint:
-    """Of `http(s)://host[:port]`, an ending `/` allowed. Raises ValueError for anything more: the target is the request's."""
+def endpoint(url: str, ca: str | None = None) -> Endpoint:
+    """Of `http(s)://host[:port]`, an ending `/` allowed, and its authorities. Raises ValueError for anything more: the target is the request's."""
     scheme, mark, rest = url.partition("://")
     authority = rest.removesuffix("/")
     if not mark or scheme not in _DEFAULT_PORTS:
@@ -41,7 +45,7 @@ def endpoint(url: str) -> Endpoint:
     if port == 0:
         raise ValueError(f"{url!a} names port 0")
     shown = host if port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
-    return Endpoint("https" if scheme == "https" else "http", host.strip("[]"), port, shown)
+    return Endpoint("https" if scheme == "https" else "http", host.strip("[]"), port, shown, ca)
 
 
 def serialize(method: str, target: str, authority: str, headers: Headers, body_length: int) -> bytes:

@@ -17,7 +17,6 @@ from stagewarden.wire.upstream.connection import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
     from types import TracebackType
 
     from stagewarden.clock import Clock
@@ -30,11 +29,11 @@ _IDLE = 256
 class Upstreams:
     """All connections of this process to upstreams. Built outside a loop, used in one."""
 
-    def __init__(self, clock: Clock, own_addresses: Iterable[tuple[str, int]] = (), *, ca: Path | None = None, idle_timeout: float = 4.0) -> None:
-        """`own_addresses` are refused; `ca` replaces the system's authorities; below Node's 5 s, so that we close first."""
+    def __init__(self, clock: Clock, own_addresses: Iterable[tuple[str, int]] = (), *, idle_timeout: float = 4.0) -> None:
+        """`own_addresses` are refused; idle below Node's 5 s, so that we close first."""
         self._clock = clock
         self._own = OwnListeners(own_addresses)
-        self._tls = _tls_context(ca)
+        self._tls: dict[str | None, ssl.SSLContext] = {None: _tls_context(None)}  # by the authorities trusted
         self._idle_timeout = idle_timeout
         self._idle: dict[tuple[Endpoint, tuple[str, ...]], list[Connection]] = {}
         self._idle_count = 0
@@ -140,7 +139,7 @@ class Upstreams:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(self._forget),
                 sock=connected,
-                ssl=self._tls if encrypted else None,
+                ssl=self._trusting(endpoint.ca) if encrypted else None,
                 server_hostname=endpoint.host if encrypted else None,
             )
         except BaseException:
@@ -152,6 +151,12 @@ class Upstreams:
         self._open.add(connection)
         return connection
 
+    def _trusting(self, ca: str | None) -> ssl.SSLContext:
+        context = self._tls.get(ca)
+        if context is None:
+            context = self._tls[ca] = _tls_context(ca)
+        return context
+
     def _forget(self, connection: Connection) -> None:
         self._open.discard(connection)
         if self._all_gone is not None and not self._open and not self._all_gone.done():
@@ -159,7 +164,7 @@ class Upstreams:
 
 
 class Lease:
-    """`async with` it. At the end the connection goes back if it is clean, and is closed if anything is under way or left over."""
+    """`async with` it, or `open` and `close`. At the end the connection goes back if it is clean, and is closed if anything is left over."""
 
     __slots__ = ("_connection", "_deadline", "_fresh", "_key", "_pool")
 
@@ -170,19 +175,28 @@ class Lease:
         self._fresh = fresh
         self._connection: Connection | None = None
 
-    async def __aenter__(self) -> Connection:
+    async def open(self) -> Connection:
+        """The connection. Raises UpstreamUnavailable."""
         connection = None if self._fresh else self._pool.take(self._key)
         if connection is None:
             connection = await self._pool.connect(self._key[0], self._deadline)
         self._connection = connection
         return connection
 
+    def close(self) -> None:
+        """Give it back; safe where it was never opened, and to call twice."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.give_back(self._key, connection)
+
+    async def __aenter__(self) -> Connection:
+        return await self.open()
+
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._connection is not None:
-            self._pool.give_back(self._key, self._connection)
+        self.close()
 
 
-def _tls_context(ca: Path | None) -> ssl.SSLContext:
+def _tls_context(ca: str | None) -> ssl.SSLContext:
     """TLS 1.2 or later, certificate and name required. Not `create_default_context`: that one obeys SSLKEYLOGFILE."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -191,5 +205,5 @@ def _tls_context(ca: Path | None) -> ssl.SSLContext:
     if ca is None:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     else:
-        context.load_verify_locations(ca)
+        context.load_verify_locations(cadata=ca)
     return context

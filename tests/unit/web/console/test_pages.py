@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from stagewarden.model import Answer, HoldState, Seat, Tier, Vote
 from tests.fakes import FOUR, TEN, held

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from stagewarden.model import Seat, Tier, Vote
 from tests.fakes import FOUR, TEN, held

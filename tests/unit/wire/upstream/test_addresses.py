@@ -21,8 +21,8 @@ METADATA = "169.254.169.254"
     [
         METADATA, "169.254.170.2", "169.254.0.1", "100.100.100.200", "168.63.129.16", "192.0.0.192", "0.0.0.0", "224.0.0.1", "239.255.255.255",
         "255.255.255.255", "240.0.0.1", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fe80::1", "febf::1", "::", "ff02::1",
-        f"::ffff:{METADATA}", f"::{METADATA}", f"64:ff9b::{METADATA}", "64:ff9b:1::a9fe:a9fe", "2002:a9fe:a9fe::1", "::ffff:0.0.0.0",
-        "::ffff:224.0.0.1",
+        f"::ffff:{METADATA}", f"::{METADATA}", f"64:ff9b::{METADATA}", "64:ff9b:1::a9fe:a9fe", f"::ffff:0:{METADATA}",
+        "2002:a9fe:a9fe::1", "::ffff:0.0.0.0", "::ffff:224.0.0.1",
     ],
 )  # fmt: skip
 def test_refused(text):
@@ -53,8 +53,9 @@ def test_fine(text):
 
 @given(st.integers(0, 2**32 - 1).map(IPv4Address))
 def test_an_ipv4_address_is_judged_alike_in_every_ipv6_coat(address):
-    """Mapped, NAT64 and 6to4 forms never change the answer."""
-    coats = [IPv6Address(f"::ffff:{address}"), IPv6Address(f"64:ff9b::{address}"), IPv6Address((0x2002 << 112) | (int(address) << 80) | 1)]
+    """Mapped, translated, NAT64 and 6to4 forms never change the answer."""
+    prefixes = ("::ffff:", "::ffff:0:", "64:ff9b::", "64:ff9b:1::")
+    coats = [*(IPv6Address(f"{prefix}{address}") for prefix in prefixes), IPv6Address((0x2002 << 112) | (int(address) << 80) | 1)]
     assert all(unwrap(coat) == address and why_not(coat) == why_not(address) for coat in coats)
 
 

@@ -91,12 +91,12 @@ async def test_body_until_the_end_of_the_connection(pool):
 
 
 async def test_headers_come_as_they_were(pool):
-    """Order, case and repetition are the upstream's; text outside ASCII is read as UTF-8, else Latin-1."""
+    """Order, case and repetition are the upstream's; a byte outside ASCII is the character of that number, so that it leaves as the same byte."""
     head = b"HTTP/1.1 200 Fine thanks\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nX-U: \xc3\xbc\r\nX-L: \xfc\r\nContent-Length: 0\r\n\r\n"
     async with ScriptedUpstream(head) as upstream:
         status, reason, headers, _ = await ask(pool, upstream)
     assert (status, reason) == (200, "Fine thanks")
-    assert headers == (("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("X-U", "ü"), ("X-L", "ü"), ("Content-Length", "0"))
+    assert headers == (("Set-Cookie", "a=1"), ("set-cookie", "b=2"), ("X-U", "Ã¼"), ("X-L", "ü"), ("Content-Length", "0"))
 
 
 @pytest.mark.parametrize(

@@ -7,18 +7,20 @@ import socket
 import ssl
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from stagewarden.clock import SystemClock
 from stagewarden.errors import OutcomeUnknown, UpstreamUnavailable
 from stagewarden.wire.upstream import Upstreams, endpoint, serialize
+from tests.authority import Authority
 from tests.upstreams import Peer, RecordingUpstream, ScriptedUpstream, answer
 
 SOON = 5.0
 
 
-async def ask(pool: Upstreams, url: str, key: tuple[str, ...] = ("a", "cms", "edit"), **options: bool) -> bytes:
+async def ask(pool: Upstreams, url: str, key: tuple[str, ...] = ("a", "cms", "edit"), *, ca: str | None = None, **options: bool) -> bytes:
     """One GET, its body."""
-    there = endpoint(url)
+    there = endpoint(url, ca)
     async with pool.lease(key, there, SOON, **options) as connection:
         got = await connection.exchange(serialize("GET", "/", there.authority, (), 0), b"", SOON)
         return await got.read(1 << 20)
@@ -207,6 +209,17 @@ async def test_our_own_listeners_are_never_an_upstream(bound, later):
         await pool.close()
 
 
+@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"])
+async def test_cve_2022_24825_our_own_listener_in_every_spelling(host):
+    """What is refused is the address that was connected to, however it is written; nothing of the request arrives."""
+    async with RecordingUpstream() as upstream:
+        pool = Upstreams(SystemClock(), [("127.0.0.1", upstream.port)])
+        with pytest.raises(UpstreamUnavailable, match=r"listener of ours|does not resolve"):
+            await ask(pool, f"http://{host}:{upstream.port}")
+        assert upstream.requests == []
+        await pool.close()
+
+
 async def test_another_port_of_this_machine_is_fine():
     """Only our own sockets are refused; the upstream may be a neighbour."""
     async with RecordingUpstream() as upstream:
@@ -220,19 +233,19 @@ class TestTLS:
 
     async def test_certificate_of_a_known_authority_and_the_right_name(self, authority):
         """The ordinary case, and kept connections work under TLS 1.3 with its session tickets."""
-        pool = Upstreams(SystemClock(), ca=authority.file)
+        pool = Upstreams(SystemClock())
         async with RecordingUpstream(tls=authority.server("localhost")) as upstream:
             for _ in range(3):
-                assert await ask(pool, upstream.url) == b'{"ok":true}'
+                assert await ask(pool, upstream.url, ca=authority.pem) == b'{"ok":true}'
             assert upstream.connections == 1
         await pool.close()
 
     async def test_another_name_is_refused(self, authority):
         """A certificate for somebody else, although its authority is trusted."""
-        pool = Upstreams(SystemClock(), ca=authority.file)
+        pool = Upstreams(SystemClock())
         async with RecordingUpstream(tls=authority.server("cms.example")) as upstream:
             with pytest.raises(UpstreamUnavailable, match=r"(?i)hostname|mismatch"):
-                await ask(pool, upstream.url)
+                await ask(pool, upstream.url, ca=authority.pem)
             assert upstream.requests == []
         await pool.close()
 
@@ -251,12 +264,12 @@ class TestTLS:
             context.minimum_version = ssl.TLSVersion.TLSv1
         with pytest.warns(DeprecationWarning, match="TLSv1"):
             context.maximum_version = ssl.TLSVersion.TLSv1_1
-        pool = Upstreams(SystemClock(), ca=authority.file)
+        pool = Upstreams(SystemClock())
         async with RecordingUpstream(tls=context) as upstream:
             with pytest.raises(UpstreamUnavailable):
-                await ask(pool, upstream.url)
+                await ask(pool, upstream.url, ca=authority.pem)
             assert upstream.requests == []
-        assert pool._tls.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert pool._tls[authority.pem].minimum_version is ssl.TLSVersion.TLSv1_2
         await pool.close()
 
     async def test_the_name_is_shown_to_the_server(self, authority):
@@ -264,9 +277,9 @@ class TestTLS:
         seen: list[str | None] = []
         context = authority.server("localhost")
         context.sni_callback = lambda _socket, name, _context: seen.append(name)
-        pool = Upstreams(SystemClock(), ca=authority.file)
+        pool = Upstreams(SystemClock())
         async with RecordingUpstream(tls=context) as upstream:
-            await ask(pool, upstream.url)
+            await ask(pool, upstream.url, ca=authority.pem)
         assert seen == ["localhost"]
         await pool.close()
 
@@ -278,10 +291,10 @@ class TestTLS:
             await peer.send(answer(b"mine"))
             await peer.end()
 
-        pool = Upstreams(SystemClock(), ca=authority.file)
+        pool = Upstreams(SystemClock())
         async with ScriptedUpstream(play, tls=authority.server("localhost")) as upstream:
             for _ in range(3):
-                assert await ask(pool, upstream.url) == b"mine"
+                assert await ask(pool, upstream.url, ca=authority.pem) == b"mine"
                 await asyncio.sleep(0.02)
             assert (len(upstream.requests), upstream.connections) == (3, 3)
         await pool.close()
@@ -289,18 +302,39 @@ class TestTLS:
     def test_a_key_log_file_is_not_written(self, authority, monkeypatch, tmp_path):
         """SSLKEYLOGFILE would hand the credential to whoever can set a variable; the standard library's default context obeys it."""
         monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
-        pool = Upstreams(SystemClock(), ca=authority.file)
-        assert pool._tls.keylog_filename is None
+        pool = Upstreams(SystemClock())
+        assert [pool._trusting(ca).keylog_filename for ca in (None, authority.pem)] == [None, None]
         assert not (tmp_path / "keys").exists()
 
-    @pytest.mark.parametrize("content", [None, b"", b"nonsense"], ids=["missing", "empty", "nonsense"])
-    def test_an_authority_file_that_cannot_be_used_refuses_to_start(self, tmp_path, content):
-        """Row 52: never a context that trusts nobody or everybody by accident."""
-        file = tmp_path / "ca.pem"
-        if content is not None:
-            file.write_bytes(content)
-        with pytest.raises(OSError):  # noqa: PT011 - what OpenSSL says differs by version
-            Upstreams(SystemClock(), ca=file)
+    async def test_authorities_are_an_upstreams_own(self, authority, tmp_path):
+        """What one upstream trusts, another does not; and no connection is shared between the two."""
+        (tmp_path / "other").mkdir()
+        other = Authority.make(tmp_path / "other")
+        pool = Upstreams(SystemClock())
+        async with RecordingUpstream(tls=authority.server("localhost")) as upstream:
+            assert await ask(pool, upstream.url, ca=authority.pem) == b'{"ok":true}'
+            for ca in (other.pem, None):
+                with pytest.raises(UpstreamUnavailable, match=r"(?i)certificate"):
+                    await ask(pool, upstream.url, ca=ca)
+            assert (len(upstream.requests), upstream.connections) == (1, 1)
+        await pool.close()
+
+    @pytest.mark.parametrize("case", ["expired", "not_yet", "self_signed", "client_only", "plain_text"])
+    async def test_nothing_leaves_for_a_server_that_cannot_prove_itself(self, authority, case):
+        """0 bytes of the request arrive: expired, not valid yet, signed by itself, a client's certificate, no TLS at all."""
+        contexts = {
+            "expired": lambda: authority.server("localhost", days=(-3, -1)),
+            "not_yet": lambda: authority.server("localhost", days=(1, 2)),
+            "self_signed": lambda: authority.server("localhost", self_signed=True),
+            "client_only": lambda: authority.server("localhost", purpose=ExtendedKeyUsageOID.CLIENT_AUTH),
+            "plain_text": lambda: None,
+        }
+        pool = Upstreams(SystemClock())
+        async with RecordingUpstream(tls=contexts[case]()) as upstream:
+            with pytest.raises(UpstreamUnavailable):
+                await ask(pool, f"https://localhost:{upstream.port}", ca=authority.pem)
+            assert upstream.requests == []
+        await pool.close()
 
 
 async def test_a_name_is_resolved_once(pool, monkeypatch):
@@ -361,11 +395,11 @@ async def test_a_body_without_length_over_tls_is_whole_only_when_closed_in_order
             await asyncio.sleep(0.05)
             peer.drop()
 
-    pool = Upstreams(SystemClock(), ca=authority.file)
+    pool = Upstreams(SystemClock())
     async with ScriptedUpstream(play, tls=authority.server("localhost")) as upstream:
         if orderly:
-            assert await ask(pool, upstream.url) == b"half"
+            assert await ask(pool, upstream.url, ca=authority.pem) == b"half"
         else:
             with pytest.raises(OutcomeUnknown):
-                await ask(pool, upstream.url)
+                await ask(pool, upstream.url, ca=authority.pem)
     await pool.close()

@@ -1,8 +1,8 @@
 """Stopping: kills, and the modes of agents, in one durable local file that works with policy, state and network down.
 
-The file is replaced whole and synced with its directory before an act is answered. Every question looks at it (one `stat`), so
-that a stop engaged by another process is felt by the next one. A file that is gone or does not read means "stopped": nothing here
-ever answers "go on" because it could not find out. Who may stop or lift is decided elsewhere.
+The file is replaced whole and synced with its directory before an act is answered, and then the tick is moved: every question reads that, so that
+a stop engaged by another process is felt by the next one. What is done to the file by hand is seen a few milliseconds later. A file that
+is gone or does not read means "stopped": nothing here ever answers "go on" because it could not find out. Who may stop or lift is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import msgspec
 from stagewarden.clock import new_id
 from stagewarden.errors import CannotTell, Conflict, Invalid, NotFound
 from stagewarden.model import Deny, Stage
+from stagewarden.modes.tick import Tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ _RANK = {mode: rank for rank, mode in enumerate(MODES)}
 _SCOPE = re.compile(r"all|(?:agent|workflow|upstream):[A-Za-z0-9][A-Za-z0-9._~@:+/-]{0,199}|stage:[a-z]{1,20}")
 _REASON, _WHO = 500, 200
 _CHANGES_KEPT = 200
+LOOK_AGAIN = 0.005  # seconds
 
 
 class Kill(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +81,10 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The file as last read, and what `stat` said of it then."""
+    """The file as last read, what `stat` said of it then, and where the tick stood before."""
 
     signature: tuple[int, int, int]
+    tick: bytes
     file: _File
     by_scope: dict[str, Kill]
 
@@ -89,14 +92,23 @@ class _Seen:
 class Modes:
     """The kills and modes in force. `open` before use; any number of processes may share the file."""
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, *, look_again: float = LOOK_AGAIN) -> None:
+        """`look_again`: seconds after which the file itself is looked at, whatever the tick says."""
         self._path = path
+        self._name = str(path)
         self._clock = clock
+        self._look_again = look_again
+        self._look_at = float("-inf")
+        self._tick = Tick(path.with_name(path.name + ".tick"))
         self._seen: _Seen | None = None
 
     def open(self) -> None:
         """Read the file, or begin it when there has never been one; raises CannotTell when it does not read."""
         with self._locked():
+            try:
+                self._tick.open(self._give_to_owner)
+            except OSError as failure:
+                raise CannotTell(f"the stop file's tick cannot be opened: {failure.strerror}") from failure
             if not self._path.exists():
                 self._replace(_File(version=1, epoch=0, kills=(), modes={}, changes=()), after=0)
         self._now()
@@ -188,18 +200,21 @@ class Modes:
     # -- the file ------------------------------------------------------------------------------------------------------
 
     def _now(self) -> _Seen:
-        """What is in force at this moment: one `stat`, and a reading only when the file was replaced."""
+        """What is in force at this moment: the tick, now and then a `stat`, and a reading only when the file was replaced."""
+        tick, seen, now = self._tick.read(), self._seen, self._clock.monotonic()
+        if seen is not None and tick and tick == seen.tick and now < self._look_at:
+            return seen
         try:
-            stat = os.stat(self._path, follow_symlinks=False)  # noqa: PTH116 - asked at each request; Path.stat costs twice as much
+            stat = os.stat(self._name, follow_symlinks=False)  # noqa: PTH116 - asked at each request; Path.stat costs twice as much
         except OSError as failure:
+            self._look_at = now
             raise CannotTell(f"the stop file cannot be read: {failure.strerror}") from failure
-        seen = self._seen
-        signature = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        if seen is None or seen.signature != signature:
-            self._seen = seen = self._read()
+        if seen is None or tick != seen.tick or seen.signature != (stat.st_ino, stat.st_mtime_ns, stat.st_size):
+            self._seen = seen = self._read(tick)
+        self._look_at = now + self._look_again
         return seen
 
-    def _read(self) -> _Seen:
+    def _read(self, tick: bytes = b"") -> _Seen:
         try:
             handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
             with os.fdopen(handle, "rb") as opened:
@@ -211,7 +226,7 @@ class Modes:
             raise CannotTell(f"the stop file is not understood: {failure}") from failure
         if any(_SCOPE.fullmatch(kill.scope) is None for kill in file.kills):
             raise CannotTell("the stop file is not understood: a scope")
-        return _Seen((stat.st_ino, stat.st_mtime_ns, stat.st_size), file, {kill.scope: kill for kill in reversed(file.kills)})
+        return _Seen((stat.st_ino, stat.st_mtime_ns, stat.st_size), tick, file, {kill.scope: kill for kill in reversed(file.kills)})
 
     def _act(self, change: Callable[[_File], _File]) -> _File:
         """Read, change and replace under the lock; the file as it was before. A refusal leaves it untouched."""
@@ -257,6 +272,7 @@ class Modes:
                 os.fsync(directory)
             finally:
                 os.close(directory)
+            self._tick.move()
         except OSError as failure:
             raise CannotTell(f"the stop file cannot be written: {failure.strerror}") from failure
 
