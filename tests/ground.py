@@ -346,10 +346,16 @@ def chunked(body: bytes, size: int = 7) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
+def exact(received: Received) -> list[tuple[str, str]]:
+    """The header fields to the byte: what stands between `: ` and the line's end, white space included."""
+    lines = received.head.decode("latin-1").split("\r\n")[1:-2]
+    return [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+
+
 def digest(received: Received, agent: str, upstream: str, stage: str) -> str:
     """The request digest by contract section 3's formula, from nothing but the bytes an upstream received."""
     ours = {"host", "authorization", "content-length", "stagewarden-ruling", "stagewarden-review"}
-    fields = [part for name, value in received.headers if name.lower() not in ours for part in (name.lower(), value)]
+    fields = [part for name, value in exact(received) if name.lower() not in ours for part in (name.lower(), value)]
     head = ["stagewarden/request/1", agent, upstream, stage, received.method, "http", received.header("host") or "", received.target, *fields]
     parts = [*(part.encode("latin-1") for part in head), received.body]
     return "sha256:" + hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()

@@ -130,6 +130,9 @@ SOUND = (
     kept_out(25, "CVE-2025-29927", "X-Middleware-Subrequest: src/middleware:src/middleware", "X-Middleware-Prefetch: 1", "Cookie: skip_policy=1"),
     Sound(27, "CVE-2021-32777", {"two-lines": get(b"/x", b"Role: user", b"Role: admin")}, present=(("Role", "user"), ("Role", "admin"))),
     Sound(27, "CVE-2021-32777", {"two-cases": get(b"/x", b"Role: user", b"ROLE: admin")}, present=(("Role", "user"), ("ROLE", "admin"))),
+    Sound(31, "GHSA-qc2q-p7wx-3px3-white-space", {
+        "tab-first": get(b"/x", b"Role:\tadmin"), "tab-last": get(b"/x", b"Role: admin\t"), "both": get(b"/x", b"Role: \t admin \t "),
+    }, present=(("Role", "admin"),)),
     Sound(28, "CVE-2026-26308", {"list": get(b"/x", b"Role: user,admin")}, present=(("Role", "user,admin"),)),
     Sound(28, "CVE-2026-31838", {"list-and-line": get(b"/x", b"Role: user, admin", b"Role: x")}, present=(("Role", "user, admin"), ("Role", "x"))),
     kept_out(34, "CVE-2022-38580", "X-Skipper-Proxy: http://vault.test", "X-Upstream: http://vault.test", "X-Host: vault.test"),

@@ -50,6 +50,7 @@ OURS = {
     "sample-18": (400, FOLD),
     "transfer-encoding-05": (OPEN, "a last chunk of three zeros; re-framed by us either way"),
     "transfer-encoding-14": (400, "Content-Length with Transfer-Encoding"),
+    "transfer-encoding-26": (415, "the route takes no body, so what would be one is not read"),
     "transfer-encoding-20": (400, "Transfer-Encoding other than exactly chunked"),
     "uri-01": (400, "a double quote is no pchar"),
     "uri-02": (403, "the query's parameter is not listed"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ground import digest, get
+from tests.ground import digest, exact, get
 
 CASES = json.loads((Path(__file__).parent / "headers.json").read_text())["cases"]
 # Refused, for what any header would be refused for.
@@ -33,9 +33,8 @@ def test_passed_on_as_it_came(ground, case):
         return
     assert seen.only.status == 200
     (received,) = seen.reached
-    forwarded = [(name, value) for name, value in received.headers if name.lower().startswith(("trace", "xtrace"))]
+    forwarded = [(name, value) for name, value in exact(received) if name.lower().startswith(("trace", "xtrace"))]
     assert forwarded == [(name, value.strip(" \t")) for name, value in case["in"]]
-    assert b": " + case["in"][0][1].strip(" \t").encode() + b"\r\n" in received.raw if case["in"] else True
     assert ground.entry("ruling", seen.only.header("stagewarden-ruling"))["final"] == {"send": digest(received, "mallory", "lab", "generate")}
 
 
