@@ -113,13 +113,15 @@ class Ground:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
-    def attack(self, raw: bytes, *, agent: str = "mallory", leaves: bool = False) -> Seen:
-        """Write the bytes on a connection of their own. With `leaves` the client ends its side after them."""
+    def attack(self, raw: bytes, *, agent: str = "mallory", leaves: bool = False, step: int = 0) -> Seen:
+        """Write the bytes on a connection of their own, with `step` so many at a time. With `leaves` the client ends its side after them."""
         before = len(self.lab.requests), len(self.vault.requests)
         probe = f"/probe-{next(self._numbers)}"
         with self.connect() as connection:
             client = Client(connection)
-            client.write(self.keyed(raw, agent))
+            keyed = self.keyed(raw, agent)
+            for at in range(0, len(keyed), step or len(keyed)):
+                client.write(keyed[at : at + (step or len(keyed))])
             if leaves:
                 client.end()
             answers = client.answers(probe, self.keyed(get(probe.encode())), headless=raw.startswith(b"HEAD "))

@@ -14,6 +14,11 @@ ELSEWHERE = {
     49: (f"{_ADDRESSES}::test_an_ipv4_address_is_judged_alike_in_every_ipv6_coat", f"{_ADDRESSES}::test_every_spelling_of_a_refused_address"),
     50: ("unit/web/people/test_guard.py::test_dns_rebinding", "unit/web/people/test_guard.py::test_a_write_from_elsewhere"),
     51: (f"{_ADDRESSES}::test_refused", f"{_POOL}::test_a_name_is_resolved_once"),
+    52: (
+        "unit/wire/test_tls.py::test_cve_2024_39321_every_way_of_shaking_hands_asks_alike",
+        "unit/wire/test_tls.py::test_cve_2024_39321_a_client_hello_in_single_bytes",
+        "unit/config/test_certificates.py::test_what_no_handshake_could_succeed_with",
+    ),
     65: (f"{_JWT}::test_a_tampered_token_is_not_found_in_the_cache",),
     66: (f"{_JWT}::test_distinct_tokens_never_share_an_entry_cve_2026_33729",),
     67: (
@@ -49,7 +54,6 @@ ELSEWHERE = {
 # Row → why there is nothing, or nothing more, to test.
 ARGUED = {
     17: "the nginx configuration is not ours; that such a target is refused is tested here, whoever stands before us",
-    52: "no handshake skips a check that a listener without TLS does not have; with TLS on the agents' listener its own tests hold this row",
     64: "no route reads MCP: `Mcp-Method` and `Mcp-Name` are headers like any other, and the body is judged by its route",
     76: "no bundle is fetched: a policy is a file or built in, so none grows old behind an unreachable server; a stop never travels by bundle",
     83: "no nonces are taken: a credential is a key or a signed token, an approval is a row in the database that is spent once",
