@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.attacks.cases import Family, Sound, check, ours_once, params, told
-from tests.ground import get, request
+from tests.ground import exact, get, request
 
 JSON = b"Content-Type: application/json"
 FORM = b"Content-Type: application/x-www-form-urlencoded"
@@ -130,9 +130,6 @@ SOUND = (
     kept_out(25, "CVE-2025-29927", "X-Middleware-Subrequest: src/middleware:src/middleware", "X-Middleware-Prefetch: 1", "Cookie: skip_policy=1"),
     Sound(27, "CVE-2021-32777", {"two-lines": get(b"/x", b"Role: user", b"Role: admin")}, present=(("Role", "user"), ("Role", "admin"))),
     Sound(27, "CVE-2021-32777", {"two-cases": get(b"/x", b"Role: user", b"ROLE: admin")}, present=(("Role", "user"), ("ROLE", "admin"))),
-    Sound(31, "GHSA-qc2q-p7wx-3px3-white-space", {
-        "tab-first": get(b"/x", b"Role:\tadmin"), "tab-last": get(b"/x", b"Role: admin\t"), "both": get(b"/x", b"Role: \t admin \t "),
-    }, present=(("Role", "admin"),)),
     Sound(28, "CVE-2026-26308", {"list": get(b"/x", b"Role: user,admin")}, present=(("Role", "user,admin"),)),
     Sound(28, "CVE-2026-31838", {"list-and-line": get(b"/x", b"Role: user, admin", b"Role: x")}, present=(("Role", "user, admin"), ("Role", "x"))),
     kept_out(34, "CVE-2022-38580", "X-Skipper-Proxy: http://vault.test", "X-Upstream: http://vault.test", "X-Host: vault.test"),
@@ -170,6 +167,21 @@ def test_an_unlisted_method_is_a_no(ground, method):
     seen = ground.attack(request(method, b"/x"))
     assert seen.reached == ()
     assert seen.only.code in {"denied", "ambiguous_request"}
+
+
+AROUND = {
+    "tab-first": b"Role:\tadmin", "tab-last": b"Role: admin\t", "both": b"Role: \t admin \t ", "spaces": b"Role:   admin   ", "none": b"Role:admin",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", [pytest.param(line, id=f"GHSA-qc2q-p7wx-3px3-{name}") for name, line in AROUND.items()])
+def test_white_space_around_a_value_is_no_part_of_it(ground, line):
+    """RFC 9110 section 5.5: whoever receives it reads `admin`, so a rule about `admin` must hear no other word: cut off, or refused."""
+    seen = ground.attack(get(b"/x", line))
+    if seen.only.status == 400:
+        told(seen.only, "ambiguous_request")
+        return
+    assert [value for name, value in exact(seen.reached[0]) if name == "Role"] == ["admin"]
 
 
 def test_what_is_ours_is_said_once(ground):
