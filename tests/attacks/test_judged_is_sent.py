@@ -36,6 +36,7 @@ def test_both_ways_were_taken(result):
     assert result.compared["ruling"] > result.fates["sent"] + result.fates["held"]
     assert result.compared["shown"] > result.fates["held"] > 0
     assert result.compared["approved"] > 0
+    assert result.fates["cannot tell"] <= result.fates["held"]
 
 
 def test_every_way_of_spoiling_was_tried(result):
