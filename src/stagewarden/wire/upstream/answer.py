@@ -28,8 +28,8 @@ MOST_INTERIM = 8  # 1xx answers before the real one
 HIGH_WATER = 256 << 10  # bytes waiting for the reader at which the upstream has to wait
 LOW_WATER = 64 << 10
 
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # no control: an upstream must not split our answer (CVE-2026-34519)
+_BLOCK = re.compile(rb"(?:[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:%b\n)*" % _VALUE.pattern)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _NO_CONTENT, _NOT_MODIFIED, _FINAL, _SWITCHING, _LARGEST = 204, 304, 200, 101, 599
 
@@ -268,20 +268,14 @@ class UpstreamAnswer:
 
     def _check_framing(self, status: int) -> bool:
         """Raise ValueError for a body whose end could be seen in two places; say whether the connection may be used again."""
-        size = 0
-        lengths: list[bytes] = []
-        codings: list[bytes] = []
-        for name, value in self._fields:
-            size += len(name) + len(value)
-            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-                raise ValueError("a header field with an illegal byte")
-            lowered = name.lower()
-            if lowered == b"content-length":
-                lengths.append(value)
-            elif lowered == b"transfer-encoding":
-                codings.append(value)
-        if size > HEAD_BYTES or not _VALUE.fullmatch(self._reason_bytes):
+        # All fields in one go, each ended by a byte that none of them may have.
+        block = b"".join([b"%b:%b\n" % field for field in self._fields])
+        if block.count(b"\n") != len(self._fields) or not _BLOCK.fullmatch(block):
+            raise ValueError("a header field with an illegal byte")
+        if len(block) > HEAD_BYTES or not _VALUE.fullmatch(self._reason_bytes):
             raise ValueError("a head too large, or an illegal byte in the reason")
+        lengths = [value for name, value in self._fields if name.lower() == b"content-length"]
+        codings = [value for name, value in self._fields if name.lower() == b"transfer-encoding"]
         if len(lengths) > 1 or (lengths and (codings or not _LENGTH.fullmatch(lengths[0]))):
             raise ValueError("Content-Length twice, not decimal, or beside Transfer-Encoding")
         if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or self._parser.get_http_version() != "1.1"):

@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         # (1) Clean: nobody may have answered before we asked. What TLS has to say (session tickets) is not an answer.
         looked, self._looked = self._looked, False
-        if transport is None or not self.clean or not (looked or self._encrypted or not self._poll.poll(0)):
+        if transport is None or not (looked or (self.clean and (self._encrypted or not self._poll.poll(0)))):
             self.abort()
             raise UpstreamUnavailable("the connection was closed, or the upstream spoke before it was asked")
         # (2) From here on bytes may have left.
