@@ -63,7 +63,6 @@ def test_cve_2026_34742_another_origin_writes_nothing(ground, origin):
     assert ground.elsewhere(ground.sidecar.people_address, own).status == 200
 
 
-@pytest.mark.xfail(strict=True, reason="row 50 asks for it on every listener; the operators' has no list of hosts yet")
 def test_dns_rebinding_of_the_operators_listener(ground):
     """What a page under another name could read: metrics and revisions."""
     raw = b"GET /metrics HTTP/1.1\r\nHost: evil.test\r\n\r\n"
