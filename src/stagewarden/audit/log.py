@@ -10,21 +10,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from stagewarden.audit import segments
+from stagewarden.audit.batch import Batch, Flushed, failed, follow, unobserved
 from stagewarden.audit.chain import Broken, walk
 from stagewarden.audit.disk import SystemDisk, Tail, Written
-from stagewarden.audit.line import KINDS, MAX_LINE, VERSION, Stamp, canonical, digest, members
+from stagewarden.audit.line import MAX_LINE, VERSION, Stamp, canonical, check_envelope, digest, fill, plain
 from stagewarden.clock import new_id
 from stagewarden.errors import AuditUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stagewarden.audit.batch import Drafted, Observer
     from stagewarden.audit.chain import Tip
     from stagewarden.audit.disk import Disk
     from stagewarden.clock import Clock
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 # What already happened, or makes things safer, may use the reserve: the end of what was begun is recorded to the last byte.
 _MAY_USE_RESERVE = frozenset({"outcome", "mode", "kill", "recovered", "start"})
-# These are made by entries.py, which lets only canonical values through; all others pass `members` here.
-_KNOWN_CANONICAL = frozenset({"ruling", "outcome"})
 _REMEMBERED = 100_000  # entry ids; the outbox is struck off within moments, so what recovery asks for is recent
 _WAITING = 20_000  # entries that may wait for one flush
 _AT_THE_LATEST = 0.01  # seconds an entry nobody waits for may wait for company
@@ -44,35 +43,11 @@ _STALLED = 5.0  # seconds a flush may take before the disk counts as gone
 _LOOK_AGAIN = 0.5  # seconds between looks at the free space
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
-    """One flush, for the metrics: how many entries, how long it took, and `ok` or `failed`; `refused` entries never got to one."""
-
-    entries: int
-    seconds: float
-    result: str
-
-
-Observer: TypeAlias = "Callable[[Flushed], None]"
-
-
-@dataclass(slots=True)
-class _Batch:
-    lines: list[bytes] = field(default_factory=list)
-    waiters: list[asyncio.Future[int]] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    urgent: bool = False  # somebody waits
-
-
-def _unobserved(_: Flushed) -> None:
-    """Nobody counts."""
-
-
 class AuditLog:
     """Append-only, hash-chained, durable. Belongs to one event loop; `open` before and `close` after."""
 
     def __init__(
-        self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = _unobserved, disk: Disk | None = None, retry: float = 1.0
+        self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = unobserved, disk: Disk | None = None, retry: float = 1.0
     ) -> None:  # fmt: skip
         self._config = config
         self._clock = clock
@@ -85,14 +60,15 @@ class AuditLog:
         self._seq = 0
         self._head = ""
         self._down: str | None = "the log is not open"
-        self._next = _Batch()
-        self._flying: _Batch | None = None
+        self._next = Batch()
+        self._flying: Batch | None = None
         self._since = 0.0
         self._scheduled = False
         self._later: asyncio.TimerHandle | None = None
         self._free, self._looked_at = 0, float("-inf")
-        self._ids: set[str] = set()
+        self._ids: dict[str, int] = {}  # entry id → seq
         self._order: deque[str] = deque()
+        self._coming: dict[str, asyncio.Future[int]] = {}  # entry id → who waits for it to become durable
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -119,14 +95,17 @@ class AuditLog:
         """Queue one entry; the future resolves to its `seq` when it is durable, or raises AuditUnavailable.
 
         Nobody waits for an entry that is not wanted `soon`: it comes along with the next one that is, at the latest after 10 ms.
+        An id is written once: who brings it again waits for, or is told of, the entry that is there.
         Raises ValueError for a body that uses a member of the envelope, or an unknown kind: a fault in the caller.
         """
+        if entry_id is not None and (known := self._known(entry_id)) is not None:
+            return known
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         if (why := self._refusal(kind)) is not None:
             self._observe(Flushed(1, 0.0, "refused"))
-            return _failed(future, why)
-        if kind not in _KNOWN_CANONICAL:
-            body = _plain(kind, body)
+            return failed(future, why)
+        body = plain(kind, body)
+        check_envelope(kind, body, entry_id)
         entry = {
             **body,
             "v": VERSION,
@@ -138,25 +117,51 @@ class AuditLog:
         }
         if entry_id is not None:
             entry["id"] = entry_id
-        if len(entry) != len(body) + (6 if entry_id is None else 7):
-            raise ValueError(f"{kind}: the body uses a member of the envelope: {sorted(body)}")
         try:
             line = canonical(entry)
         except TypeError as failure:
-            return _failed(future, f"{kind}: no canonical form: {failure}")
+            return failed(future, f"{kind}: no canonical form: {failure}")
+        return self._queue(line, future, kind, entry_id, soon=soon)
+
+    def append_drafted(self, drafted: Drafted) -> asyncio.Future[int]:
+        """`append` for an entry that was made in another process of ours, where somebody waits for it."""
+        if drafted.id is not None and (known := self._known(drafted.id)) is not None:
+            return known
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if (why := self._refusal(drafted.kind)) is not None:
+            self._observe(Flushed(1, 0.0, "refused"))
+            return failed(future, why)
+        line = fill(drafted.text, self._boot, self._head, self._seq, self._stamp(self._clock.now_ns()))
+        return self._queue(line, future, drafted.kind, drafted.id, soon=True)
+
+    def _queue(self, line: bytes, future: asyncio.Future[int], kind: str, entry_id: str | None, *, soon: bool) -> asyncio.Future[int]:
+        """The line takes its place in the chain."""
         if len(line) > MAX_LINE:
-            return _failed(future, f"{kind}: the entry has {len(line)} bytes")
-        self._seq += 1
-        self._head = digest(line)
+            return failed(future, f"{kind}: the entry has {len(line)} bytes")
         waiting = self._next
         waiting.lines.append(line)
         waiting.waiters.append(future)
         if entry_id is not None:
-            waiting.ids.append(entry_id)
+            waiting.ids.append((entry_id, self._seq))
+            self._coming[entry_id] = future
+        self._seq += 1
+        self._head = digest(line)
         waiting.urgent = waiting.urgent or soon
         if self._flying is None:
             self._schedule()
         return future
+
+    def _known(self, entry_id: str) -> asyncio.Future[int] | None:
+        """What somebody who brings this id again waits for; a future of their own, so that giving up is theirs alone."""
+        seq, coming = self._ids.get(entry_id), self._coming.get(entry_id)
+        if seq is None and coming is None:
+            return None
+        known: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        if coming is not None:
+            coming.add_done_callback(lambda first: follow(first, known))
+        elif seq is not None:
+            known.set_result(seq)
+        return known
 
     def has(self, entry_id: str) -> bool:
         """Whether an entry of this id is in the log, as far as the last ones go."""
@@ -244,7 +249,7 @@ class AuditLog:
             self._later = None
         if not self._next.lines or self._flying is not None or self._down is not None:
             return
-        batch, self._next = self._next, _Batch()
+        batch, self._next = self._next, Batch()
         self._flying, self._since = batch, self._clock.monotonic()
         written = Written(b"\n".join(batch.lines) + b"\n", self._seq, self._head)
         self._jobs.put(lambda: self._write(written))
@@ -262,17 +267,20 @@ class AuditLog:
             if not waiter.done():
                 waiter.set_result(seq)
         self._remember(batch.ids)
+        self._forget_coming(batch)
         self._schedule()
 
-    def _go_down(self, failure: str, batch: _Batch) -> None:
+    def _go_down(self, failure: str, batch: Batch) -> None:
         """Nothing of this batch, nor of what came after it, is in the log: the chain goes back to what is durable."""
-        waiting, self._next = self._next, _Batch()
+        waiting, self._next = self._next, Batch()
         if waiting.lines:
             self._observe(Flushed(len(waiting.lines), 0.0, "failed"))
         self._seq, self._head, self._down = self._tail.seq, self._tail.head, failure
+        self._forget_coming(batch)
+        self._forget_coming(waiting)
         for waiter in (*batch.waiters, *waiting.waiters):
             if not waiter.done():
-                _failed(waiter, failure)
+                failed(waiter, failure)
         self._retry = self._loop.call_later(self._try_again, self._jobs.put, self._recover)
 
     def _recovered(self, failure: str | None, dropped: int) -> None:
@@ -285,11 +293,15 @@ class AuditLog:
         why, self._down, self._retry = self._down, None, None
         self.append("recovered", {"why": why, "cut": dropped, "after": self._seq - 1})
 
-    def _remember(self, ids: list[str]) -> None:
+    def _remember(self, ids: list[tuple[str, int]]) -> None:
         self._ids.update(ids)
-        self._order.extend(ids)
+        self._order.extend([entry_id for entry_id, _ in ids])
         while len(self._order) > _REMEMBERED:
-            self._ids.discard(self._order.popleft())
+            self._ids.pop(self._order.popleft(), None)
+
+    def _forget_coming(self, batch: Batch) -> None:
+        for entry_id, _ in batch.ids:
+            self._coming.pop(entry_id, None)
 
     # -- on the thread -------------------------------------------------------------------------------------------------
 
@@ -312,9 +324,9 @@ class AuditLog:
         return lock, tail, tip
 
     def _see(self, entry: Document) -> None:
-        entry_id = entry.get("id")
-        if isinstance(entry_id, str):
-            self._remember([entry_id])
+        entry_id, seq = entry.get("id"), entry.get("seq")
+        if isinstance(entry_id, str) and isinstance(seq, int):
+            self._remember([(entry_id, seq)])
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -341,19 +353,6 @@ class AuditLog:
             self._loop.call_soon_threadsafe(what)
         except RuntimeError:  # the loop is gone, and with it everybody who waited
             return
-
-
-def _failed(future: asyncio.Future[int], why: str) -> asyncio.Future[int]:
-    """Whoever waits is told; nobody waiting is no fault of its own, so the exception counts as seen."""
-    future.set_exception(AuditUnavailable(why))
-    future.exception()
-    return future
-
-
-def _plain(kind: str, body: Document) -> Document:
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}")
-    return members(body)
 
 
 def _said(failure: Exception) -> str:

@@ -1,0 +1,257 @@
+"""A running sidecar: rooms behind listeners, what runs beside the requests, reload and the end. Alone, or as the house of workers.
+
+Everything is opened in order and closed in reverse; whatever fails on the way up leaves nothing half-started behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import structlog
+
+from stagewarden import registry as registries
+from stagewarden.app.building import Building
+from stagewarden.app.doors import open_agents, people_settings, serve
+from stagewarden.app.house import House, HouseEnded
+from stagewarden.audit import entries
+from stagewarden.audit.entries import Standing
+from stagewarden.audit.reader import Reader
+from stagewarden.clock import SystemClock
+from stagewarden.config import Places, Secrets
+from stagewarden.errors import CannotTell, ConfigError, StagewardenError
+from stagewarden.gate import Acts, Judge, Releases
+from stagewarden.gate.watch import Watch
+from stagewarden.identity.people import People
+from stagewarden.web.operations import LoopWatch, Readiness, operations
+from stagewarden.web.people.listener import listener as people_listener
+from stagewarden.wire.upstream import Upstreams
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from stagewarden.app.doors import AgentsListener
+    from stagewarden.app.house import Workers
+    from stagewarden.clock import Clock
+    from stagewarden.config import Config
+    from stagewarden.gate import Rooms
+
+_GRACE = 25.0  # seconds for what runs, after SIGTERM (contract section 7)
+
+
+@dataclass(slots=True)
+class Sidecar:
+    """A running sidecar. The addresses are (host, port) as bound; None for a listener that is not configured."""
+
+    rooms: Rooms
+    judge: Judge
+    acts: Acts
+    releases: Releases
+    watch: Watch
+    people: People
+    readiness: Readiness
+    agents_address: tuple[str, int] | None = None
+    people_address: tuple[str, int] | None = None
+    operations_address: tuple[str, int] | None = None
+    background: asyncio.Task[None] | None = None
+    grace: float = _GRACE
+    listener: AgentsListener | None = None
+    house: House | None = None
+    _reload: asyncio.Event | None = None
+
+    def request_reload(self) -> None:
+        """SIGHUP: reload registry, policy data and keys soon; broken input keeps the last good one."""
+        if self._reload is not None:
+            self._reload.set()
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Run until told to stop, then finish what runs: no new request, no new send."""
+        assert self.background is not None
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait((stopped, self.background), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        await self.drain()
+        if self.background.done():
+            _result(self.background)  # the clockwork failed: say so, and do not go on without it
+
+    async def drain(self) -> None:
+        """Stop accepting, let what runs finish inside the grace, start no send. Once: the grace does not begin anew."""
+        if self.readiness.draining:
+            return
+        self.readiness.draining = True
+        self.releases.drain()
+        if self.listener is not None:
+            self.listener.drain()
+        workers = self.house.ended(self.grace) if self.house is not None else asyncio.sleep(0)
+        if self.house is not None:
+            self.house.drain(self.grace)
+        await asyncio.gather(self._idle(), workers)
+
+    async def _idle(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.grace):
+                await asyncio.gather(self.judge.idle(), self.releases.idle())
+
+    async def refresh(self) -> None:
+        """Before a scrape: the workers' counts, and what is read then."""
+        if self.house is not None:
+            await self.house.count()
+        await self.watch.gauges()
+
+    async def reload(self) -> None:
+        """Registry, policy data and keys, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""
+        config, before = self.rooms.config, self.rooms.registry
+        registry = registries.load(config.base / config.registry)
+        _refuse(registries.check(config, registry))
+        prepared = await self.house.prepare(registry) if self.house is not None else {}
+        try:
+            await self.rooms.identities.reload(registry)
+            self.people.reload(registry)
+            await self.rooms.decider.load(registry.document())
+        except StagewardenError:
+            # All or nothing: what was exchanged already goes back to the registry in force.
+            if self.house is not None:
+                await self.house.settle(prepared, take=False)
+            await self.rooms.identities.reload(before)
+            self.people.reload(before)
+            raise
+        self.rooms.registry = registry
+        if self.house is not None:
+            await self.house.settle(prepared, take=True)
+        self.rooms.recorder.standing = Standing.of(registry.data, config.revision)
+        await self.rooms.recorder.note("registry", entries.loaded_entry(registry.revision))
+        self.watch.loaded(registry)
+        await self.acts.judge_all_again()
+
+
+@asynccontextmanager
+async def running(
+    config: Config, *, clock: Clock | None = None, environ: Mapping[str, str] | None = None, workers: Workers | None = None
+) -> AsyncIterator[Sidecar]:  # fmt: skip
+    """A sidecar that answers, until the block is left: this process alone, or the house of so many workers."""
+    clock = clock or SystemClock()
+    secrets = Secrets(config.base, environ)
+    registry = registries.load(config.base / config.registry)
+    _refuse(registries.check(config, registry, environ=environ))
+    async with AsyncExitStack() as stack:
+        pool = Upstreams(clock)
+        stack.push_async_callback(pool.close)
+        sandbox = config.environment == "sandbox"
+        people = People(config.identity.people, secrets, registry, clock, config.people.session, sandbox=sandbox)
+        built = await Building(config, clock, secrets, registry, stack).whole(pool, Places.of(environ))
+        rooms = built.rooms
+        reader = Reader(config.base / config.audit.directory)
+        watch = Watch(rooms)
+        watch.loaded(registry)
+        loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
+        house = None if workers is None or config.listen.agents is None else House(workers, built)
+        more = {} if house is None else {"workers": house.trouble}
+        readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble, **more}, watch.details)
+        sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, house=house, _reload=asyncio.Event())
+        await _recover(rooms)
+        stack.push_async_callback(_cut_off, pool, sidecar.judge)
+        await _listen(sidecar, clock, stack)
+        bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
+        own = [address for address in bound if address is not None]
+        pool.refuse(own)
+        if house is not None:
+            house.refuse(own)
+        sidecar.background = asyncio.create_task(_clockwork(sidecar, loop_watch))
+        try:
+            if house is not None:
+                await _filled(house, sidecar.background)
+            readiness.started = True
+            yield sidecar
+        finally:
+            await sidecar.drain()
+            sidecar.background.cancel()
+            await asyncio.wait([sidecar.background])
+        await rooms.recorder.summarize_refusals()
+
+
+async def _cut_off(pool: Upstreams, judge: Judge) -> None:
+    """What has outlived the grace loses its upstream, also where its client is gone; what came of it is still recorded."""
+    await pool.close()
+    await judge.idle()
+
+
+async def _clockwork(sidecar: Sidecar, loop_watch: LoopWatch) -> None:
+    """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
+    async with asyncio.TaskGroup() as group:
+        for work in (sidecar.releases.run(), sidecar.watch.run(), loop_watch.watch(), _reloads(sidecar)):
+            group.create_task(work)
+        if sidecar.house is not None:
+            group.create_task(sidecar.house.run())
+
+
+async def _filled(house: House, background: asyncio.Task[None]) -> None:
+    """Until every worker serves; raises what ended the clockwork first."""
+    full = asyncio.create_task(house.full())
+    await asyncio.wait((full, background), return_when=asyncio.FIRST_COMPLETED)
+    full.cancel()
+    if background.done():
+        _result(background)
+
+
+def _result(background: asyncio.Task[None]) -> None:
+    """Raise what ended the clockwork: workers that do not stay alive by themselves, anything else as it came."""
+    try:
+        background.result()
+    except* HouseEnded as ended:
+        first: BaseException = ended
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
+
+
+async def _recover(rooms: Rooms) -> None:
+    """What a crash left: the log first, then claims and sends nobody holds any more."""
+    await rooms.recorder.recover()
+    for moved in await rooms.holds.recover():
+        await rooms.recorder.deliver(moved)
+    await rooms.stops.settle()
+
+
+async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None:
+    config = sidecar.rooms.config
+    if config.listen.operations is not None:
+        application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.refresh)
+        sidecar.operations_address = await serve(application, config.listen.operations.bind, stack)
+    if config.listen.people is not None:
+        application = people_listener(sidecar.acts, sidecar.people, people_settings(config, config.listen.people), clock)
+        sidecar.people_address = await serve(application, config.listen.people.bind, stack)
+    if config.listen.agents is None:
+        return
+    if sidecar.house is not None:
+        sidecar.agents_address = sidecar.house.open(stack)
+    else:
+        sidecar.listener = await open_agents(sidecar.rooms, sidecar.judge, stack)
+        sidecar.agents_address = sidecar.listener.address
+
+
+async def _reloads(sidecar: Sidecar) -> None:
+    """SIGHUP after SIGHUP; a broken reload keeps the last good one and says so."""
+    logger = structlog.get_logger("stagewarden.reload")
+    assert sidecar._reload is not None  # noqa: SLF001 - the wiring
+    while True:
+        await sidecar._reload.wait()  # noqa: SLF001 - the wiring
+        sidecar._reload.clear()  # noqa: SLF001 - the wiring
+        try:
+            await sidecar.reload()
+            sidecar.watch.reload_trouble = None
+            logger.info("reloaded", registry=sidecar.rooms.registry.revision)
+        except (ConfigError, CannotTell) as failure:
+            sidecar.watch.reload_trouble = str(failure)
+            sidecar.rooms.recorder.metrics.reload_failed("registry")
+            kept = sidecar.rooms.registry.revision
+            await sidecar.rooms.recorder.note("registry", entries.loaded_entry("refused", kept=kept, why=str(failure)))
+            logger.error("reload_failed", cause=str(failure))  # noqa: TRY400 - a known state
+
+
+def _refuse(problems: tuple[object, ...]) -> None:
+    errors = tuple(problem for problem in problems if getattr(problem, "severity", "error") == "error")
+    if errors:
+        raise ConfigError(errors)  # type: ignore[arg-type]

@@ -1,0 +1,195 @@
+"""The log of another process of ours: a worker's end (`RemoteLog`), and the house's, which alone writes (`Inlet`).
+
+Entries travel in batches: everything that gathered while one batch was under way goes with the next. Acknowledged is durable. Never
+says yes to what the house has not acknowledged, and never sends an entry twice. How messages travel is the caller's affair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from stagewarden.audit.batch import Drafted, Flushed, failed
+from stagewarden.audit.line import draft, plain
+from stagewarden.errors import AuditUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from stagewarden.audit.batch import Observer
+    from stagewarden.audit.log import AuditLog
+    from stagewarden.clock import Clock
+    from stagewarden.model import Document
+
+_WAITING = 20_000  # entries that may wait for the house, as in the log itself
+_BATCH_BYTES = 8 << 20  # of drafts in one message
+_AT_THE_LATEST = 0.01  # seconds an entry nobody waits for may wait for company
+_STALLED = 5.0  # seconds a batch may take before the house counts as gone
+
+
+class Entries(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A worker's entries, in the order in which they were made."""
+
+    number: int
+    drafts: list[Drafted]
+
+
+class Acknowledged(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """What became of a batch: for each entry its `seq`, durable, or why it is not in the log."""
+
+    number: int
+    results: list[int | str]
+
+
+class Log(Protocol):
+    """The log as the gate knows it, wherever it is written."""
+
+    def append(self, kind: str, body: Document, entry_id: str | None = None, *, soon: bool = True) -> asyncio.Future[int]:
+        """Queue one entry; the future resolves to its `seq` when it is durable, or raises AuditUnavailable."""
+
+    def has(self, entry_id: str) -> bool:
+        """Whether an entry of this id is in the log, as far as the last ones go."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why no ruling would be accepted now; None when one would."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Free space as last looked at."""
+
+
+class RemoteLog:
+    """A worker's log. `send` hands one message to the house; `acknowledged` and `gone` are told what comes back."""
+
+    def __init__(self, send: Callable[[Entries], None], clock: Clock, observe: Observer) -> None:
+        self._send = send
+        self._clock = clock
+        self._observe = observe
+        self._number = 0
+        self._next: list[tuple[Drafted, asyncio.Future[int]]] = []
+        self._flying: list[asyncio.Future[int]] = []
+        self._since = 0.0
+        self._scheduled = False
+        self._urgent = False
+        self._later: asyncio.TimerHandle | None = None
+        self._gone: str | None = None
+
+    def append(self, kind: str, body: Document, entry_id: str | None = None, *, soon: bool = True) -> asyncio.Future[int]:
+        """As the log's own: raises ValueError for a fault in the caller; everything else is the future's."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[int] = loop.create_future()
+        if (why := self.trouble) is not None:
+            self._observe(Flushed(1, 0.0, "refused"))
+            return failed(future, why)
+        try:
+            drafted = Drafted(kind, draft(kind, plain(kind, body), entry_id), entry_id)
+        except TypeError as failure:
+            return failed(future, f"{kind}: no canonical form: {failure}")
+        self._next.append((drafted, future))
+        self._urgent = self._urgent or soon
+        if not self._flying:
+            self._schedule(loop)
+        return future
+
+    def has(self, entry_id: str) -> bool:  # noqa: ARG002 - the log's signature
+        """Not to be told from here: whoever recovers an outbox is the house. An id that is brought again is written once all the same."""
+        return False
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing would be accepted now, as far as it can be told from here."""
+        if self._gone is not None:
+            return self._gone
+        if self._flying and self._clock.monotonic() - self._since > _STALLED:
+            return f"the process that writes the log has not answered for {_STALLED:.0f} s"
+        if len(self._next) >= _WAITING:
+            return f"{_WAITING} entries are waiting for the process that writes the log"
+        return None
+
+    @property
+    def free_bytes(self) -> int:
+        """The house's to tell; nobody asks it here."""
+        return 0
+
+    def acknowledged(self, message: Acknowledged) -> None:
+        """A batch has landed, or has not. Raises ValueError for an answer to something else: the two ends are out of step."""
+        if message.number != self._number or len(message.results) != len(self._flying):
+            raise ValueError("an acknowledgement of another batch")
+        flying, self._flying = self._flying, []
+        for future, result in zip(flying, message.results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, int):
+                future.set_result(result)
+            else:
+                failed(future, result)
+        if self._next:
+            self._schedule(asyncio.get_running_loop())
+
+    def gone(self, why: str) -> None:
+        """The house is gone: nobody waits any longer, and nothing more is accepted."""
+        self._gone = why
+        for future in (*self._flying, *(waiting for _, waiting in self._next)):
+            if not future.done():
+                failed(future, why)
+        self._flying, self._next = [], []
+
+    async def flush(self) -> None:
+        """Until nothing is on its way."""
+        while waiting := [*self._flying, *(future for _, future in self._next)]:
+            self._flush()
+            await asyncio.wait(waiting)
+            await asyncio.sleep(0)
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Soon where somebody waits, with all that this turn of the loop still brings; a little later where nobody does."""
+        if self._urgent and not self._scheduled:
+            self._scheduled = True
+            loop.call_soon(self._flush)
+        elif self._later is None and not self._scheduled:
+            self._later = loop.call_later(_AT_THE_LATEST, self._flush)
+
+    def _flush(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        self._scheduled = False
+        if self._flying or not self._next:
+            return
+        self._urgent = False
+        batch, size = self._next, 0
+        for count, (drafted, _) in enumerate(batch):
+            size += len(drafted.text)
+            if size > _BATCH_BYTES and count:
+                batch, self._urgent = batch[:count], True
+                break
+        self._next = self._next[len(batch) :]
+        self._number += 1
+        self._flying = [future for _, future in batch]
+        self._since = self._clock.monotonic()
+        self._send(Entries(self._number, [drafted for drafted, _ in batch]))
+
+
+class Inlet:
+    """The house's end for one worker: its entries into the one log, its answer once all of a batch are durable or refused."""
+
+    def __init__(self, log: AuditLog, reply: Callable[[Acknowledged], None]) -> None:
+        self._log = log
+        self._reply = reply
+
+    def take(self, entries: Entries) -> None:
+        """Append, and answer when it is known what became of them. Raises ValueError for what is no draft."""
+        landed = asyncio.gather(*[self._log.append_drafted(drafted) for drafted in entries.drafts], return_exceptions=True)
+        landed.add_done_callback(lambda done: self._answer(entries.number, done))
+
+    def _answer(self, number: int, landed: asyncio.Future[list[int | BaseException]]) -> None:
+        if landed.cancelled():
+            return
+        self._reply(Acknowledged(number, [result if isinstance(result, int) else _why(result) for result in landed.result()]))
+
+
+def _why(failure: BaseException) -> str:
+    return str(failure) if isinstance(failure, AuditUnavailable) else type(failure).__name__
