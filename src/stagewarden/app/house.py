@@ -35,7 +35,7 @@ _START = 60.0  # seconds until a new worker has to serve
 _QUICK, _MOST_QUICK = 10.0, 5  # so many deaths of one worker in a row, each within so many seconds of its start, are the end
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds before a dead worker's place is filled again
 _COUNT = 0.5  # seconds a scrape waits for a worker
-_PREPARE, _SETTLE = 20.0, 5.0  # seconds for the two steps of a reload
+_PREPARE, _SETTLE = 10.0, 5.0  # seconds for the two steps of a reload
 _AFTER_GRACE = 2.0  # seconds a draining worker has beyond the grace to write down what came of it
 _MEND = 1.0  # seconds between attempts to bring what a dead worker left into the log
 
@@ -310,13 +310,15 @@ class House:
 
     async def ended(self, within: float) -> None:
         """Until all have ended; at the latest after so many seconds, and a little for writing down what came of it."""
+        processes = [slot.process for slot in self._slots if slot.process is not None]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within + _AFTER_GRACE):
-                await asyncio.gather(*[slot.link.ended.wait() for slot in self._slots if slot.link is not None])
-        for slot in self._slots:
-            if slot.process is not None and slot.process.returncode is None and slot.link is not None and not slot.link.ended.is_set():
-                self._logger.error("worker_outlived_the_grace", worker=slot.number)
-                slot.process.kill()
+                await asyncio.gather(*[process.wait() for process in processes])
+        for process in processes:
+            if process.returncode is None:
+                self._logger.error("worker_outlived_the_grace", pid=process.pid)
+                process.kill()
+        await asyncio.gather(*[process.wait() for process in processes])
 
 
 async def _settled(link: Link, prepared: int, *, take: bool) -> Answer:

@@ -103,21 +103,21 @@ class Sidecar:
 
     async def reload(self) -> None:
         """Registry, policy data and keys, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""
-        config, before = self.rooms.config, self.rooms.registry
+        config = self.rooms.config
         registry = registries.load(config.base / config.registry)
         _refuse(registries.check(config, registry))
+        # (1) Everything that can fail, here and in every worker; nothing is in force yet.
+        adopt = (await self.rooms.identities.prepare(registry), self.people.prepare(registry))
         prepared = await self.house.prepare(registry) if self.house is not None else {}
         try:
-            await self.rooms.identities.reload(registry)
-            self.people.reload(registry)
             await self.rooms.decider.load(registry.document())
         except StagewardenError:
-            # All or nothing: what was exchanged already goes back to the registry in force.
             if self.house is not None:
                 await self.house.settle(prepared, take=False)
-            await self.rooms.identities.reload(before)
-            self.people.reload(before)
             raise
+        # (2) What cannot.
+        for each in adopt:
+            each()
         self.rooms.registry = registry
         if self.house is not None:
             await self.house.settle(prepared, take=True)
