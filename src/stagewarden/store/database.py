@@ -66,6 +66,8 @@ class Store:
 
     async def join(self) -> None:
         """Share the database of a process that has opened it and stays: no lock of our own, nothing created. A foreign one is refused."""
+        if not self._file.path.exists():  # SQLite would begin an empty one
+            raise StateUnavailable(f"state database {self._file.path}: is gone")
         try:
             self._engine = sqlite.engine(self._url, ours=True)
             async with self.reading() as connection:
