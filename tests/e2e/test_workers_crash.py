@@ -18,6 +18,7 @@ import pytest
 
 from tests.e2e.articles import Articles
 from tests.e2e.crew import doors, end, metric, workers
+from tests.e2e.houses import NOWHERE
 from tests.e2e.processes import PATIENCE, SidecarProcess, command, serving, until
 from tests.e2e.test_crash import Drill, Told, check_log, write_until_gone
 from tests.product import house, rulings
@@ -133,6 +134,16 @@ async def test_a_killed_house_ends_its_workers_and_loses_nothing(upstream, tmp_p
         assert await asyncio.to_thread(sidecar.ended) == 0
     assert set(load.others) <= {503}  # told so, in the moment between the house's end and the worker's
     check_recorded(tmp_path, load, upstream)
+
+
+async def test_a_worker_that_hangs_ends_with_its_house(tmp_path):
+    """It stands still (SIGSTOP) when the house is killed, and is gone nevertheless: the next house finds its port free."""
+    with serving(house(tmp_path, NOWHERE), workers=2) as sidecar:
+        left = await asyncio.to_thread(workers, sidecar)
+        end(left[0], signal.SIGSTOP)
+        await asyncio.to_thread(sidecar.kill)
+        await asyncio.to_thread(until, lambda: not any(map(alive, left)), "the end of the workers")
+        await asyncio.to_thread(sidecar.start)
 
 
 def alive(pid: int) -> bool:

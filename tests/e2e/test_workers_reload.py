@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import stagewarden
 from stagewarden.identity.keys import new_key
 from tests.e2e.articles import Articles
 from tests.e2e.crew import Door, doors, end, metric, workers
 from tests.e2e.houses import NOWHERE, edit, put
+from tests.e2e.opa import opa_server
 from tests.e2e.processes import serving, until
 from tests.e2e.test_serve import BROKEN, details, pause_the_drafter
 from tests.e2e.test_workers_crash import Load
@@ -20,6 +23,7 @@ from tests.product import house, rulings
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+BUNDLE = Path(stagewarden.__file__).parent / "bundle" / "stagewarden.tar.gz"
 DRAFT = "/newsroom/articles"
 
 
@@ -106,6 +110,27 @@ def test_a_worker_that_does_not_answer_keeps_everybody_on_the_old(tmp_path):
         until(lambda: details(sidecar)["registry"] != revision, "the reload")
         with doors(sidecar) as after:
             assert {code(door) for door in after} == {"paused"}
+
+
+async def test_workers_beside_an_opa_server(upstream, tmp_path):
+    """Each asks it by itself; a reload reaches OPA once and every worker; what comes between the two is a no, and afterwards all agree."""
+    async with opa_server(tmp_path, BUNDLE) as opa:
+        made = house(tmp_path / "house", upstream.url, f"{{engine: opa, deadline: 2s, opa: {{url: '{opa.url}'}}}}")
+        with serving(made, workers=2) as sidecar:
+            with doors(sidecar) as each:
+                told = [await asyncio.to_thread(door.ask, "POST", DRAFT, json={"title": "x"}) for door in each]
+                assert [reply.status for reply in told] == [200, 200]
+            async with Load(sidecar) as load:
+                for number in range(3):
+                    revision = (await asyncio.to_thread(details, sidecar))["registry"]
+                    edit("registry.yaml", "name: Rita Lund", f"name: Rita Lund {number}")(made)
+                    sidecar.signal(signal.SIGHUP)
+                    await asyncio.to_thread(until, lambda: details(sidecar)["registry"] != revision, "the reload")  # noqa: B023 - awaited here
+                    await load.more(20)
+            assert set(load.others) <= {403}
+            with doors(sidecar) as each:
+                for door in each:
+                    await asyncio.to_thread(until, lambda: door.ask("POST", DRAFT, json={"title": "y"}).status == 200, "a yes")  # noqa: B023
 
 
 async def test_reloads_under_load_refuse_nobody(upstream, tmp_path):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import os
 import signal
 import socket
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 _EVERY = 1.0  # seconds between two accounts of what was counted
 _HOUSE_GONE = 70  # exit code
+_PR_SET_PDEATHSIG = 1
 _DECODER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 
 
@@ -60,6 +63,7 @@ async def work(conversation: int, table: int) -> None:
     """Serve until the house says so, over these inherited descriptors. Never returns when the house is gone: the process ends there."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # sent to the whole group they reach the house too, and it tells us
+    _end_with_the_house()
     worker = Worker()
     await worker.open(socket.socket(fileno=conversation))
     hello = await worker.hello
@@ -228,6 +232,12 @@ class Worker:
         self._locks.gone()
         structlog.get_logger("stagewarden.worker").error("house_gone", cause=why)
         os._exit(_HOUSE_GONE)
+
+
+def _end_with_the_house() -> None:
+    """A worker that hangs hears no end of file: the kernel ends it with the house (Linux: prctl(2), PR_SET_PDEATHSIG), and the port is free."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 async def _cut_off(pool: Upstreams, judge: Judge) -> None:

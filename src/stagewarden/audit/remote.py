@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _WAITING = 20_000  # entries that may wait for the house, as in the log itself
 _BATCH_BYTES = 8 << 20  # of drafts in one message
 _AT_THE_LATEST = 0.01  # seconds an entry nobody waits for may wait for company
+_QUIET_TURNS, _GATHERING = 3, 0.002  # as in the log itself: turns of the loop, and seconds, a batch may wait for company
 _STALLED = 5.0  # seconds a batch may take before the house counts as gone
 
 
@@ -145,12 +146,21 @@ class RemoteLog:
             await asyncio.sleep(0)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Soon where somebody waits, with all that this turn of the loop still brings; a little later where nobody does."""
+        """Soon where somebody waits, so that whoever is about to append comes along; a little later where nobody does."""
         if self._urgent and not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._flush)
+            loop.call_soon(self._gather, 0, 0, self._clock.monotonic())
         elif self._later is None and not self._scheduled:
             self._later = loop.call_later(_AT_THE_LATEST, self._flush)
+
+    def _gather(self, seen: int, quiet: int, since: float) -> None:
+        """As the log does: a loop that is busy is about to append more, an idle one turns at once. A message each would cost as much as its entry."""
+        here = len(self._next)
+        quiet = quiet + 1 if here == seen else 0
+        if quiet < _QUIET_TURNS and self._clock.monotonic() - since < _GATHERING:
+            asyncio.get_running_loop().call_soon(self._gather, here, quiet, since)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         if self._later is not None:
