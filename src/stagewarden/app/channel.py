@@ -60,32 +60,33 @@ class Channel(asyncio.Protocol, Generic[Heard]):
 
     def data_received(self, data: bytes) -> None:
         """Asyncio: bytes; every whole message in them is heard."""
-        self._left += data
+        if self._left:
+            self._left += data
+            data = bytes(self._left)
         start = 0
         try:
-            while (message := self._message(start)) is not None:
-                start += _PREFIX + len(message)
-                self._heard(self._decoder.decode(message))
+            while (end := self._end(data, start)) is not None:
+                self._heard(self._decoder.decode(memoryview(data)[start + _PREFIX : end]))
+                start = end
         except (msgspec.DecodeError, ValueError) as failure:
             self._why = f"not understood: {failure}"
             self._left.clear()
             if self._transport is not None:
                 self._transport.abort()
             return
-        if start:
-            del self._left[:start]
+        self._left = bytearray(data[start:])
 
     def connection_lost(self, error: Exception | None) -> None:
         """Asyncio: the end."""
         self._transport = None
         self._gone(self._why if error is None else f"{self._why}: {error}")
 
-    def _message(self, start: int) -> bytes | None:
-        """The whole message that begins here."""
-        if len(self._left) < start + _PREFIX:
+    def _end(self, data: bytes, start: int) -> int | None:
+        """Where the message that begins here ends; None where it is not whole."""
+        body = start + _PREFIX
+        if len(data) < body:
             return None
-        length = int.from_bytes(self._left[start : start + _PREFIX], "big")
+        length = int.from_bytes(data[start:body], "big")
         if length > LONGEST:
             raise ValueError(f"a message of {length} bytes")
-        end = start + _PREFIX + length
-        return bytes(self._left[start + _PREFIX : end]) if len(self._left) >= end else None
+        return body + length if len(data) >= body + length else None

@@ -68,8 +68,10 @@ class _Slot:
 class House:
     """Starts the workers, keeps them alive, speaks for them, and ends with them."""
 
-    def __init__(self, workers: Workers, built: Built) -> None:
+    def __init__(self, workers: Workers, built: Built, grace: float) -> None:
         self._workers = workers
+        self._grace = grace  # seconds
+        self._broken: str | None = None
         self._built = built
         self._rooms = built.rooms
         self._columns = Columns()
@@ -114,6 +116,8 @@ class House:
             await asyncio.gather(*[group.create_task(self._keep(slot)) for slot in self._slots])
             for task in tending:
                 task.cancel()
+        if self._broken is not None:
+            raise HouseEnded(self._broken)
 
     async def full(self) -> None:
         """Until every worker serves for the first time."""
@@ -137,10 +141,15 @@ class House:
             metrics.worker_died()
             self._logger.error("worker_ended", worker=slot.number, cause=why, lived=round(lived, 3))
             if slot.quick >= _MOST_QUICK or not self._full.is_set():
-                raise HouseEnded(
-                    f"worker {slot.number} does not stay alive (starts in a row that lasted less than {_QUICK:.0f} s: {slot.quick}): {why}"
-                )
+                await self._give_up(f"worker {slot.number} does not stay alive (starts of less than {_QUICK:.0f} s in a row: {slot.quick}): {why}")
+                return
             await self._pause(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**slot.quick))
+
+    async def _give_up(self, why: str) -> None:
+        """The other workers finish what they have, and nobody starts any more; then `run` raises it."""
+        self._broken = why
+        self.drain(self._grace)
+        await self.ended(self._grace)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -196,8 +205,9 @@ class House:
         with theirs:
             ours.settimeout(0)
             inherited = (theirs.fileno(), self._table.handle)
+            # A session of its own: Ctrl-C in a terminal is the house's to hear, also while a worker starts.
             process = await asyncio.create_subprocess_exec(
-                *self._workers.command, *map(str, inherited), pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL
+                *self._workers.command, *map(str, inherited), pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
             )
         await link.open(ours)
         link.send(self._hello(number))

@@ -40,10 +40,9 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """From a worker: it listens, judging by this registry and policy."""
+    """From a worker: it listens, judging by this registry."""
 
     registry: str
-    policy: str
 
 
 class Failed(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -147,7 +147,7 @@ async def running(
         watch = Watch(rooms)
         watch.loaded(registry)
         loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
-        house = None if workers is None or config.listen.agents is None else House(workers, built)
+        house = None if workers is None or config.listen.agents is None else House(workers, built, _GRACE)
         more = {} if house is None else {"workers": house.trouble}
         readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble, **more}, watch.details)
         sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, house=house, _reload=asyncio.Event())

@@ -128,7 +128,7 @@ class Worker:
         listener = await open_agents(rooms, judge, stack, [ports.share(host, port) for host, port in hello.addresses])
         gc.collect()
         gc.freeze()  # as in the process that serves alone
-        self.send(Ready(registry.revision, rooms.decider.revision))
+        self.send(Ready(registry.revision))
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(each) for each in (self._account(), LoopWatch(self._clock, self._metrics.loop_lag).watch())]
             grace = await self._drain

@@ -105,7 +105,6 @@ class AuditLog:
             self._observe(Flushed(1, 0.0, "refused"))
             return failed(future, why)
         body = plain(kind, body)
-        check_envelope(kind, body, entry_id)
         entry = {
             **body,
             "v": VERSION,
@@ -117,6 +116,7 @@ class AuditLog:
         }
         if entry_id is not None:
             entry["id"] = entry_id
+        check_envelope(kind, body, len(entry), entry_id)
         try:
             line = canonical(entry)
         except TypeError as failure:

@@ -13,7 +13,6 @@ import msgspec
 
 from stagewarden.audit.batch import Drafted, Flushed, failed
 from stagewarden.audit.line import draft, plain
-from stagewarden.errors import AuditUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,14 +191,17 @@ class Inlet:
 
     def take(self, entries: Entries) -> None:
         """Append, and answer when it is known what became of them. Raises ValueError for what is no draft."""
-        landed = asyncio.gather(*[self._log.append_drafted(drafted) for drafted in entries.drafts], return_exceptions=True)
-        landed.add_done_callback(lambda done: self._answer(entries.number, done))
+        self._wait(entries.number, [self._log.append_drafted(drafted) for drafted in entries.drafts])
 
-    def _answer(self, number: int, landed: asyncio.Future[list[int | BaseException]]) -> None:
-        if landed.cancelled():
-            return
-        self._reply(Acknowledged(number, [result if isinstance(result, int) else _why(result) for result in landed.result()]))
+    def _wait(self, number: int, landing: list[asyncio.Future[int]]) -> None:
+        """They mostly land with one flush, in order: whoever waits for the last one finds all of them done."""
+        for future in reversed(landing):
+            if not future.done():
+                future.add_done_callback(lambda _: self._wait(number, landing))
+                return
+        self._reply(Acknowledged(number, [_said(future) for future in landing]))
 
 
-def _why(failure: BaseException) -> str:
-    return str(failure) if isinstance(failure, AuditUnavailable) else type(failure).__name__
+def _said(landed: asyncio.Future[int]) -> int | str:
+    failure = landed.exception()
+    return landed.result() if failure is None else str(failure)

@@ -95,6 +95,12 @@ async def log(tmp_path: Path):
     await made.close()
 
 
+async def turns() -> None:
+    """As many of the loop as a batch may wait for company."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
 async def test_entries_of_two_workers_are_one_chain_each_in_order(log, tmp_path):
     """Rulings and other entries of both, with the house's own between them; each worker's order is kept, and the chain verifies."""
     wires = [Wire(log), Wire(log)]
@@ -116,8 +122,7 @@ async def test_what_gathers_while_a_batch_is_under_way_goes_with_the_next(log):
     wire = Wire(log)
     wire.open = False
     first = wire.remote.append("read", {"n": 0})
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turns()
     rest = [wire.remote.append("read", {"n": n}) for n in range(1, 101)]
     await asyncio.sleep(0.03)
     assert [len(entries.drafts) for entries in wire.sent] == [1]
@@ -144,8 +149,7 @@ async def test_an_entry_nobody_waits_for_comes_along(log):
     """Alone it is sent a little later; beside one that is waited for, with it."""
     wire = Wire(log)
     outcome = wire.remote.append("outcome", {"ruling": "r_1"}, soon=False)
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turns()
     assert wire.sent == []
     waited = wire.remote.append("read", {})
     assert await asyncio.gather(outcome, waited) == [1, 2]
@@ -176,8 +180,7 @@ async def test_a_house_that_does_not_answer_stops_everything(log):
     wire = Wire(log, clock)
     wire.open = False
     first = wire.remote.append("read", {})
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turns()
     assert wire.remote.trouble is None
     clock.move(5.1)
     assert "not answered" in (wire.remote.trouble or "")
@@ -193,8 +196,7 @@ async def test_a_house_that_is_gone_is_told_to_everybody(log):
     wire = Wire(log)
     wire.open = False
     futures = [wire.remote.append("read", {"n": 0})]
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turns()
     futures.append(wire.remote.append("read", {"n": 1}))
     wire.remote.gone("the other end is gone")
     told = await asyncio.gather(*futures, wire.remote.append("read", {}), return_exceptions=True)
@@ -207,8 +209,7 @@ async def test_an_answer_to_something_else_is_not_taken(log, message):
     wire = Wire(log)
     wire.open = False
     future = wire.remote.append("read", {})
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
+    await turns()
     with pytest.raises(ValueError, match="another batch"):
         wire.remote.acknowledged(message)
     assert not future.done()
