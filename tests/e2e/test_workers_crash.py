@@ -105,9 +105,9 @@ async def test_a_killed_worker_loses_nothing_and_is_replaced(upstream, tmp_path)
                 before = await asyncio.to_thread(workers, sidecar)
                 end(random.choice(before))
                 await load.more(50)
+                await asyncio.to_thread(until, lambda: metric(sidecar, "stagewarden_worker_deaths_total") == deaths, "its death")  # noqa: B023
                 await asyncio.to_thread(until, lambda: sidecar.operations("/readyz").status == 200, "all workers again")
                 assert len(await asyncio.to_thread(workers, sidecar)) == 3
-                assert await asyncio.to_thread(metric, sidecar, "stagewarden_worker_deaths_total") == deaths
                 now = await asyncio.to_thread(metric, sidecar, "stagewarden_decisions_total")
                 assert now >= seen
                 seen = now

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,9 @@ import structlog
 
 from stagewarden import __version__
 from stagewarden.app import ports
-from stagewarden.app.link import Link, Shared
+from stagewarden.app.link import Shared
 from stagewarden.app.messages import Count, Drain, Hello, InForce, Moved, Prepare, Prepared, Settle
+from stagewarden.app.slot import AFTER_GRACE, Beginning, Slot
 from stagewarden.errors import CannotTell, StagewardenError
 from stagewarden.gate.inflight import Columns, Table
 from stagewarden.metrics.rows import Rows, joined
@@ -28,15 +28,13 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from stagewarden.app.building import Built
-    from stagewarden.app.link import Answer
+    from stagewarden.app.link import Answer, Link
     from stagewarden.registry import Registry
 
-_START = 60.0  # seconds until a new worker has to serve
 _QUICK, _MOST_QUICK = 10.0, 5  # so many deaths of one worker in a row, each within so many seconds of its start, are the end
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds before a dead worker's place is filled again
 _COUNT = 0.5  # seconds a scrape waits for a worker
 _PREPARE, _SETTLE = 10.0, 5.0  # seconds for the two steps of a reload
-_AFTER_GRACE = 2.0  # seconds a draining worker has beyond the grace to write down what came of it
 _MEND = 1.0  # seconds between attempts to bring what a dead worker left into the log
 
 
@@ -54,17 +52,6 @@ class Workers:
     command: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Slot:
-    """A worker's place, whoever fills it."""
-
-    number: int
-    process: asyncio.subprocess.Process | None = None
-    link: Link | None = None
-    serving: bool = False
-    quick: int = 0
-
-
 class House:
     """Starts the workers, keeps them alive, speaks for them, and ends with them."""
 
@@ -75,7 +62,7 @@ class House:
         self._built = built
         self._rooms = built.rooms
         self._columns = Columns()
-        self._slots = [_Slot(number) for number in range(workers.count)]
+        self._slots = [Slot(number) for number in range(workers.count)]
         self._shared = Shared(built.log, built.locks, self._rooms.recorder, self._moved_by)
         self._departed = Rows()
         self._moves: asyncio.Queue[list[str]] = asyncio.Queue()
@@ -93,9 +80,12 @@ class House:
         reserved = ports.reserve(listener.bind)
         for taken in reserved:
             stack.callback(taken.close)
+        self._addresses = [taken.getsockname()[:2] for taken in reserved]
         self._table = Table.make(self._workers.count)
         stack.callback(self._table.close)
-        self._addresses = [taken.getsockname()[:2] for taken in reserved]
+        self._beginning = Beginning(
+            self._workers.command, self._table.handle, self._shared, self._hello, self._is_in_force, self._draining
+        )  # fmt: skip
         self._rooms.holds.changed.tell = self._moved_here
         self._rooms.recorder.metrics.processes.workers = self._pids
         return self.address
@@ -125,23 +115,25 @@ class House:
 
     # -- keeping workers alive -----------------------------------------------------------------------------------------
 
-    async def _keep(self, slot: _Slot) -> None:
+    async def _keep(self, slot: Slot) -> None:
         """One worker after another in this place."""
         clock, metrics = self._rooms.clock, self._rooms.recorder.metrics
         while not self._draining.is_set():
             began = clock.monotonic()
-            why, expected = await self._life(slot)
+            self._table.clear(slot.number)
+            end = await slot.life(self._beginning, self._serves)
+            self._departed = joined(self._departed, end.rows)
             if self._draining.is_set():
                 return
             self._left_behind.set()
-            if expected:
+            if end.stale:
                 continue
             lived = clock.monotonic() - began
             slot.quick = slot.quick + 1 if lived < _QUICK else 0
             metrics.worker_died()
-            self._logger.error("worker_ended", worker=slot.number, cause=why, lived=round(lived, 3))
+            self._logger.error("worker_ended", worker=slot.number, cause=end.why, lived=round(lived, 3))
             if slot.quick >= _MOST_QUICK or not self._full.is_set():
-                await self._give_up(f"worker {slot.number} does not stay alive (starts of less than {_QUICK:.0f} s in a row: {slot.quick}): {why}")
+                await self._give_up(f"worker {slot.number} does not stay alive (lives under {_QUICK:.0f} s in a row: {slot.quick}): {end.why}")
                 return
             await self._pause(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**slot.quick))
 
@@ -156,64 +148,10 @@ class House:
             async with asyncio.timeout(seconds):
                 await self._draining.wait()
 
-    async def _life(self, slot: _Slot) -> tuple[str, bool]:
-        """From start to end: why it ended, and whether that was our wish."""
-        self._table.clear(slot.number)
-        link = slot.link = Link(self._shared)
-        try:
-            process = slot.process = await self._start(slot.number, link)
-        except OSError as failure:
-            slot.link = None
-            return f"it could not be started: {failure}", False
-        stale = False
-        try:
-            with contextlib.suppress(TimeoutError, CannotTell):
-                async with asyncio.timeout(_START):
-                    stale = (await link.ready).registry != self._rooms.registry.revision
-                    slot.serving = not stale
-            if slot.serving:
-                self._serves(slot)
-                await link.ended.wait()
-            elif not link.ended.is_set():
-                link.why = "a reload overtook its start" if stale else f"it did not serve within {_START:.0f} s"
-        finally:
-            slot.serving = False
-            code = await self._end(process, link)
-            slot.process = slot.link = None
-            self._departed = joined(self._departed, link.rows)
-        return f"{link.why} (exit {code})", stale
-
-    async def _end(self, process: asyncio.subprocess.Process, link: Link) -> int:
-        """Gone, and everything it had said heard."""
-        if self._draining.is_set() and link.ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_AFTER_GRACE):
-                    return await process.wait()
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        code = await process.wait()
-        await link.ended.wait()
-        return code
-
-    def _serves(self, slot: _Slot) -> None:
-        self._logger.info("worker_serves", worker=slot.number, pid=slot.process.pid if slot.process else 0)
+    def _serves(self, slot: Slot, pid: int) -> None:
+        self._logger.info("worker_serves", worker=slot.number, pid=pid)
         if all(each.serving for each in self._slots):
             self._full.set()
-
-    async def _start(self, number: int, link: Link) -> asyncio.subprocess.Process:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        with theirs:
-            ours.settimeout(0)
-            inherited = (theirs.fileno(), self._table.handle)
-            # A session of its own: Ctrl-C in a terminal is the house's to hear, also while a worker starts.
-            process = await asyncio.create_subprocess_exec(
-                *self._workers.command, *map(str, inherited), pass_fds=inherited, stdin=asyncio.subprocess.DEVNULL, start_new_session=True
-            )
-        await link.open(ours)
-        link.send(self._hello(number))
-        if self._draining.is_set():
-            link.send(Drain(0))
-        return process
 
     def _hello(self, number: int) -> Hello:
         config = self._rooms.config
@@ -222,6 +160,9 @@ class House:
             configuration=orjson.dumps(config.source.document), bundle=self._built.bundle, in_force=self._in_force(self._rooms.registry),
             addresses=self._addresses, own=self._own,
         )  # fmt: skip
+
+    def _is_in_force(self, revision: str) -> bool:
+        return revision == self._rooms.registry.revision
 
     def _in_force(self, registry: Registry) -> InForce:
         return InForce(registry.data, registry.revision, self._columns.name(registry.data.agents))
@@ -287,8 +228,8 @@ class House:
         said = await asyncio.gather(*[_settled(link, number, take=take) for link, number in prepared.items()], return_exceptions=True)
         lost = {link for link, answer in zip(prepared, said, strict=True) if isinstance(answer, BaseException)}
         for slot in self._slots:
-            if slot.link is not None and slot.process is not None and (slot.link in lost or (take and slot.serving and slot.link not in prepared)):
-                slot.process.kill()
+            if slot.link in lost or (take and slot.serving and slot.link not in prepared):
+                slot.kill()
 
     # -- speaking for them ---------------------------------------------------------------------------------------------
 
@@ -322,7 +263,7 @@ class House:
         """Until all have ended; at the latest after so many seconds, and a little for writing down what came of it."""
         processes = [slot.process for slot in self._slots if slot.process is not None]
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within + _AFTER_GRACE):
+            async with asyncio.timeout(within + AFTER_GRACE):
                 await asyncio.gather(*[process.wait() for process in processes])
         for process in processes:
             if process.returncode is None:
