@@ -317,6 +317,16 @@ def test_a_port_somebody_listens_on_is_an_error(tmp_path, stranger):
         assert (done.returncode, str(sidecar.ports["agents"]) in done.stderr, "Traceback" in done.stderr) == (1, True, False)
 
 
+def test_workers_without_agents_to_serve_are_refused(tmp_path):
+    """A sidecar without the agents' listener has nothing for workers to do: exit 1, naming it; nothing is written."""
+    made = house(tmp_path, NOWHERE)
+    edit("stagewarden.yaml", '  agents: {bind: "127.0.0.1:0", hosts: [127.0.0.1, localhost]}\n', "")(made)
+    before = sorted(tmp_path.rglob("*"))
+    done = command("serve", "--config", made.config, "--workers", "2")
+    assert (done.returncode, "listen.agents" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize("count", ["0", "-1", "two", "1.5", "65"])
 def test_a_number_of_workers_that_is_none_is_a_usage_error(tmp_path, count):
     """Exit 2, naming the option; nothing is started or written."""

@@ -254,6 +254,16 @@ async def test_workers_that_do_not_stay_alive_end_the_house(upstream, tmp_path):
     assert "Traceback" not in log
 
 
+def test_a_worker_that_cannot_start_says_why(tmp_path):
+    """A secret is gone when a dead worker is to be replaced: the house ends with the cause, after it has tried."""
+    with serving(house(tmp_path, NOWHERE), workers=2) as sidecar:
+        (tmp_path / "secrets" / "drafter").unlink()
+        end(workers(sidecar)[0])
+        assert sidecar.ended() == 1
+        assert "does not stay alive" in sidecar.log
+        assert "secrets/drafter" in sidecar.log.splitlines()[-1]
+
+
 async def test_sigterm_under_load_drops_no_request(upstream, tmp_path):
     """All workers finish what they have: whatever arrived was answered, and whatever was answered 200 arrived once; exit 0."""
     upstream.before_answer = lambda _: asyncio.sleep(random.uniform(0, 0.4))

@@ -120,8 +120,8 @@ class House:
         clock, metrics = self._rooms.clock, self._rooms.recorder.metrics
         while not self._draining.is_set():
             began = clock.monotonic()
-            self._table.clear(slot.number)
             end = await slot.life(self._beginning, self._serves)
+            self._table.clear(slot.number)
             self._departed = joined(self._departed, end.rows)
             if self._draining.is_set():
                 return

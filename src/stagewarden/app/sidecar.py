@@ -22,7 +22,7 @@ from stagewarden.audit.entries import Standing
 from stagewarden.audit.reader import Reader
 from stagewarden.clock import SystemClock
 from stagewarden.config import Places, Secrets
-from stagewarden.errors import CannotTell, ConfigError, StagewardenError
+from stagewarden.errors import CannotTell, ConfigError, Problem, StagewardenError
 from stagewarden.gate import Acts, Judge, Releases
 from stagewarden.gate.watch import Watch
 from stagewarden.identity.people import People
@@ -132,6 +132,9 @@ async def running(
     config: Config, *, clock: Clock | None = None, environ: Mapping[str, str] | None = None, workers: Workers | None = None
 ) -> AsyncIterator[Sidecar]:  # fmt: skip
     """A sidecar that answers, until the block is left: this process alone, or the house of so many workers."""
+    if workers is not None and config.listen.agents is None:
+        problem = Problem(config.source.file, 0, "listen.agents", "is missing, and workers serve agents", "add it, or leave --workers out")
+        raise ConfigError((problem,))
     clock = clock or SystemClock()
     secrets = Secrets(config.base, environ)
     registry = registries.load(config.base / config.registry)
@@ -147,7 +150,7 @@ async def running(
         watch = Watch(rooms)
         watch.loaded(registry)
         loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
-        house = None if workers is None or config.listen.agents is None else House(workers, built, _GRACE)
+        house = None if workers is None else House(workers, built, _GRACE)
         more = {} if house is None else {"workers": house.trouble}
         readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble, **more}, watch.details)
         sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, house=house, _reload=asyncio.Event())

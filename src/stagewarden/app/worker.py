@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from stagewarden.gate import Rooms
 
 _EVERY = 1.0  # seconds between two accounts of what was counted
+_LAST_WORDS = 1.0  # seconds they may take to leave
 _HOUSE_GONE = 70  # exit code
 _PR_SET_PDEATHSIG = 1
 _DECODER: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
@@ -73,7 +74,7 @@ async def work(conversation: int, table: int) -> None:
         await worker.leave()
     except (StagewardenError, OSError) as failure:
         worker.send(Failed(str(failure)))
-        worker.close()
+        await worker.close()
         raise
 
 
@@ -91,6 +92,7 @@ class Worker:
         self._prepared: tuple[int, Callable[[], None]] | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._closing = False
+        self._closed = asyncio.Event()
         self._rooms: Rooms | None = None
         self._places: SharedPlaces | None = None
 
@@ -104,11 +106,14 @@ class Worker:
         if self._channel is not None:
             self._channel.send(message)
 
-    def close(self) -> None:
-        """Say nothing more."""
+    async def close(self) -> None:
+        """Say nothing more, once everything said has left."""
         self._closing = True
         if self._channel is not None:
             self._channel.close()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS):
+                    await self._closed.wait()
 
     async def serve(self, hello: Hello, table: Table, stack: AsyncExitStack) -> None:
         """Build, listen, say so; then until told to end, and the grace after it."""
@@ -143,7 +148,7 @@ class Worker:
         """The last entries and counts reach the house; then the conversation ends."""
         await self._log.flush()
         self._say_counts(0)
-        self.close()
+        await self.close()
 
     # -- what the house says -------------------------------------------------------------------------------------------
 
@@ -226,6 +231,7 @@ class Worker:
 
     def _gone(self, why: str) -> None:
         """The end of the conversation. Not by our wish: the end of this process, before it does anything else."""
+        self._closed.set()
         if self._closing:
             return
         self._log.gone(why)

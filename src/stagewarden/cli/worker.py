@@ -11,7 +11,8 @@ from stagewarden.app import work
 from stagewarden.cli.logs import configure_logs
 from stagewarden.errors import StagewardenError
 
-COMMAND = (sys.executable, "-P", "-m", "stagewarden.cli.worker")
+# Nothing is imported from the folder we happen to stand in, nor from elsewhere where the house was told not to.
+COMMAND = (sys.executable, "-I" if sys.flags.isolated else "-P", "-m", "stagewarden.cli.worker")
 
 
 def main() -> None:
