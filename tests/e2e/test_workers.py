@@ -7,6 +7,7 @@ import json
 import signal
 import socket
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -138,6 +139,38 @@ async def test_a_hold_withdrawn_in_one_worker_ends_the_wait_in_another(upstream,
             assert states == ["withdrawn"]
 
     await asyncio.to_thread(play)
+    assert verified(tmp_path)
+
+
+async def test_the_house_ends_in_time_what_a_worker_opened(upstream, tmp_path):
+    """A hold opened by a worker expires at its decide-by: the house's clockwork was told of it, and does not sleep over it."""
+    made = house(tmp_path, upstream.url)
+    edit("stagewarden.yaml", "decide_within: 1h", "decide_within: 2s")(made)
+
+    def play() -> None:
+        with serving(made, workers=2) as sidecar, doors(sidecar) as each:
+            for number, door in enumerate(each):
+                hold = door.ask("POST", f"{DRAFT}/{number}/publish").json["hold"]["id"]
+                began = time.monotonic()
+                assert until(lambda: state if (state := sidecar.hold(hold, "ines")["state"]) != "pending" else None, "its end") == "expired"  # noqa: B023
+                assert time.monotonic() - began < 25  # the release loop's longest sleep is 30 s
+
+    await asyncio.to_thread(play)
+    assert upstream.publishes() == {}
+
+
+async def test_an_edit_in_one_worker_ends_a_hold_opened_in_another(upstream, tmp_path):
+    """What people were asked about has changed: superseded, and a vote that comes too late is refused."""
+
+    def play() -> None:
+        with serving(house(tmp_path, upstream.url), workers=2) as sidecar, doors(sidecar) as (one, other):
+            hold = one.ask("POST", f"{DRAFT}/7/publish").json["hold"]["id"]
+            assert other.ask("PATCH", f"{DRAFT}/7", json={"title": "another"}).status == 200
+            assert sidecar.hold(hold, "ines")["state"] == "superseded"
+            assert sidecar.vote(hold, "ines", "reviewer").status == 409
+
+    await asyncio.to_thread(play)
+    assert upstream.publishes() == {}
     assert verified(tmp_path)
 
 

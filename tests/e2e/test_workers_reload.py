@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from tests.e2e.articles import Articles
 from tests.e2e.crew import Door, doors, end, metric, workers
 from tests.e2e.houses import NOWHERE, edit, put
 from tests.e2e.opa import opa_server
-from tests.e2e.processes import serving, until
+from tests.e2e.processes import SidecarProcess, serving, until
 from tests.e2e.test_serve import BROKEN, details, pause_the_drafter
 from tests.e2e.test_workers_crash import Load
 from tests.product import house, rulings
@@ -84,6 +86,28 @@ def test_a_refused_reload_leaves_old_keys_in_force(tmp_path):
         for door in each:
             door.key = key
         assert {code(door) for door in each} == {"unauthenticated"}
+
+
+def test_a_reload_overtakes_a_worker_that_is_starting(tmp_path):
+    """One is killed and the registry changes while the next one starts: whenever all serve again, all serve by the new one."""
+    made = house(tmp_path, NOWHERE)
+    with serving(made, workers=2) as sidecar:
+        for turn in range(3):
+            revision = details(sidecar)["registry"]
+            end(workers(sidecar)[0])
+            until(lambda turn=turn: metric(sidecar, "stagewarden_worker_deaths_total") == turn + 1, "its death")
+            time.sleep(random.uniform(0, 1.5))  # any moment of the next one's start
+            edit("registry.yaml", "name: Rita Lund", f"name: Rita Lund {turn}")(made) if turn < 2 else pause_the_drafter(made)
+            sidecar.signal(signal.SIGHUP)
+            until(lambda revision=revision: in_force(sidecar) not in {None, revision}, "the reload")
+        with doors(sidecar) as each:
+            assert {code(door) for door in each} == {"paused"}
+
+
+def in_force(sidecar: SidecarProcess) -> str | None:
+    """The registry's revision, once everybody serves."""
+    reply = sidecar.operations("/readyz")
+    return reply.json["details"]["registry"] if reply.status == 200 else None
 
 
 def test_a_worker_that_does_not_answer_keeps_everybody_on_the_old(tmp_path):
