@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from stagewarden.config import Bind, Config, Listener
     from stagewarden.gate import Judge, Rooms
+    from stagewarden.wire.upstream import Upstreams
 
 BACKLOG = 4096
 
@@ -57,6 +58,12 @@ async def open_agents(rooms: Rooms, judge: Judge, stack: AsyncExitStack, sockets
     for server in servers:
         stack.callback(server.close)
     return AgentsListener(door, tuple(servers))
+
+
+async def cut_off(pool: Upstreams, judge: Judge) -> None:
+    """What has outlived the grace loses its upstream, also where its client is gone; what came of it is still recorded."""
+    await pool.close()
+    await judge.idle()
 
 
 async def serve(application: web.Application, bind: Bind, stack: AsyncExitStack) -> tuple[str, int]:

@@ -95,12 +95,9 @@ class House:
         """The agents' address, of several the first."""
         return self._addresses[0]
 
-    def refuse(self, own: list[tuple[str, int]]) -> None:
-        """Listeners of ours, which are nobody's upstream."""
+    async def run(self, own: list[tuple[str, int]]) -> None:
+        """Until drained, or HouseEnded. `own` are all listeners of ours, which are nobody's upstream."""
         self._own = own
-
-    async def run(self) -> None:
-        """Until drained, or HouseEnded."""
         async with asyncio.TaskGroup() as group:
             tending = [group.create_task(work) for work in (self._heed(), self._mend())]
             await asyncio.gather(*[group.create_task(self._keep(slot)) for slot in self._slots])

@@ -15,7 +15,7 @@ import structlog
 
 from stagewarden import registry as registries
 from stagewarden.app.building import Building
-from stagewarden.app.doors import open_agents, people_settings, serve
+from stagewarden.app.doors import cut_off, open_agents, people_settings, serve
 from stagewarden.app.house import House, HouseEnded
 from stagewarden.audit import entries
 from stagewarden.audit.entries import Standing
@@ -33,6 +33,7 @@ from stagewarden.wire.upstream import Upstreams
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from stagewarden.app.building import Built
     from stagewarden.app.doors import AgentsListener
     from stagewarden.app.house import Workers
     from stagewarden.clock import Clock
@@ -51,6 +52,7 @@ class Sidecar:
     acts: Acts
     releases: Releases
     watch: Watch
+    loop_watch: LoopWatch
     people: People
     readiness: Readiness
     agents_address: tuple[str, int] | None = None
@@ -119,9 +121,9 @@ class Sidecar:
         for each in adopt:
             each()
         self.rooms.registry = registry
+        self.rooms.recorder.standing = Standing.of(registry.data, config.revision)
         if self.house is not None:
             await self.house.settle(prepared, take=True)
-        self.rooms.recorder.standing = Standing.of(registry.data, config.revision)
         await self.rooms.recorder.note("registry", entries.loaded_entry(registry.revision))
         self.watch.loaded(registry)
         await self.acts.judge_all_again()
@@ -145,49 +147,54 @@ async def running(
         sandbox = config.environment == "sandbox"
         people = People(config.identity.people, secrets, registry, clock, config.people.session, sandbox=sandbox)
         built = await Building(config, clock, secrets, registry, stack).whole(pool, Places.of(environ))
-        rooms = built.rooms
-        reader = Reader(config.base / config.audit.directory)
-        watch = Watch(rooms)
-        watch.loaded(registry)
-        loop_watch = LoopWatch(clock, rooms.recorder.metrics.loop_lag)
-        house = None if workers is None else House(workers, built, _GRACE)
-        more = {} if house is None else {"workers": house.trouble}
-        readiness = Readiness({**watch.checks(), "loop": loop_watch.trouble, **more}, watch.details)
-        sidecar = Sidecar(rooms, Judge(rooms), Acts(rooms, reader), Releases(rooms), watch, people, readiness, house=house, _reload=asyncio.Event())
-        await _recover(rooms)
-        stack.push_async_callback(_cut_off, pool, sidecar.judge)
+        sidecar = _assembled(built, people, None if workers is None else House(workers, built, _GRACE))
+        await _recover(sidecar.rooms)
+        stack.push_async_callback(cut_off, pool, sidecar.judge)
         await _listen(sidecar, clock, stack)
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
         own = [address for address in bound if address is not None]
         pool.refuse(own)
-        if house is not None:
-            house.refuse(own)
-        sidecar.background = asyncio.create_task(_clockwork(sidecar, loop_watch))
+        sidecar.background = asyncio.create_task(_clockwork(sidecar, own))
         try:
-            if house is not None:
-                await _filled(house, sidecar.background)
-            readiness.started = True
+            if sidecar.house is not None:
+                await _filled(sidecar.house, sidecar.background)
+            sidecar.readiness.started = True
             yield sidecar
         finally:
             await sidecar.drain()
             sidecar.background.cancel()
             await asyncio.wait([sidecar.background])
-        await rooms.recorder.summarize_refusals()
+        await sidecar.rooms.recorder.summarize_refusals()
 
 
-async def _cut_off(pool: Upstreams, judge: Judge) -> None:
-    """What has outlived the grace loses its upstream, also where its client is gone; what came of it is still recorded."""
-    await pool.close()
-    await judge.idle()
+def _assembled(built: Built, people: People, house: House | None) -> Sidecar:
+    """Who uses the rooms, and what must work before we are ready."""
+    rooms = built.rooms
+    watch = Watch(rooms)
+    watch.loaded(rooms.registry)
+    loop_watch = LoopWatch(rooms.clock, rooms.recorder.metrics.loop_lag)
+    workers = {} if house is None else {"workers": house.trouble}
+    return Sidecar(
+        rooms=rooms,
+        judge=Judge(rooms),
+        acts=Acts(rooms, Reader(rooms.config.base / rooms.config.audit.directory)),
+        releases=Releases(rooms),
+        watch=watch,
+        loop_watch=loop_watch,
+        people=people,
+        readiness=Readiness({**watch.checks(), "loop": loop_watch.trouble, **workers}, watch.details),
+        house=house,
+        _reload=asyncio.Event(),
+    )
 
 
-async def _clockwork(sidecar: Sidecar, loop_watch: LoopWatch) -> None:
+async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
-        for work in (sidecar.releases.run(), sidecar.watch.run(), loop_watch.watch(), _reloads(sidecar)):
+        for work in (sidecar.releases.run(), sidecar.watch.run(), sidecar.loop_watch.watch(), _reloads(sidecar)):
             group.create_task(work)
         if sidecar.house is not None:
-            group.create_task(sidecar.house.run())
+            group.create_task(sidecar.house.run(own))
 
 
 async def _filled(house: House, background: asyncio.Task[None]) -> None:

@@ -26,7 +26,7 @@ from stagewarden import __version__, config
 from stagewarden.app import ports
 from stagewarden.app.building import Borrowed, Building
 from stagewarden.app.channel import Channel
-from stagewarden.app.doors import open_agents
+from stagewarden.app.doors import cut_off, open_agents
 from stagewarden.app.messages import Count, Counted, Drain, Failed, Hello, InForce, Moved, Prepare, Prepared, Ready, Settle, Settled, ToWorker
 from stagewarden.audit.entries import Standing
 from stagewarden.audit.remote import Acknowledged, RemoteLog
@@ -129,7 +129,7 @@ class Worker:
         rooms = self._rooms = await building.shared(pool, Borrowed(hello.bundle, self._metrics, self._log, self._locks, places))
         self._loaded(registry)
         judge = Judge(rooms)
-        stack.push_async_callback(_cut_off, pool, judge)
+        stack.push_async_callback(cut_off, pool, judge)
         listener = await open_agents(rooms, judge, stack, [ports.share(host, port) for host, port in hello.addresses])
         gc.collect()
         gc.freeze()  # as in the process that serves alone
@@ -244,9 +244,3 @@ def _end_with_the_house() -> None:
     """A worker that hangs hears no end of file: the kernel ends it with the house (Linux: prctl(2), PR_SET_PDEATHSIG), and the port is free."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
-
-
-async def _cut_off(pool: Upstreams, judge: Judge) -> None:
-    """What has outlived the grace loses its upstream; what came of it is still recorded."""
-    await pool.close()
-    await judge.idle()

@@ -1,6 +1,5 @@
 """One limit over several workers: never more than that, nothing lost, nothing left by the dead."""
 
-import os
 import subprocess
 import sys
 
@@ -74,28 +73,53 @@ def test_a_column_is_an_agents_for_ever():
 
 
 HAMMER = """
-import sys
-from stagewarden.gate.inflight import SharedPlaces, Table
-table = Table(int(sys.argv[1]), 3)
-mine = SharedPlaces(table, int(sys.argv[2]), 4)
+import random, sys
+from stagewarden.gate.inflight import COLUMNS, SharedPlaces, Table
+handle, marks, worker = map(int, sys.argv[1:])
+table, marks = Table(handle, 3), Table(marks, 3).cells  # in `marks` each notes with how many it was let in, and how often it has noted
+mine = SharedPlaces(table, worker, 4)
 mine.know({"drafter": 0})
-most = taken = 0
-for turn in range(60_000):
+inside = taken = looks = most = 0
+
+def note():
+    marks[worker * COLUMNS + 1] += 1  # odd: not to be read
+    marks[worker * COLUMNS] = inside
+    marks[worker * COLUMNS + 1] += 1
+
+def look():
+    before = marks[1::COLUMNS].tolist()
+    seen = sum(marks[0::COLUMNS])
+    return seen if before == marks[1::COLUMNS].tolist() and not any(each % 2 for each in before) else None
+
+for turn in range(40_000):
     if mine.enter("drafter"):
-        taken += 1
-        if turn % 3:
+        inside, taken = inside + 1, taken + 1
+        note()
+        if (seen := look()) is not None:  # nobody noted meanwhile: so many were in at one moment
+            looks, most = looks + 1, max(most, seen)
+    else:
+        leaving = random.randint(0, inside)
+        inside -= leaving
+        note()
+        for _ in range(leaving):
             mine.leave("drafter")
-        else:
-            most = max(most, sum(table.cells[0::1 << 16]))
-            mine.leave("drafter")
-print(taken, most)
+left, inside = inside, 0
+note()
+for _ in range(left):
+    mine.leave("drafter")
+print(taken, looks, most)
 """
 
 
-def test_processes_that_hammer_it_leave_it_empty_and_are_all_served(table):
-    """Three processes enter and leave as fast as they can: afterwards every place is free, and each of them got in."""
-    words = [[sys.executable, "-c", HAMMER, str(table.handle), str(worker)] for worker in range(3)]
-    running = [subprocess.Popen(each, pass_fds=(table.handle,), stdout=subprocess.PIPE, text=True, env={**os.environ}) for each in words]
-    said = [process.communicate(timeout=100)[0].split() for process in running]
-    assert all(int(taken) > 1000 for taken, _ in said)
+def test_processes_that_hammer_it_are_never_more_than_the_limit(table):
+    """Three processes enter and leave as fast as they can: none ever sees more than four let in, each gets in, and all places come back."""
+    marks = Table.make(3)
+    handles = (table.handle, marks.handle)
+    words = [[sys.executable, "-c", HAMMER, *map(str, handles), str(worker)] for worker in range(3)]
+    running = [subprocess.Popen(each, pass_fds=handles, stdout=subprocess.PIPE, text=True) for each in words]
+    said = [tuple(map(int, process.communicate(timeout=100)[0].split())) for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert max(most for _, _, most in said) == 4
+    assert all(taken > 100 and looks > 100 for taken, looks, _ in said)
     assert sum(table.cells) == 0
+    marks.close()
