@@ -8,6 +8,7 @@ generator and upstream beside them: a lower bound, since they take what the work
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -47,7 +48,8 @@ class Arm:
         """Every thread of every process onto these cores."""
         for process in self.processes:
             for task in Path(f"/proc/{process.pid}/task").iterdir():
-                os.sched_setaffinity(int(task.name), cores)
+                with contextlib.suppress(ProcessLookupError):  # a thread that ended meanwhile
+                    os.sched_setaffinity(int(task.name), cores)
 
     def measure(self, requests):
         """CPU microseconds per request, of all and of the house, and requests a second."""
