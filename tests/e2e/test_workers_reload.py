@@ -123,10 +123,13 @@ def test_a_worker_that_does_not_answer_keeps_everybody_on_the_old(tmp_path):
             assert metric(sidecar, "stagewarden_decisions_total") == 2
             pause_the_drafter(made)
             sidecar.signal(signal.SIGHUP)
-            until(lambda: details(sidecar)["reload"] is not None, "the refusal")
-            assert "worker" in details(sidecar)["reload"]
+            refused = until(lambda: sidecar.operations("/readyz").json["details"]["reload"], "the refusal")
+            assert "worker" in refused
+            reasons = sidecar.operations("/readyz").json["reasons"]
+            assert [reason["part"] for reason in reasons] == ["workers"]
         finally:
             end(each[0].pid, signal.SIGCONT)
+        until(lambda: sidecar.operations("/readyz").status == 200, "its voice")
         with doors(sidecar) as after:
             assert {code(door) for door in after} == {"denied"}
         assert details(sidecar)["registry"] == revision

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _QUICK, _MOST_QUICK = 10.0, 5  # so many deaths of one worker in a row, each within so many seconds of its start, are the end
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds before a dead worker's place is filled again
 _COUNT = 0.5  # seconds a scrape waits for a worker
+_UNHEARD = 5.0  # seconds of silence after which a worker does not count as serving
 _PREPARE, _SETTLE = 10.0, 5.0  # seconds for the two steps of a reload
 _MEND = 1.0  # seconds between attempts to bring what a dead worker left into the log
 
@@ -63,7 +64,7 @@ class House:
         self._rooms = built.rooms
         self._columns = Columns()
         self._slots = [Slot(number) for number in range(workers.count)]
-        self._shared = Shared(built.log, built.locks, self._rooms.recorder, self._moved_by)
+        self._shared = Shared(built.log, built.locks, self._rooms.recorder, self._rooms.clock, self._moved_by)
         self._departed = Rows()
         self._moves: asyncio.Queue[list[str]] = asyncio.Queue()
         self._left_behind = asyncio.Event()
@@ -240,8 +241,9 @@ class House:
         metrics.workers(len(serving) - silent, len(self._slots) - len(serving), silent)
 
     async def trouble(self) -> str | None:
-        """Why not all workers serve; None when they do."""
-        missing = [str(slot.number) for slot in self._slots if not slot.serving]
+        """Why not all workers serve; None when they do. Each says something once a second, unless its loop stands still."""
+        latest = self._rooms.clock.monotonic() - _UNHEARD
+        missing = [str(slot.number) for slot in self._slots if slot.link is None or not slot.serving or slot.link.heard_at < latest]
         return f"workers not serving: {', '.join(missing)} of {len(self._slots)}" if missing else None
 
     def _pids(self) -> list[int]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stagewarden.audit.log import AuditLog
+    from stagewarden.clock import Clock
     from stagewarden.gate import Recorder
     from stagewarden.gate.locks import KeyedLocks
 
@@ -39,6 +40,7 @@ class Shared:
     log: AuditLog
     locks: KeyedLocks
     recorder: Recorder
+    clock: Clock
     moved: Callable[[Link, list[str]], None]
 
 
@@ -56,6 +58,7 @@ class Link:
         self.ended = asyncio.Event()
         self.why = ""
         self.rows = Rows()
+        self.heard_at = shared.clock.monotonic()  # of what it says once a second
 
     async def open(self, connected: socket.socket) -> None:
         """Begin the conversation on this socket."""
@@ -99,7 +102,7 @@ class Link:
             case Moved(holds):
                 self._shared.moved(self, holds)
             case Counted():
-                self.rows = message.rows
+                self.rows, self.heard_at = message.rows, self._shared.clock.monotonic()
                 self._shared.recorder.add_refusals(message.refusals)
                 self._answered(message)
             case Prepared() | Settled():
