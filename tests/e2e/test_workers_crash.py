@@ -264,6 +264,19 @@ def test_a_worker_that_cannot_start_says_why(tmp_path):
         assert "secrets/drafter" in sidecar.log.splitlines()[-1]
 
 
+def test_sigterm_while_workers_start_ends_in_order(tmp_path):
+    """Whoever is told to end before all serve does so: exit 0, and nobody is left."""
+    sidecar = SidecarProcess(house(tmp_path, NOWHERE), workers=2)
+    try:
+        sidecar.launch()
+        left = until(lambda: found if len(found := workers(sidecar)) == 2 else None, "the workers' processes")
+        sidecar.signal(signal.SIGTERM)
+        assert sidecar.ended() == 0, sidecar.log
+        assert not any(map(alive, left))
+    finally:
+        sidecar.close()
+
+
 async def test_sigterm_under_load_drops_no_request(upstream, tmp_path):
     """All workers finish what they have: whatever arrived was answered, and whatever was answered 200 arrived once; exit 0."""
     upstream.before_answer = lambda _: asyncio.sleep(random.uniform(0, 0.4))

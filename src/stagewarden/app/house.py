@@ -47,10 +47,14 @@ class HouseEnded(StagewardenError):
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """How many, and the words that start one; two descriptors are appended to them: the conversation, and the table of places."""
+    """How many, and the words that start one; two descriptors are appended to them: the conversation, and the table of places.
+
+    Nobody waits for them to serve once `stop` is set.
+    """
 
     count: int
     command: tuple[str, ...]
+    stop: asyncio.Event
 
 
 class House:
@@ -108,8 +112,13 @@ class House:
             raise HouseEnded(self._broken)
 
     async def full(self) -> None:
-        """Until every worker serves for the first time."""
-        await self._full.wait()
+        """Until every worker serves for the first time, or none needs to any more."""
+        waits = [asyncio.create_task(event.wait()) for event in (self._full, self._workers.stop)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     # -- keeping workers alive -----------------------------------------------------------------------------------------
 
