@@ -178,7 +178,7 @@ async def _cut_off(pool: Upstreams, judge: Judge) -> None:
 async def _clockwork(sidecar: Sidecar, loop_watch: LoopWatch) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
-        for work in (sidecar.releases.run(), sidecar.watch.run(), loop_watch.watch(), _reloads(sidecar)):
+        for work in (sidecar.releases.run(), sidecar.watch.run(), sidecar.watch.follow(), loop_watch.watch(), _reloads(sidecar)):
             group.create_task(work)
 
 
@@ -258,7 +258,7 @@ async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None
         door = AgentsDoor(config, sidecar.judge, clock, _hosts(config.listen.agents) | sidecar.rooms.routes.hosts)
         bind, limits = config.listen.agents.bind, config.limits
         timeouts = listener.Timeouts(head=float(limits.header_deadline), body=float(limits.body_deadline), write=float(limits.body_deadline))
-        protocols = listener.Server(door.handle, door.refuse, limits, timeouts)
+        protocols = listener.Server(door, limits, timeouts)
         tls = sidecar.tls.context("agents")
         handshake = None if tls is None else timeouts.head
         server = await asyncio.get_running_loop().create_server(

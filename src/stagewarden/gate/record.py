@@ -14,11 +14,12 @@ from stagewarden.errors import AuditUnavailable
 if TYPE_CHECKING:
     from stagewarden.audit.entries import Standing
     from stagewarden.audit.log import AuditLog
+    from stagewarden.errors import TooMuch
     from stagewarden.holds import Holds, Moved
     from stagewarden.metrics import Metrics
     from stagewarden.model import Document, Hold, Outcome, Ruling
 
-_MOST_PEERS = 1000  # distinct (code, peer) pairs in one second's summary; beyond that they are counted as `other`
+_MOST_PEERS = 1000  # distinct triples of code, peer and agent in one second's summary; beyond that they are counted as `other`
 
 
 class Recorder:
@@ -29,7 +30,7 @@ class Recorder:
         self._holds = holds
         self.standing = standing  # replaced when another registry comes into force
         self.metrics = metrics
-        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._refusals: Counter[tuple[str, str, str]] = Counter()
         self._logger = structlog.get_logger("stagewarden.gate")
 
     async def ruling(self, ruling: Ruling) -> None:
@@ -76,18 +77,34 @@ class Recorder:
         self._logger.error("internal", exc_info=fault)
         self.metrics.error(fault)
 
-    def refusal(self, code: str, peer: str) -> None:
-        """Count a refusal of somebody unknown; nobody waits for it."""
-        key = (code, peer) if len(self._refusals) < _MOST_PEERS or (code, peer) in self._refusals else (code, "other")
+    def refusal(self, code: str, peer: str, agent: str | None = None) -> None:
+        """Count what was refused before it was judged, of somebody unknown or of an agent that asks too much; nobody waits for it."""
+        key = (code, peer, agent or "")
+        if len(self._refusals) >= _MOST_PEERS and key not in self._refusals:
+            key = (code, "other", "other" if agent else "")
         self._refusals[key] += 1
-        self.metrics.refused(code)
+        if agent is None:
+            self.metrics.refused(code)
+
+    def turned_away(self, failure: TooMuch, peer: str) -> None:
+        """Count what was over a limit: an agent that floods must not fill the log."""
+        self.refusal(failure.code, peer, failure.agent)
+        self.metrics.shed(failure.limit)
+
+    def ended(self, idle: int, new: int) -> None:
+        """Count the connections that were over theirs: waiting for their client, or just come."""
+        self.metrics.shed("idle_connections", idle)
+        self.metrics.shed("connections", new)
 
     async def summarize_refusals(self) -> None:
-        """One entry per second with the refusals before identity, by code and peer."""
+        """One entry per second with the refusals before judgement, by code, peer and, where it was known, agent."""
         if not self._refusals:
             return
         counted, self._refusals = self._refusals, Counter()
-        rows: list[Document] = [{"code": code, "peer": peer, "count": count} for (code, peer), count in sorted(counted.items())]
+        rows: list[Document] = []
+        for (code, peer, agent), count in sorted(counted.items()):
+            row: Document = {"code": code, "peer": peer, "count": count}
+            rows.append({**row, "agent": agent} if agent else row)
         try:
             await self._log.append("refusals", {"refusals": [*rows]})
         except AuditUnavailable as failure:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stagewarden.gate.question import Circumstances
+from stagewarden.gate.streams import Streams
 
 if TYPE_CHECKING:
     from stagewarden.audit.log import AuditLog
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.stops import Stops
     from stagewarden.holds import Holds
     from stagewarden.identity.agents import AgentIdentities
-    from stagewarden.model import Action, Deny, Stage
+    from stagewarden.model import Action, Deny, Ruling, Stage
     from stagewarden.modes import Modes
     from stagewarden.registry import Registry
     from stagewarden.store import Store
@@ -43,6 +44,7 @@ class Rooms:
     stops: Stops
     log: AuditLog
     store: Store
+    streams: Streams = field(default_factory=Streams)
 
     def circumstances(self) -> Circumstances:
         """What stands at this moment. Asked right after `stopped`: in this release every mode but `active` is a stop."""
@@ -56,6 +58,13 @@ class Rooms:
     def stopped(self, agent: str, workflow: str | None, upstream: str | None, stage: Stage | None = None) -> Deny | None:
         """Whether anything stops this, as of now; asked again immediately before the first byte."""
         return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=self.registry_mode(agent))
+
+    def stopped_now(self, ruling: Ruling) -> Deny | None:
+        """Whether anything stops what this ruling let go, as of now."""
+        principal, action = ruling.principal, ruling.action
+        assert principal is not None
+        assert action is not None
+        return self.stopped(principal.agent, principal.workflow, action.upstream, action.stage)
 
     def registry_mode(self, agent: str) -> str:
         """What the registry says of this agent."""
