@@ -14,6 +14,7 @@ import uvloop
 
 from stagewarden import config as configuration
 from stagewarden.app import Sidecar, running
+from stagewarden.cli.descriptors import make_room
 from stagewarden.cli.logs import configure_logs
 from stagewarden.cli.problems import print_problems
 from stagewarden.errors import ConfigError, StagewardenError
@@ -42,7 +43,9 @@ async def _serve(path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # while all is being read there is nothing to read again
-    async with running(configuration.load(path)) as sidecar:
+    config = configuration.load(path)
+    make_room(config)
+    async with running(config) as sidecar:
         loop.add_signal_handler(signal.SIGHUP, sidecar.request_reload)
         # What stands now stands to the end: the collector need not walk it again (4 % of a request's CPU in tests/bench).
         gc.collect()

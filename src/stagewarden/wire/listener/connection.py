@@ -102,6 +102,8 @@ class Connection(asyncio.Protocol):
         if self._exchange is None or self._lingering or self.transport is None:
             return False
         self._exchange.eof()
+        if self._exchange.begun:
+            self.streamed()
         return self.transport.can_write_eof()  # TLS has no half of a connection
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the transport's signature
@@ -127,10 +129,19 @@ class Connection(asyncio.Protocol):
             self.deadline = self._owner.now() + self._owner.timeouts.linger
         elif self._exchange is not None:
             self.deadline = None
+            self.streamed()
         elif self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
             rest, self._buffer = self._buffer, b""
             self._await(rest)
+
+    def streamed(self) -> None:
+        """Something of a streamed answer is out. A client that has ended its side counts as gone once there was nothing for it for a while.
+
+        Half a connection cannot be told from none until something is written to it; nginx and Go's server do not even wait.
+        """
+        if self._ended and self._resume is None:
+            self.deadline = self._owner.now() + self._owner.timeouts.linger
 
     async def drained(self) -> None:
         """Return when more may be written; at once once the client is gone."""
@@ -224,7 +235,10 @@ class Connection(asyncio.Protocol):
         if self._lingering or self._resume is not None or self.transport is None or self.transport.is_closing():
             self.abort()
         elif self._exchange is not None:
-            self._exchange.late()
+            if self._exchange.begun:
+                self.abort()
+            else:
+                self._exchange.late()
         elif self._buffer:
             self._refuse(Ambiguous("framing", "the head did not arrive inside the deadline"))
         else:

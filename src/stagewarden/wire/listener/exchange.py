@@ -212,12 +212,14 @@ class Exchange:
         head = head_bytes(status, reason, (*fields, *framing, *self._persistence()))
         self._begun = True
         self._write(head + self._framed(body) if body else head)
+        self._connection.streamed()
 
     async def write(self, piece: bytes) -> None:
         """A piece of the body; waits while the client does not read. Raises ConnectionError once it is gone."""
         if self.gone:
             raise ConnectionResetError("the client is gone")
         self._write(self._framed(piece))
+        self._connection.streamed()
         await self._connection.drained()
 
     def end(self) -> None:

@@ -361,6 +361,22 @@ async def test_bytes_with_a_message_are_refused_bytes_after_it_are_the_next():
     assert owner.transport.reading
 
 
+async def test_a_half_closed_client_is_gone_once_a_stream_has_nothing_for_it():
+    """An event stream in which nothing happens would keep its upstream for ever for a client that cannot be told from one that left."""
+    owner = Owner()
+    owner.connection.data_received(request(1))
+    exchange = owner.exchanges[0]
+    exchange.begin(200, "OK", (), sized=False)
+    owner.connection.eof_received()
+    for _ in range(3):
+        after(owner, TIMEOUTS.linger - 0.5)
+        assert not owner.transport.lost, "what flows goes on"
+        await exchange.write(b"x")
+        owner.transport.client_reads(10**6)
+    assert after(owner, TIMEOUTS.linger).transport.lost
+    assert exchange.gone
+
+
 async def test_half_closed_is_answered_half_a_body_is_not_judged():
     """What came whole is answered; what did not is refused to whoever reads it."""
     owner = Owner()

@@ -124,7 +124,7 @@ def test_nothing_but_a_refusal_leaves_the_reader(block):
 @pytest.mark.parametrize(
     ("wire", "code"),
     [
-        (b"GET /" + b"a" * (8 << 10), "target_too_long"),
+        (b"GET /" + b"a" * (9 << 10), "target_too_long"),
         (b"GET / HTTP/1.1\r\nX-A: " + b"a" * (48 << 10), "headers_too_large"),
         (b"GET / HTTP/1.1\r\nX-A: 1\nX-B: 2", "ambiguous_request"),
     ],
