@@ -37,6 +37,7 @@ from stagewarden.modes import Modes
 from stagewarden.store import Store, locate
 from stagewarden.web.agents import AgentsDoor
 from stagewarden.web.operations import LoopWatch, Readiness, operations
+from stagewarden.web.parser import require_native
 from stagewarden.web.people.listener import listener as people_listener
 from stagewarden.web.people.ports import Settings
 from stagewarden.wire import listener
@@ -136,6 +137,7 @@ class Sidecar:
 @asynccontextmanager
 async def running(config: Config, *, clock: Clock | None = None, environ: Mapping[str, str] | None = None) -> AsyncIterator[Sidecar]:
     """A sidecar that answers, until the block is left."""
+    require_native()
     clock = clock or SystemClock()
     secrets = Secrets(config.base, environ)
     registry = registries.load(config.base / config.registry)
@@ -203,6 +205,7 @@ class _Building:
         metrics = Metrics(__version__)
         modes = Modes(stops_path(config), clock)
         modes.open()
+        decider = decision.cached(decider, config, clock, lambda: modes.epoch, metrics.cache_asked)
         store = Store(locate(config.state, config.base))
         await store.open()
         self.stack.push_async_callback(store.close)

@@ -8,13 +8,15 @@ are held equal to `rego/schemas/` by a test. Never put behaviour here that needs
 from __future__ import annotations
 
 import hashlib
+import struct
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 Document: TypeAlias = dict[str, JSON]
@@ -103,14 +105,12 @@ class Request(msgspec.Struct, frozen=True):
 
     def digest(self, agent: str, stage: Stage | str) -> str:
         """SHA-256 over the length-prefixed sequence of contract section 3, as `sha256:HEX`."""
-        return _digest(
-            (
-                DIGEST_FORMAT, agent.encode(), self.upstream.encode(), str(stage).encode(), self.method.encode(), self.scheme.encode(),
-                self.authority.encode(), self.target.encode(),
-                *(part for name, value in self.headers for part in (name.lower().encode(), value.encode("latin-1"))),
-                self.body,
-            )
-        )  # fmt: skip
+        parts = [DIGEST_FORMAT, agent.encode(), self.upstream.encode(), stage.encode(), self.method.encode(), self.scheme.encode(),
+                 self.authority.encode(), self.target.encode()]  # fmt: skip
+        for name, value in self.headers:
+            parts += name.lower().encode(), value.encode("latin-1")
+        parts.append(self.body)
+        return _digest(parts)
 
     def repeat_digest(self, agent: str, ignores: frozenset[str] = frozenset()) -> str:
         """The digest by which a repeat is found: no stage, no tracing headers, no `date` (lifecycles.md, "A repeat")."""
@@ -121,9 +121,12 @@ class Request(msgspec.Struct, frozen=True):
 REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
 
 
-def _digest(parts: Iterable[bytes]) -> str:
+_LENGTH = struct.Struct(">Q").pack
+
+
+def _digest(parts: list[bytes]) -> str:
     """SHA-256 of 8-byte big-endian length and bytes of each part: no two sequences share a preimage."""
-    return "sha256:" + hashlib.sha256(b"".join([chunk for part in parts for chunk in (len(part).to_bytes(8, "big"), part)])).hexdigest()
+    return "sha256:" + hashlib.sha256(b"".join(chain.from_iterable(zip(map(_LENGTH, map(len, parts)), parts, strict=True)))).hexdigest()
 
 
 class Link(msgspec.Struct, frozen=True):

@@ -27,8 +27,7 @@ class Admission:
         self._clock = clock
         self._of_agent: Counter[str] = Counter()
         self.under_way = 0  # all agents together
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle: asyncio.Future[None] | None = None  # somebody waits until nothing is under way
         self._paid_until: dict[str, float] = {}  # agent → when all it has asked for will have been inside its rate
 
     def check(self) -> None:
@@ -44,7 +43,6 @@ class Admission:
             self._pay(agent)
         self._of_agent[agent] += 1
         self.under_way += 1
-        self._idle.clear()
 
     def leave(self, agent: str) -> None:
         """It is answered."""
@@ -52,12 +50,15 @@ class Admission:
         if not self._of_agent[agent]:
             del self._of_agent[agent]
         self.under_way -= 1
-        if not self.under_way:
-            self._idle.set()
+        if not self.under_way and self._idle is not None:
+            self._idle.set_result(None)
+            self._idle = None
 
     async def idle(self) -> None:
         """Until nothing is under way."""
-        await self._idle.wait()
+        if self.under_way:
+            self._idle = self._idle or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
 
     def _pay(self, agent: str) -> None:
         """The generic cell rate algorithm (ITU-T I.371): one number an agent. A refused request costs nothing."""

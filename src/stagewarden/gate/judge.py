@@ -6,9 +6,9 @@ before its record is durable.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+import msgspec
 from msgspec.structs import replace
 
 from stagewarden.classify import Match, classify
@@ -44,8 +44,7 @@ class Incoming(Protocol):
         """The whole body, at most `limit` bytes; raises Refused over it."""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """What is known so far of one request; becomes the Ruling. Lives only while its request is judged."""
 
     head: Head
@@ -58,15 +57,14 @@ class Draft:
     body_read: bool = False
     match: Match | None = None
     looked: Looked | None = None
-    phases: dict[str, float] = field(default_factory=dict)
+    phases: dict[str, float] = msgspec.field(default_factory=dict)
     agent: str | None = None  # counted as in flight for this agent
     asset: tuple[str, ...] | None = None  # the look-up's lock we hold
     started: float = 0.0
     upstream_seconds: float = 0.0
 
 
-@dataclass(slots=True)
-class Sending:
+class Sending(msgspec.Struct):
     """One direct send from its first step to its outcome."""
 
     started: float

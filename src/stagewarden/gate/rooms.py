@@ -57,7 +57,9 @@ class Rooms:
 
     def stopped(self, agent: str, workflow: str | None, upstream: str | None, stage: Stage | None = None) -> Deny | None:
         """Whether anything stops this, as of now; asked again immediately before the first byte."""
-        return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=self.registry_mode(agent))
+        entry = self.registry.data.agents.get(agent)
+        mode = entry.mode if entry else "active"
+        return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=mode)
 
     def stopped_now(self, ruling: Ruling) -> Deny | None:
         """Whether anything stops what this ruling let go, as of now."""
@@ -65,11 +67,6 @@ class Rooms:
         assert principal is not None
         assert action is not None
         return self.stopped(principal.agent, principal.workflow, action.upstream, action.stage)
-
-    def registry_mode(self, agent: str) -> str:
-        """What the registry says of this agent."""
-        entry = self.registry.data.agents.get(agent)
-        return entry.mode if entry else "active"
 
     def is_external(self, destination: str) -> bool:
         """Anything but an internal destination leaves the house; an unknown one counts as leaving it."""

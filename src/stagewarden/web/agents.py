@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Config
     from stagewarden.gate import Judge, Passage
-    from stagewarden.model import Document, Headers, Hold, Ruling
+    from stagewarden.model import Document, Hold, Ruling
     from stagewarden.wire.listener import Exchange, Heading, Reply
 
 OWN_PREFIX = "/.stagewarden/"
@@ -136,7 +136,7 @@ class AgentsDoor:
             fields = wire_headers.response(answer.headers)
             ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", ruling.verdict.obligations.review))
             body = relay.whole()
-            exchange.begin(answer.status, answer.reason, (*fields, *ours), sized=_sized(fields), body=body)
+            exchange.begin(answer.status, answer.reason, (*fields, *ours), sized=answer.sized, body=body)
             if body is None:
                 relay.when_cut(exchange.cut)
                 exchange.when_gone(lambda: relay.cut(ClientGone("the client left before the end of the answer")))
@@ -201,10 +201,6 @@ class AgentsDoor:
         """With the Date an answer of our own must have (RFC 9110 section 6.6.1)."""
         date = formatdate(self._clock.now_ns() // NANOSECONDS, usegmt=True)
         return render.with_fields(reply, ("Date", date))
-
-
-def _sized(fields: Headers) -> bool:
-    return any(name.lower() == "content-length" for name, _ in fields)
 
 
 def _status_url(hold: Hold) -> str:

@@ -120,6 +120,7 @@ def _check_framing(named: Mapping[str, str], *, http10: bool) -> None:
         raise Ambiguous(_PART, "Expect other than 100-continue")
 
 
+@lru_cache(maxsize=256)
 def parse_host(value: str) -> str:
     """Host of `host[:port]`: lower case, without port; an IPv6 address in brackets, shortest form. Raises Ambiguous("host", …).
 
@@ -162,11 +163,22 @@ def withheld(key: str) -> bool:
 
 
 def response(headers: Headers) -> Headers:
-    """What of an upstream's answer goes on to the agent: all but hop-by-hop fields and those that only we may set."""
-    dropped = _connection_names(headers)
-    return tuple(
-        [field for field in headers if (key := field[0].lower()) not in _HOP_BY_HOP and key not in dropped and not key.startswith("stagewarden-")]
-    )
+    """What of an upstream's answer goes on to the agent: all but hop-by-hop fields and those that only we may set.
+
+    Total: the upstream has done its work, and what it says of its own connection is no reason to keep that from the agent.
+    """
+    kept = [field for field in headers if not _ends_here(field[0].lower())]
+    if len(kept) == len(headers):
+        return headers
+    listed = ",".join([value for name, value in headers if name.lower() == "connection"]).lower()
+    dropped = {name.strip(" \t") for name in listed.split(",")}
+    return tuple([field for field in kept if field[0].lower() not in dropped])
+
+
+@lru_cache(maxsize=512)
+def _ends_here(key: str) -> bool:
+    """Whether a field of an answer with this lower-case name is the hop's, or would speak in our name."""
+    return key in _HOP_BY_HOP or key.startswith("stagewarden-")
 
 
 def preference(headers: Headers) -> Preference:
