@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -273,6 +274,26 @@ def turned_away_rows(product):
     """What the summaries say of the flood."""
     entries = [entry for entry in rulings(product.house.folder) if entry["kind"] == "refusals"]
     return [row for entry in entries for row in entry["refusals"] if (row["code"], row.get("agent")) == ("overloaded", "drafter")]
+
+
+async def test_a_loop_that_stood_still_is_not_ready_and_serves_on(tmp_path):
+    """The listener's requests and the probe share one loop: when it stalls, readiness says so for a while, and agents are answered again at once."""
+    raw = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    async with ScriptedUpstream(raw) as upstream, behind(tmp_path, upstream.url) as product, asking(product) as (reader, _):
+        assert (await product.operations("/readyz")).status == 200
+        time.sleep(1.5)  # noqa: ASYNC251 - the stall itself
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
+        reply = await until_ready(product, 503)
+        assert [row["part"] for row in reply.json["reasons"]] == ["loop"]
+        assert (await product.ask("GET", "/newsroom/articles")).status == 200
+
+
+async def until_ready(product, status):
+    """The first answer of `/readyz` with this status."""
+    async with asyncio.timeout(10):
+        while (reply := await product.operations("/readyz")).status != status:  # noqa: ASYNC110 - a probe asks again and again
+            await asyncio.sleep(0.05)
+    return reply
 
 
 async def test_over_the_limit_of_all_together_nobody_is_asked(tmp_path):
