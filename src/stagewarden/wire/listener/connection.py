@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
         elif self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
             rest, self._buffer = self._buffer, b""
-            self._await(rest)
+            self.next(keep=True, rest=rest, more=False)
 
     def streamed(self) -> None:
         """Something of a streamed answer is out. A client that has ended its side counts as gone once there was nothing for it for a while.
@@ -190,7 +190,7 @@ class Connection(asyncio.Protocol):
         self._write_last(head_bytes(reply.status, None, fields) + reply.body)
 
     def next(self, *, keep: bool, rest: bytes, more: bool) -> None:
-        """The answer is out: await the next request, or end. Called by the exchange. `more`: of its own request's bytes are still to come."""
+        """The answer is out: await the next request, of which `rest` is here, or end. `more`: bytes of the last one are still to come."""
         self._exchange = None
         transport = self.transport
         if transport is None or transport.is_closing():
@@ -201,14 +201,10 @@ class Connection(asyncio.Protocol):
             self._buffer = rest
             transport.pause_reading()
         else:
-            self._await(rest)
-
-    def _await(self, rest: bytes) -> None:
-        """The next request; `rest` of it is here."""
-        timeouts = self._owner.timeouts
-        self.deadline = self._owner.now() + (timeouts.linger if self._owner.draining else timeouts.head)
-        if rest:
-            self._read(rest)
+            owner = self._owner
+            self.deadline = owner.now() + (owner.timeouts.linger if owner.draining else owner.timeouts.head)
+            if rest:
+                self._read(rest)
 
     def _write_last(self, data: bytes) -> None:
         if self.transport is not None and not self.transport.is_closing():

@@ -212,7 +212,8 @@ class Exchange:
         head = head_bytes(status, reason, (*fields, *framing, *self._persistence()))
         self._begun = True
         self._write(head + self._framed(body) if body else head)
-        self._connection.streamed()
+        if body is None:
+            self._connection.streamed()
 
     async def write(self, piece: bytes) -> None:
         """A piece of the body; waits while the client does not read. Raises ConnectionError once it is gone."""
