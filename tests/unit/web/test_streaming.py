@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from tests.product import product as newsroom
 from tests.product import rulings, until
 from tests.unit.web.test_agents_door import behind
 from tests.upstreams import ScriptedUpstream
@@ -150,6 +151,20 @@ async def test_a_stop_cuts_the_streams_it_covers(tmp_path, stop):
         assert not product.sidecar.rooms.streams
 
 
+async def test_a_pause_in_the_registry_cuts_streams_too(tmp_path):
+    """A reload that pauses an agent is a stop like any other."""
+    events = Events()
+    async with ScriptedUpstream(events) as upstream, behind(tmp_path, upstream.url) as product, asking(product) as (reader, _):
+        await reader.readuntil(b"\r\n\r\n")
+        registry = tmp_path / "registry.yaml"
+        active = "drafter: {identity: {key: drafter}, "
+        registry.write_text(registry.read_text().replace(active, f"{active}mode: paused, ", 1))
+        await product.sidecar.reload()
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert (await outcome(product))["code"] == "paused"
+
+
 async def test_a_stop_of_somebody_else_cuts_nothing(tmp_path):
     """The stream of an agent nobody stopped goes on."""
     events = Events()
@@ -268,6 +283,23 @@ async def test_good_agents_are_served_while_one_floods(tmp_path):
         assert 'stagewarden_shed_total{limit="rate_per_agent"} 195.0' in metrics
         await until(lambda: sum(row["count"] for row in turned_away_rows(product)) == 195)
         assert len([entry for entry in rulings(product.house.folder) if entry["kind"] == "ruling"]) == 10
+
+
+async def test_only_so_many_of_an_agents_clients_wait_for_people(tmp_path):
+    """Waiting costs a connection and no more: over the agent's share one is told at once where its hold stands, instead of waiting."""
+    async with newsroom(tmp_path) as running:
+        article = (await running.ask("POST", "/newsroom/articles", json={"title": "x"})).json["id"]
+        held = ("POST", f"/newsroom/articles/{article}/publish")
+        door = running.sidecar._door
+        door._most_waiting = 1
+        waiting = asyncio.create_task(running.ask(*held, headers={"Prefer": "wait=55"}))
+        await until(lambda: door._waiting)
+        reply = await running.ask(*held, headers={"Prefer": "wait=55"})
+        assert (reply.status, reply.json["hold"]["state"]) == (403, "pending")
+        assert not waiting.done()
+        await running.vote(reply.json["hold"]["id"], "ines", "reviewer")
+        assert (await waiting).status == 200
+        assert not +door._waiting_of
 
 
 def turned_away_rows(product):
