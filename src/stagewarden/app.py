@@ -252,7 +252,7 @@ async def _recover(rooms: Rooms) -> None:
 async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None:
     config = sidecar.rooms.config
     if config.listen.operations is not None:
-        application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.watch.gauges)
+        application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.watch.gauges, _hosts(config.listen.operations))
         sidecar.operations_address = await _serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
         application = people_listener(sidecar.acts, sidecar.people, _settings(config, config.listen.people), clock)

@@ -28,6 +28,7 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 _LINE = re.compile(_NAME.pattern + rb":[\t\x20-\x7e]*")
 _BLOCK = re.compile(rb"(?:%b\r\n)*" % _LINE.pattern)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TAB_IN_FRAMING = re.compile(rb"(?:^|\n)(?:content-length|transfer-encoding):[^\r]*\t", re.IGNORECASE)
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 
 # Fields of which a second one would be read by somebody else than the first.
@@ -82,8 +83,10 @@ def read(block: bytes, limits: Limits, *, http10: bool = False) -> Fields:
     if not _BLOCK.fullmatch(block):
         raise Ambiguous(_PART, _bad_line(block))
     lines = [line.partition(":") for line in block.decode("ascii").split("\r\n")[:-1]]
-    # A tab is white space too (RFC 9110 section 5.6.3), and the one before `chunked` that parsers disagree on: it stays where it stands.
-    headers = tuple([(name, value.strip(" ")) for name, _, value in lines])
+    # White space around a value is no part of it (RFC 9110 section 5.5): what is judged is what any upstream reads (GHSA-qc2q-p7wx-3px3).
+    headers = tuple([(name, value.strip(" \t")) for name, _, value in lines])
+    if b"\t" in block and _TAB_IN_FRAMING.search(block):
+        raise Ambiguous("framing", "a tab beside the length or the coding; parsers disagree on it")
     named = {name.lower(): value for name, value in reversed(headers)}
     # (3) Nothing twice of which only one can be meant.
     if len(named) != len(headers):
