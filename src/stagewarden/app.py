@@ -110,6 +110,8 @@ class Sidecar:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.grace):
                 await asyncio.gather(self.judge.idle(), self.releases.idle())
+                if self._connections is not None:
+                    await self._connections.written()
 
     async def reload(self) -> None:
         """Registry, policy data, keys and certificates, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""

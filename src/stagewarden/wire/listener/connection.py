@@ -251,6 +251,11 @@ class Connection(asyncio.Protocol):
         """Whether the client may ask."""
         return self._exchange is None and not self._lingering and self._resume is None
 
+    @property
+    def unread(self) -> bool:
+        """Whether something written has not left yet."""
+        return self.transport is not None and self.transport.get_write_buffer_size() > 0
+
     def quit(self) -> None:
         """The process ends: nothing more is read; what was answered is still written."""
         if self._exchange is None and not self._lingering and self.transport is not None:

@@ -89,6 +89,11 @@ class Server:
             if connection.waiting and connection.deadline is not None:
                 connection.deadline = min(connection.deadline, soon)
 
+    async def written(self) -> None:
+        """Until every answer has left this process; clients that do not read are cut at their deadline."""
+        while any(connection.unread for connection in self._connections):  # noqa: ASYNC110 - transports do not tell
+            await asyncio.sleep(_SWEEP)
+
     async def close(self, grace: float) -> None:
         """End everything: what is under way, and what is being written, has `grace` seconds; then it is cut and its task cancelled."""
         self.drain()

@@ -194,6 +194,20 @@ async def test_drain_ends_idle_connections_and_lets_answers_out():
         writer.close()
 
 
+async def test_what_was_answered_is_waited_for():
+    """A drain is over when the last answer has left, not when it was made."""
+    async with listening() as (door, server, address):
+        reader, writer = await asyncio.open_connection(*address, limit=1 << 10)
+        writer.write(b"GET /big HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: door.served)
+        written = asyncio.get_running_loop().create_task(server.written())
+        await asyncio.wait([written], timeout=0.6)
+        assert not written.done()
+        assert len((await answer(reader))[1]) == 1 << 22
+        await asyncio.wait_for(written, 10)
+        writer.close()
+
+
 async def test_close_writes_out_what_was_answered_and_cancels_what_is_not():
     """Inside the grace a slow reader gets its whole answer; a request that is still at work is cancelled, and its client sees a cut."""
     async with listening() as (door, server, address):
