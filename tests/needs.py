@@ -40,6 +40,7 @@ NEEDS = {
     "opa": Need("stagewarden opa install", commands=("opa",), paths=("~/.cache/stagewarden/opa/1.22.0/opa", "~/go/bin/opa")),
     "chromium": Need("apt-get install chromium", commands=("chromium", "chromium-browser", "google-chrome")),
     "promtool": Need("apt-get install prometheus", commands=("promtool",)),
+    "slowhttptest": Need("apt-get install slowhttptest", commands=("slowhttptest",)),
     "wordpress": Need(
         "apt-get install wordpress php-cli php-mysql php-curl php-xml php-mbstring mariadb-server",
         paths=("/usr/share/wordpress/wp-includes/version.php",),

@@ -40,6 +40,24 @@ class BadCredential(Refused):
         super().__init__("unauthenticated", detail)
 
 
+class TooMuch(StagewardenError):
+    """More than a limit allows just now: nobody was asked, nothing happened. `limit` is the key of that limit in the configuration.
+
+    `overloaded` is about the one who asks (`agent`, where it is known), `busy` about all together; asking again is worth it after
+    `retry_after` seconds.
+    """
+
+    code = "overloaded"
+
+    def __init__(self, detail: str, limit: str, agent: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.limit = limit
+        self.agent = agent
+        self.retry_after = retry_after
+        if limit == "inflight":
+            self.code = "busy"  # type: ignore[misc]  # an instance narrows the class's code
+
+
 class CannotTell(StagewardenError):
     """We could not find out; the gate answers no."""
 
@@ -93,6 +111,14 @@ class ClientGone(UpstreamFailed):
     """The agent left while the upstream's answer was on its way to it: the upstream was let go of."""
 
     code = "client_gone"
+
+
+class Severed(UpstreamFailed):
+    """A stop was engaged while the upstream's answer was on its way to the agent; `code` is the stop's."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code  # type: ignore[misc]  # an instance narrows the class's code
 
 
 class Conflict(StagewardenError):

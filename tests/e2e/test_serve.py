@@ -96,6 +96,16 @@ def test_serve_says_so_and_exits_with_1(tmp_path, row):
     assert contents(tmp_path) == before
 
 
+def test_too_few_file_descriptors_are_said_at_start(tmp_path):
+    """Exit 1 with the key and how to mend it, instead of clients that wait for nothing later; nothing was written."""
+    made = house(tmp_path, NOWHERE)
+    edit(CONFIG, "limits: {", "limits: {connections: 900000000, ")(made)
+    before = contents(tmp_path)
+    done = command("serve", "--config", CONFIG, cwd=tmp_path)
+    assert (done.returncode, "limits.connections" in done.stderr, "LimitNOFILE" in done.stderr) == (1, True, True)
+    assert contents(tmp_path) == before
+
+
 def test_cve_2023_47627_the_pure_python_parser_does_not_start(tmp_path, monkeypatch):
     """Aiohttp's fallback reads requests its other parser refuses: exit 1 with the remedy, and nothing was written."""
     made = house(tmp_path, NOWHERE)

@@ -56,7 +56,7 @@ async def open_agents(
     door = AgentsDoor(config, judge, rooms.clock, hosts(listener) | rooms.routes.hosts)
     limits = config.limits
     timeouts = wire.Timeouts(head=float(limits.header_deadline), body=float(limits.body_deadline), write=float(limits.body_deadline))
-    connections = wire.Server(door.handle, door.refuse, limits, timeouts)
+    connections = wire.Server(door, limits, timeouts)
     loop = asyncio.get_running_loop()
     handshake = None if tls is None else timeouts.head
     places: list[dict[str, object]] = (

@@ -96,7 +96,7 @@ class Counted(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
     number: int
     rows: Rows
-    refusals: list[tuple[str, str, int]]
+    refusals: list[tuple[str, str, str, int]]
 
 
 class Drain(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -99,6 +99,8 @@ class Sidecar:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.grace):
                 await asyncio.gather(self.judge.idle(), self.releases.idle())
+                if self.listener is not None:
+                    await self.listener.connections.written()
 
     async def refresh(self) -> None:
         """Before a scrape: the workers' counts, and what is read then."""
@@ -199,7 +201,7 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
 async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
-        for work in (sidecar.releases.run(), sidecar.watch.run(), sidecar.loop_watch.watch(), _reloads(sidecar)):
+        for work in (sidecar.releases.run(), sidecar.watch.run(), sidecar.watch.follow(), sidecar.loop_watch.watch(), _reloads(sidecar)):
             group.create_task(work)
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))

@@ -32,10 +32,11 @@ from stagewarden.audit.remote import Acknowledged, RemoteLog
 from stagewarden.clock import SystemClock
 from stagewarden.config import Secrets
 from stagewarden.config.yaml_source import Source
-from stagewarden.errors import StagewardenError
+from stagewarden.errors import CannotTell, StagewardenError
 from stagewarden.gate import Judge
 from stagewarden.gate.inflight import SharedPlaces, Table
 from stagewarden.gate.remote_locks import Granted, RemoteLocks
+from stagewarden.gate.watch import Watch
 from stagewarden.metrics import Metrics
 from stagewarden.registry import Registry
 from stagewarden.web.operations import LoopWatch
@@ -137,12 +138,14 @@ class Worker:
         collector.settle()
         self.send(Ready(registry.revision))
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(each) for each in (self._account(), LoopWatch(self._clock, self._metrics.loop_lag).watch())]
+            works = (self._account(), LoopWatch(self._clock, self._metrics.loop_lag).watch(), Watch(rooms).follow())
+            beside = [group.create_task(each) for each in works]
             grace = await self._drain
             listener.drain()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(grace):
                     await judge.idle()
+                    await listener.connections.written()
             for task in beside:
                 task.cancel()
 
@@ -229,6 +232,9 @@ class Worker:
         while True:
             await asyncio.sleep(_EVERY)
             self._say_counts(0)
+            if self._rooms is not None:
+                with contextlib.suppress(CannotTell):  # told to whoever asks, and tried again
+                    await self._rooms.recorder.make_good()
 
     def _say_counts(self, number: int) -> None:
         refusals = self._rooms.recorder.take_refusals() if self._rooms is not None else []

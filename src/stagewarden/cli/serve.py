@@ -13,6 +13,7 @@ import uvloop
 
 from stagewarden import config as configuration
 from stagewarden.app import Sidecar, Workers, running, settle
+from stagewarden.cli.descriptors import make_room
 from stagewarden.cli.logs import configure_logs
 from stagewarden.cli.problems import print_problems
 from stagewarden.cli.worker import COMMAND
@@ -41,8 +42,10 @@ async def _serve(path: Path, workers: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # while all is being read there is nothing to read again
+    config = configuration.load(path)
+    make_room(config)
     house = Workers(workers, COMMAND, stop) if workers > 1 else None
-    async with running(configuration.load(path), workers=house) as sidecar:
+    async with running(config, workers=house) as sidecar:
         loop.add_signal_handler(signal.SIGHUP, sidecar.request_reload)
         settle()
         _say_started(sidecar)

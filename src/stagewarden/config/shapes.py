@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret
+from stagewarden.config.units import Bind, Bytes, File, Rate, Seconds, Secret
 from stagewarden.config.yaml_source import Source
 from stagewarden.model import Stage
 
@@ -207,7 +207,7 @@ class Audit(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """Bounds of one request and of one agent."""
+    """Bounds of one request, of one agent, of all together."""
 
     body: Bytes = Bytes(1 << 20)
     target: Bytes = Bytes(8 << 10)
@@ -217,6 +217,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     header_deadline: Seconds = Seconds(10)
     body_deadline: Seconds = Seconds(30)
     inflight_per_agent: int = 64
+    rate_per_agent: Rate | None = None  # null: as fast as it likes
+    inflight: int = 1024  # of all agents together
+    connections: int = 10_000  # on the agents' listener
     holds_per_agent: int = 50
 
 

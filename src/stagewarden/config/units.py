@@ -36,6 +36,16 @@ class Bytes(int):
     __slots__ = ()
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """So many in a time, written `50/s`, `600/m`, `10000/h`: at most `count` at once, and `count` in each `seconds` in the long run."""
+
+    count: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.count}/{next(unit for unit, seconds in _TIME_UNITS.items() if seconds == self.seconds)}"
+
+
 class Secret(msgspec.Struct, frozen=True):
     """Where a secret is: `file:PATH` (relative to the configuration file) or `env:NAME`; read once, at start."""
 
@@ -80,6 +90,7 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 _QUANTITY = re.compile(r"([0-9]{1,15})([A-Za-z]*)", re.ASCII)
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_RATE = re.compile(r"([0-9]{1,9})/([smh])", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 MAX_PORT = 65535
@@ -109,6 +120,14 @@ def size(value: object) -> Bytes:
     """`1MiB` → 1048576."""
     number, unit = _quantity(value, _SIZE_UNITS, "1MiB")
     return Bytes(number * int(unit))
+
+
+def rate(value: object) -> Rate:
+    """`50/s` → 50 in a second."""
+    found = _RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or not int(found[1]):
+        raise Misfit("is not a rate", "write how many in which time, as in 50/s (times: s, m, h)")
+    return Rate(int(found[1]), _TIME_UNITS[found[2]])
 
 
 def is_host_name(host: str) -> bool:
@@ -152,4 +171,4 @@ def file(value: object) -> File:
     raise Misfit("is not a reference to a file", "write file:PATH, relative to this file")
 
 
-PARSERS: Mapping[type, Callable[[object], object]] = {Seconds: seconds, Bytes: size, Bind: bind, Secret: secret, File: file}
+PARSERS: Mapping[type, Callable[[object], object]] = {Seconds: seconds, Bytes: size, Rate: rate, Bind: bind, Secret: secret, File: file}

@@ -6,8 +6,6 @@ before its record is durable.
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
@@ -15,11 +13,13 @@ from msgspec.structs import replace
 
 from stagewarden.classify import Match, classify
 from stagewarden.classify import action as classing
-from stagewarden.errors import AuditUnavailable, CannotTell, ClientGone, NotFound, Refused, UpstreamFailed, UpstreamUnavailable
+from stagewarden.errors import AuditUnavailable, CannotTell, ClientGone, NotFound, Refused, Severed, TooMuch, UpstreamFailed, UpstreamUnavailable
+from stagewarden.gate.admission import Admission
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.question import Parts, build
 from stagewarden.gate.rooms import is_edit_of_asset
 from stagewarden.gate.sending import Relay, result_of
+from stagewarden.gate.streams import Stopped
 from stagewarden.holds import NewHold
 from stagewarden.holds.eligibility import candidates
 from stagewarden.holds.seats import fillable
@@ -103,30 +103,20 @@ class Passage:
         self.close()
 
 
-class Stopped(UpstreamFailed):
-    """A stop was engaged between the yes and the first byte; nothing was sent."""
-
-    def __init__(self, verdict: Deny) -> None:
-        super().__init__(verdict.reasons[0].text)
-        self.code = verdict.reasons[0].code  # type: ignore[misc]  # an instance narrows the class's code
-        self.verdict = verdict
-
-
 class Judge:
     """Settles agents' requests."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
-        self._inflight: Counter[str] = Counter()
-        self._under_way = 0  # all agents together
-        self._idle: asyncio.Future[None] | None = None  # somebody waits until nothing is under way
+        self._admission = Admission(rooms.config.limits, rooms.clock)
 
     def now(self) -> float:
         """Monotonic seconds."""
         return self._rooms.clock.monotonic()
 
     async def judge(self, head: Head, incoming: Incoming) -> Passage:
-        """Settle one request."""
+        """Settle one request. Raises TooMuch over a limit: then nothing was asked and nothing is recorded but its count."""
+        self._admission.check()
         draft = Draft(head, started=self._rooms.clock.monotonic())
         try:
             verdict = await self._verdict(draft, incoming)
@@ -141,6 +131,8 @@ class Judge:
             return await self._settle(draft, incoming)
         except Refused as refused:
             return Deny.by_gate(refused.code, refused.detail)
+        except TooMuch:
+            raise
         except CannotTell as failure:  # the only place where an error becomes a verdict, and it becomes a no
             self._rooms.recorder.metrics.error(failure)
             return Deny.by_gate(failure.code, "Could not find out, so the answer is no", {"cause": type(failure).__name__})
@@ -239,18 +231,22 @@ class Judge:
             connection = await sending.lease.open()
             if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
                 raise Stopped(stop)
-            sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
+            relay = sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
         except CannotTell as error:
             sending.failure = UpstreamUnavailable(str(error))
             raise sending.failure from error
         except UpstreamFailed as error:
             sending.failure = error
             raise
-        return sending.relay
+        if relay.open:
+            rooms.streams.begin(relay, ruling, rooms.stopped_now)
+        return relay
 
     def sent(self, sending: Sending, draft: Draft, ruling: Ruling) -> None:
         """Record what came of a send, whatever it is, and give its connection back."""
         assert ruling.action is not None
+        if sending.relay is not None:
+            self._rooms.streams.end(sending.relay)
         if sending.lease is not None:
             sending.lease.close()
         draft.upstream_seconds = self.now() - sending.started
@@ -267,22 +263,14 @@ class Judge:
             self._rooms.assets.release(draft.asset)
             draft.asset = None
         if draft.agent is not None:
-            self._inflight[draft.agent] -= 1
-            if not self._inflight[draft.agent]:
-                del self._inflight[draft.agent]
             self._rooms.places.leave(draft.agent)
+            self._admission.leave(draft.agent)
             draft.agent = None
-            self._under_way -= 1
-            if not self._under_way and self._idle is not None:
-                self._idle.set_result(None)
-                self._idle = None
-            self._rooms.recorder.metrics.inflight(self._under_way)
+            self._rooms.recorder.metrics.inflight(self._admission.under_way)
 
     async def idle(self) -> None:
         """Until nothing is under way."""
-        if self._under_way:
-            self._idle = self._idle or asyncio.get_running_loop().create_future()
-            await asyncio.shield(self._idle)
+        await self._admission.idle()
 
     @property
     def challenge(self) -> str:
@@ -292,6 +280,14 @@ class Judge:
     def refuse(self, code: str, peer: str) -> None:
         """Count what the door could not even make a Head of."""
         self._rooms.recorder.refusal(code, peer)
+
+    def turn_away(self, failure: TooMuch, peer: str) -> None:
+        """Count what was over a limit."""
+        self._rooms.recorder.turned_away(failure, peer)
+
+    def ended(self, idle: int, new: int) -> None:
+        """Count the connections that were over theirs."""
+        self._rooms.recorder.ended(idle, new)
 
     async def outcome_of(self, hold_id: str, seconds: float) -> Hold:
         """Where a hold stands once it has ended, at the latest after `seconds`."""
@@ -311,12 +307,12 @@ class Judge:
         return await self._rooms.recorder.deliver(await self._rooms.holds.withdraw(hold_id, principal.agent))
 
     def _admit(self, draft: Draft, agent: str) -> None:
-        if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent or not self._rooms.places.enter(agent):
-            raise Refused("overloaded", "this agent has as many requests under way as it may")
-        self._inflight[agent] += 1
-        self._under_way += 1
+        self._admission.enter(agent)
+        if not self._rooms.places.enter(agent):
+            self._admission.leave(agent)
+            raise TooMuch("this agent has as many requests under way as it may", "inflight_per_agent", agent)
         draft.agent = agent
-        self._rooms.recorder.metrics.inflight(self._under_way)
+        self._rooms.recorder.metrics.inflight(self._admission.under_way)
 
     def _at_work(self, principal: Principal, of_route: str | None) -> Principal:
         """With its workflow: the credential's, else the route's, else the agent's only one; more than one left is None (`shared_identity`)."""
@@ -393,6 +389,6 @@ def _outcome(ruling: Ruling, sending: Sending, seconds: float) -> Outcome:
     if relay is None:
         result: Result = "not_sent" if isinstance(failure, UpstreamUnavailable | Stopped) else "unknown"
         return Outcome(ruling.id, result, 0, None if result == "not_sent" else ruling.digest, None, 0, seconds, code)
-    # The agent that left half-way missed the answer; the upstream gave it all the same.
-    result = "unknown" if failure and not isinstance(failure, ClientGone) else result_of(relay.answer.status)
+    # The agent that left half-way, or was stopped, missed the answer; the upstream gave it all the same.
+    result = "unknown" if failure and not isinstance(failure, ClientGone | Severed) else result_of(relay.answer.status)
     return Outcome(ruling.id, result, relay.answer.status, ruling.digest, relay.digest, relay.size, seconds, code)

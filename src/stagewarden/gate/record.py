@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
     from stagewarden.audit.entries import Standing
     from stagewarden.audit.remote import Log
+    from stagewarden.errors import TooMuch
     from stagewarden.holds import Holds, Moved
     from stagewarden.metrics import Metrics
     from stagewarden.model import Document, Hold, Outcome, Ruling
 
-_MOST_PEERS = 1000  # distinct (code, peer) pairs in one second's summary; beyond that they are counted as `other`
+_MOST_PEERS = 1000  # distinct triples of code, peer and agent in one second's summary; beyond that they are counted as `other`
 
 
 class Recorder:
@@ -31,7 +32,7 @@ class Recorder:
         self._holds = holds
         self.standing = standing  # replaced when another registry comes into force
         self.metrics = metrics
-        self._refusals: Counter[tuple[str, str]] = Counter()
+        self._refusals: Counter[tuple[str, str, str]] = Counter()
         self._owed: set[str] = set()  # ids of outbox entries that could not be brought into the log when they were made
         self._logger = structlog.get_logger("stagewarden.gate")
 
@@ -95,31 +96,46 @@ class Recorder:
         self._logger.error("internal", exc_info=fault)
         self.metrics.error(fault)
 
-    def refusal(self, code: str, peer: str) -> None:
-        """Count a refusal of somebody unknown; nobody waits for it."""
-        self._refusals[self._row(code, peer)] += 1
-        self.metrics.refused(code)
+    def refusal(self, code: str, peer: str, agent: str | None = None) -> None:
+        """Count what was refused before it was judged, of somebody unknown or of an agent that asks too much; nobody waits for it."""
+        self._refusals[self._row(code, peer, agent or "")] += 1
+        if agent is None:
+            self.metrics.refused(code)
 
-    def take_refusals(self) -> list[tuple[str, str, int]]:
-        """What was counted since the last time, to be summed up elsewhere."""
+    def turned_away(self, failure: TooMuch, peer: str) -> None:
+        """Count what was over a limit: an agent that floods must not fill the log."""
+        self.refusal(failure.code, peer, failure.agent)
+        self.metrics.shed(failure.limit)
+
+    def ended(self, idle: int, new: int) -> None:
+        """Count the connections that were over theirs: waiting for their client, or just come."""
+        self.metrics.shed("idle_connections", idle)
+        self.metrics.shed("connections", new)
+
+    def take_refusals(self) -> list[tuple[str, str, str, int]]:
+        """What was counted since the last time, to be summed up elsewhere: code, peer, agent, how often."""
         counted, self._refusals = self._refusals, Counter()
-        return [(code, peer, count) for (code, peer), count in counted.items()]
+        return [(*row, count) for row, count in counted.items()]
 
-    def add_refusals(self, rows: Iterable[tuple[str, str, int]]) -> None:
+    def add_refusals(self, rows: Iterable[tuple[str, str, str, int]]) -> None:
         """What a worker counted; it has shown it in its own metrics."""
-        for code, peer, count in rows:
-            self._refusals[self._row(code, peer)] += count
+        for code, peer, agent, count in rows:
+            self._refusals[self._row(code, peer, agent)] += count
 
     async def summarize_refusals(self) -> None:
-        """One entry per second with the refusals before identity, by code and peer."""
+        """One entry per second with the refusals before judgement, by code, peer and, where it was known, agent."""
         if not self._refusals:
             return
         counted, self._refusals = self._refusals, Counter()
-        rows: list[Document] = [{"code": code, "peer": peer, "count": count} for (code, peer), count in sorted(counted.items())]
+        rows: list[Document] = []
+        for (code, peer, agent), count in sorted(counted.items()):
+            row: Document = {"code": code, "peer": peer, "count": count}
+            rows.append({**row, "agent": agent} if agent else row)
         try:
             await self._log.append("refusals", {"refusals": [*rows]})
         except AuditUnavailable as failure:
             self._logger.error("refusals_not_recorded", count=sum(counted.values()), cause=str(failure))  # noqa: TRY400 - a known state
 
-    def _row(self, code: str, peer: str) -> tuple[str, str]:
-        return (code, peer) if len(self._refusals) < _MOST_PEERS or (code, peer) in self._refusals else (code, "other")
+    def _row(self, code: str, peer: str, agent: str) -> tuple[str, str, str]:
+        row = (code, peer, agent)
+        return row if len(self._refusals) < _MOST_PEERS or row in self._refusals else (code, "other", "other" if agent else "")

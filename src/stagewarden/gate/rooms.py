@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stagewarden.gate.inflight import Alone
 from stagewarden.gate.question import Circumstances
+from stagewarden.gate.streams import Streams
 
 if TYPE_CHECKING:
     from stagewarden.audit.remote import Log
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.stops import Stops
     from stagewarden.holds import Holds
     from stagewarden.identity.agents import AgentIdentities
-    from stagewarden.model import Action, Deny, Stage
+    from stagewarden.model import Action, Deny, Ruling, Stage
     from stagewarden.modes import Modes
     from stagewarden.registry import Registry
     from stagewarden.store import Store
@@ -48,6 +49,7 @@ class Rooms:
     log: Log
     store: Store
     places: Places = _ALONE
+    streams: Streams = field(default_factory=Streams)
 
     def circumstances(self) -> Circumstances:
         """What stands at this moment. Asked right after `stopped`: in this release every mode but `active` is a stop."""
@@ -63,6 +65,13 @@ class Rooms:
         entry = self.registry.data.agents.get(agent)
         mode = entry.mode if entry else "active"
         return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=mode)
+
+    def stopped_now(self, ruling: Ruling) -> Deny | None:
+        """Whether anything stops what this ruling let go, as of now."""
+        principal, action = ruling.principal, ruling.action
+        assert principal is not None
+        assert action is not None
+        return self.stopped(principal.agent, principal.workflow, action.upstream, action.stage)
 
     def is_external(self, destination: str) -> bool:
         """Anything but an internal destination leaves the house; an unknown one counts as leaving it."""

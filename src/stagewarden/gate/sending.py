@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from stagewarden.config.certificates import authorities
 from stagewarden.errors import CannotTell, UpstreamFailed
 from stagewarden.model import Stage
-from stagewarden.wire.upstream import endpoint, serialize
+from stagewarden.wire.upstream import Phase, endpoint, serialize
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from stagewarden import config
     from stagewarden.model import Headers, Request, Result
@@ -93,13 +93,19 @@ def result_of(status: int) -> Result:
 class Relay:
     """An upstream's answer on its way to the agent, counted and digested as it passes."""
 
-    __slots__ = ("_digest", "answer", "failure", "size")
+    __slots__ = ("_digest", "_on_cut", "answer", "failure", "size")
 
     def __init__(self, answer: UpstreamAnswer) -> None:
         self.answer = answer
         self.size = 0
         self.failure: UpstreamFailed | None = None
         self._digest = hashlib.sha256()
+        self._on_cut: Callable[[], None] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether more of the answer is to come."""
+        return self.answer.phase is not Phase.WHOLE
 
     def whole(self) -> bytes | None:
         """The body at once, where all of it is here already."""
@@ -109,11 +115,27 @@ class Relay:
             self._digest.update(body)
         return body
 
+    def cut(self, failure: UpstreamFailed) -> None:
+        """End it here: the upstream is let go of, and what it had sent already goes nowhere."""
+        if self.failure is None:
+            self.failure = failure
+            self.answer.fail(failure)
+            if self._on_cut is not None:
+                self._on_cut()
+
+    def when_cut(self, act: Callable[[], None]) -> None:
+        """What else to do then, at once where it is cut already."""
+        self._on_cut = act
+        if self.failure is not None:
+            act()
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
         """The next piece of the body; raises OutcomeUnknown where it is cut short."""
+        if self.failure is not None:
+            raise self.failure
         try:
             chunk = await anext(self.answer.chunks)
         except UpstreamFailed as failure:

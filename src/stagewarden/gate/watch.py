@@ -6,12 +6,13 @@ Also knows what must work before we are ready. Decides nothing: every stop alrea
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING
 
 import structlog
 
 from stagewarden.clock import NANOSECONDS
-from stagewarden.errors import StagewardenError
+from stagewarden.errors import CannotTell, StagewardenError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from stagewarden.registry import Registry
 
 _TICK = 0.25  # seconds
+_FOLLOW = 0.025  # seconds until a stop reaches the answers that are on their way
 _EVERY_SECOND, _EVERY_HOUR = 4, 14_400  # ticks
 
 
@@ -30,10 +32,12 @@ class Watch:
         self._rooms = rooms
         self._logger = structlog.get_logger("stagewarden.watch")
         self.reload_trouble: str | None = None
+        self._epoch = -1  # of the stops that open answers were held against
 
     def loaded(self, registry: Registry) -> None:
         """A registry came into force."""
         data = registry.data
+        self._epoch = -1  # the registry has modes too
         self._rooms.recorder.metrics.registry_loaded(registry.revision, data.workflows, data.agents, self._rooms.config.upstreams)
 
     async def run(self) -> None:
@@ -46,6 +50,16 @@ class Watch:
                 await self._tick(tick)
             except StagewardenError as failure:
                 self._logger.warning("watch", code=failure.code, cause=str(failure))
+
+    async def follow(self) -> None:
+        """Until cancelled: cut the answers a new stop covers. Waits for nobody: neither a log nor a database keeps a stop from them."""
+        while True:
+            await asyncio.sleep(_FOLLOW)
+            with contextlib.suppress(CannotTell):  # told by `run`, and by readiness
+                epoch = self._rooms.modes.epoch
+                if epoch != self._epoch:
+                    self._rooms.streams.cut(self._rooms.stopped_now)
+                    self._epoch = epoch
 
     async def _tick(self, tick: int) -> None:
         await self._rooms.stops.settle()

@@ -37,6 +37,9 @@ RESPONSES: Final = Family(
     f"{_P}upstream_responses_total", "counter", "Answers by upstream and class; `none`: no answer", ("upstream", "class"), (_REGISTRY, labels.CLASSES)
 )
 INFLIGHT: Final = Family(f"{_P}inflight_requests", "gauge", "Requests under way")
+SHED: Final = Family(
+    f"{_P}shed_total", "counter", "Requests and connections turned away or ended, by the limit they were over", ("limit",), (labels.SHED,)
+)
 EFFECTS: Final = Family(
     f"{_P}effects_total", "counter", "Requests of which bytes went upstream; `no`: the outcome could not be recorded", ("audited",), (labels.YES_NO,)
 )

@@ -65,7 +65,9 @@ REASONS: Final = (
 # What is refused before anybody is known (contract section 3).
 REFUSALS: Final = (
     "unauthenticated", "ambiguous_request", "target_too_long", "headers_too_large", "header_deadline", "body_deadline", "body_too_large",
-    "misdirected", "overloaded", "draining", "cannot_tell",
+    "misdirected", "overloaded", "busy", "draining", "cannot_tell",
 )  # fmt: skip
+# Keys of `limits` over which something is turned away; idle_connections: ended to make room for a new one.
+SHED: Final = ("inflight", "inflight_per_agent", "rate_per_agent", "connections", "idle_connections")
 # Codes of a no that says something about us, not about the request.
 OUR_FAULT: Final = frozenset({"cannot_tell", "audit_unavailable"})

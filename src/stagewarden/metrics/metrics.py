@@ -150,6 +150,10 @@ class Metrics:
         """Requests under way now."""
         self._all.counts[families.INFLIGHT].set(count)
 
+    def shed(self, limit: str, count: int = 1) -> None:
+        """So much was over a limit."""
+        self._all.counts[families.SHED].add((limit,), count)
+
     # -- people --------------------------------------------------------------------------------------------------------
 
     def moved(self, hold: Hold, facts: Iterable[Fact]) -> None:

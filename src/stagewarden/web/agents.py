@@ -6,13 +6,25 @@ Decides nothing, and reads nothing of the request itself: its heading was read o
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import structlog
 
 from stagewarden.clock import NANOSECONDS, new_id
-from stagewarden.errors import Ambiguous, BadCredential, CannotTell, ClientGone, Conflict, NotFound, Refused, StagewardenError, UpstreamFailed
+from stagewarden.errors import (
+    Ambiguous,
+    BadCredential,
+    CannotTell,
+    ClientGone,
+    Conflict,
+    NotFound,
+    Refused,
+    StagewardenError,
+    TooMuch,
+    UpstreamFailed,
+)
 from stagewarden.holds.view import agent_view
 from stagewarden.model import Allow, Ask, Head, HoldState
 from stagewarden.web import render
@@ -41,6 +53,8 @@ class AgentsDoor:
         self._hosts = hosts
         self._draining = False
         self._waiting: set[asyncio.Timeout] = set()  # clients that wait for what people say
+        self._waiting_of: Counter[str] = Counter()  # by agent
+        self._most_waiting = config.limits.inflight_per_agent
         self._logger = structlog.get_logger("stagewarden.agents")
 
     def drain(self) -> None:
@@ -70,6 +84,10 @@ class AgentsDoor:
         self._judge.refuse(refused.code, peer)
         return self._dated(render.error_reply(refused))
 
+    def ended(self, idle: int, new: int) -> None:
+        """Connections the listener ended because there were too many: counted, and nobody is told."""
+        self._judge.ended(idle, new)
+
     async def _handle(self, exchange: Exchange) -> None:
         if self._draining:
             exchange.answer(self._dated(render.problem_reply("draining", "Shutting down")), close=True)
@@ -82,7 +100,11 @@ class AgentsDoor:
         except (Refused, NotFound, Conflict, CannotTell) as refused:
             exchange.answer(self._dated(self._refused(refused, exchange.peer)), close=True)
             return
-        await self._proxy(exchange, head)
+        try:
+            await self._proxy(exchange, head)
+        except TooMuch as failure:  # nothing was asked, and nothing of an answer has been written
+            self._judge.turn_away(failure, exchange.peer)
+            exchange.answer(self._dated(render.too_much(failure)))
 
     def _head(self, exchange: Exchange) -> Head:
         heading: Heading = exchange.heading
@@ -116,7 +138,8 @@ class AgentsDoor:
             body = relay.whole()
             exchange.begin(answer.status, answer.reason, (*fields, *ours), sized=answer.sized, body=body)
             if body is None:
-                exchange.when_gone(lambda: answer.fail(ClientGone("the client left before the end of the answer")))
+                relay.when_cut(exchange.cut)
+                exchange.when_gone(lambda: relay.cut(ClientGone("the client left before the end of the answer")))
                 async for piece in relay:
                     await exchange.write(piece)
         except UpstreamFailed as failure:
@@ -145,14 +168,16 @@ class AgentsDoor:
         exchange.answer(self._dated(render.held(ruling, hold, _view(hold), _status_url(hold), _RETRY_HELD, accepted=accepted)))
 
     async def _outcome(self, hold: Hold, seconds: float) -> Hold:
-        """The hold once it has ended, at the latest after `seconds`; as it was when it is we who end first."""
+        """The hold once it has ended, at the latest after `seconds`; as it was when it is we who end first, or too many of the agent's wait."""
         try:
-            async with asyncio.timeout(0 if self._draining else None) as waiting:
+            async with asyncio.timeout(0 if self._draining or self._waiting_of[hold.agent] >= self._most_waiting else None) as waiting:
                 self._waiting.add(waiting)
+                self._waiting_of[hold.agent] += 1
                 try:
                     return await self._judge.outcome_of(hold.id, seconds)
                 finally:
                     self._waiting.discard(waiting)
+                    self._waiting_of[hold.agent] -= 1
         except TimeoutError:
             return hold
 

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from stagewarden.errors import AuditUnavailable, CannotTell, Conflict, Invalid, NotAllowed, NotFound, Refused, StagewardenError, UpstreamFailed
+from stagewarden.errors import (
+    AuditUnavailable,
+    CannotTell,
+    Conflict,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    Refused,
+    StagewardenError,
+    TooMuch,
+    UpstreamFailed,
+)
 from stagewarden.model import Ask, Deny, HoldState
 from stagewarden.wire.listener.reply import Reply
 
@@ -23,7 +34,6 @@ if TYPE_CHECKING:
 OK = 200
 _ACCEPTED = 202
 SEE_OTHER = 303
-_SECONDS_TO_RETRY = "1"
 
 # Codes of the gate and of the doors; a policy's own codes are all 403 `denied`.
 _STATUS = {
@@ -42,6 +52,7 @@ _STATUS = {
     "misdirected": 421,
     "invalid": 422,
     "overloaded": 429,
+    "busy": 503,
     "headers_too_large": 431,
     "internal": 500,
     "upstream_unavailable": 502,
@@ -67,6 +78,7 @@ _TITLES = {
     "misdirected": "This listener does not answer to that name",
     "invalid": "The body is not acceptable",
     "overloaded": "Too much at once",
+    "busy": "Too much of all together",
     "headers_too_large": "The headers are over the limit",
     "internal": "Our mistake",
     "upstream_unavailable": "The upstream could not be reached",
@@ -78,18 +90,20 @@ _TITLES = {
     "denied": "Denied",
     "held": "Held for people",
 }
-_RETRY = frozenset({"cannot_tell", "audit_unavailable", "draining", "overloaded"})
+_RETRY = frozenset({"cannot_tell", "audit_unavailable", "draining", "overloaded", "busy"})
 # Hold states in which the agent is told no for good, with that state as the code.
 _ENDED_WITH_NO = frozenset({HoldState.REJECTED, HoldState.STOPPED, HoldState.SUPERSEDED, HoldState.WITHDRAWN, HoldState.EXPIRED})
 
 
-def problem_reply(code: str, detail: str | None = None, *, members: Mapping[str, object] | None = None, headers: Headers = ()) -> Reply:
-    """A problem body; `members` are the extension members of its type."""
+def problem_reply(
+    code: str, detail: str | None = None, *, members: Mapping[str, object] | None = None, headers: Headers = (), retry_after: int = 1
+) -> Reply:
+    """A problem body; `members` are the extension members of its type, `retry_after` seconds for those that may be tried again."""
     status = _STATUS.get(code, 403)
     document: dict[str, object] = {"type": f"urn:stagewarden:problem:{code}", "title": _TITLES.get(code, "Denied"), "status": status}
     if detail:
         document["detail"] = detail
-    retry = (("Retry-After", _SECONDS_TO_RETRY),) if code in _RETRY else ()
+    retry = (("Retry-After", str(retry_after)),) if code in _RETRY else ()
     return Reply(status, (("Content-Type", "application/problem+json"), *headers, *retry), orjson.dumps({**document, **(members or {})}))
 
 
@@ -102,6 +116,11 @@ def error_reply(failure: StagewardenError, *, headers: Headers = ()) -> Reply:
             return problem_reply(failure.code, getattr(failure, "detail", None) or str(failure), headers=headers)
         case _:
             return problem_reply("internal", headers=headers)
+
+
+def too_much(failure: TooMuch) -> Reply:
+    """Over a limit, with the seconds after which there will be room again as far as we know."""
+    return problem_reply(failure.code, str(failure), retry_after=failure.retry_after)
 
 
 def json_reply(document: object, *, status: int = OK, headers: Headers = ()) -> Reply:

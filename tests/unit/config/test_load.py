@@ -72,6 +72,7 @@ PLACES = {
         "not a value",
         "generate",
     ),
+    "no_rate": (changed("limits.rate_per_agent", "50"), "limits.rate_per_agent", "is not a rate", "50/s"),
     "wrong_type": (changed("limits.headers", "100"), "limits.headers", "is text", "whole number"),
     "boolean_for_number": (changed("limits.headers", value=True), "limits.headers", "true or false", "whole number"),
     "number_for_text": (changed("name", 7), "name", "whole number, not text", ""),

@@ -43,6 +43,8 @@ ERRORS = {
     "connect_deadline": (changed("upstreams.cms.connect_deadline", "0s"), "upstreams.cms.connect_deadline", "zero"),
     "limit_zero": (changed("limits.headers", 0), "limits.headers", "not above zero"),
     "limit_negative": (changed("limits.json_depth", -1), "limits.json_depth", "not above zero"),
+    "inflight_zero": (changed("limits.inflight", 0), "limits.inflight", "not above zero"),
+    "connections_zero": (changed("limits.connections", 0), "limits.connections", "not above zero"),
     "depth_huge": (changed("limits.json_depth", 5000), "limits.json_depth", "above"),
     "body_huge": (changed("limits.body", "1GiB"), "limits.body", "above"),
     "reserve_zero": (changed("audit.reserve", "0B"), "audit.reserve", "zero"),

@@ -173,11 +173,17 @@ async def test_the_agents_credential_and_our_own_headers_never_go_upstream(runni
 
 
 async def test_too_many_at_once_are_told_so(running):
-    """Over the limit of requests under way an agent gets 429 with Retry-After, recorded like any answer."""
-    running.sidecar.judge._inflight["drafter"] = 64
+    """Over the limit of requests under way an agent gets 429 with Retry-After; counted by its name, not recorded one by one."""
+    for _ in range(64):
+        running.sidecar.judge._admission.enter("drafter")
     reply = await running.ask(*WRITE, json={"title": "x"})
     assert (reply.status, reply.json["type"]) == (429, "urn:stagewarden:problem:overloaded")
-    del running.sidecar.judge._inflight["drafter"]
+    assert (reply.headers["Retry-After"], running.newsroom.arrivals) == ("1", [])
+    rows = [row for entry in await until(lambda: _entries(running, "refusals")) for row in entry["refusals"]]
+    assert rows == [{"code": "overloaded", "peer": "127.0.0.1", "agent": "drafter", "count": 1}]
+    assert not _entries(running, "ruling")
+    for _ in range(64):
+        running.sidecar.judge._admission.leave("drafter")
 
 
 async def test_draining_starts_nothing(running):

@@ -13,7 +13,7 @@ from msgspec import inspect
 from stagewarden import config as configuration
 from stagewarden.config import later, shapes
 from stagewarden.config.rules import identity, values
-from stagewarden.config.units import PARSERS, Bind, Bytes, File, Seconds, Secret
+from stagewarden.config.units import PARSERS, Bind, Bytes, File, Rate, Seconds, Secret
 from stagewarden.errors import ConfigError
 from stagewarden.model import Stage
 from stagewarden.registry import shapes as registry_shapes
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = {key.strip("`"): (default, form, limit) for key, default, form, limit in table(OPERATORS, "key", "default", "form", "meaning and limit")}
-_FORMS = {Seconds: "duration", Bytes: "size", Secret: "secret", File: "file", Bind: "HOST:PORT", Stage: "stage"}
+_FORMS = {Seconds: "duration", Bytes: "size", Rate: "rate", Secret: "secret", File: "file", Bind: "HOST:PORT", Stage: "stage"}
 _PLAIN = {
     inspect.IntType: "number", inspect.BoolType: "true, false", inspect.StrType: "text", inspect.VarTupleType: "list", inspect.DictType: "mapping",
 }  # fmt: skip

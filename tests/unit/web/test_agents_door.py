@@ -17,9 +17,11 @@ READ = ("GET", "/newsroom/articles")
 
 
 @asynccontextmanager
-async def behind(folder, upstream):
-    """The product in front of any upstream."""
+async def behind(folder, upstream, *changes):
+    """The product in front of any upstream; `changes` of its configuration are (old, new)."""
     made = house(folder, upstream)
+    for old, new in changes:
+        made.config.write_text(made.config.read_text().replace(old, new, 1))
     async with running(configuration.load(made.config)) as sidecar, ClientSession(auto_decompress=False) as session:
         yield Product(sidecar, made, session, Newsroom(DRAFTER, PUBLISHER))
 

@@ -65,6 +65,8 @@ def limits(config: Config) -> Iterator[Problem]:
         "header_deadline",
         "body_deadline",
         "inflight_per_agent",
+        "inflight",
+        "connections",
         "holds_per_agent",
     ):
         if getattr(config.limits, key) <= 0:

@@ -76,7 +76,8 @@ class Chunked:
 
     def _hold(self, unfinished: bytes) -> None:
         """Part of a line; what cannot become a good one is refused now, not when it ends."""
-        if len(unfinished) > _LONGEST_LINE or b"\r" in unfinished[:-1] or (self._at is _At.DATA_END and not b"\r\n".startswith(unfinished)):
+        line = unfinished.removesuffix(b"\r")
+        if len(line) > _LONGEST_LINE or b"\r" in line or (line and self._at is _At.DATA_END):
             raise Ambiguous(_PART, "a line of a chunked body does not end with CRLF, or stands where none belongs")
         self._held = unfinished
 

@@ -26,13 +26,14 @@ class Exchange:
     """One request and its answer. `body` once; then `answer`, or `begin`, `write` … and `end`; `cut` where the answer breaks off."""
 
     __slots__ = (
-        "_ahead", "_begun", "_chunks_out", "_connection", "_decoder", "_failure", "_held", "_keep", "_left", "_on_gone", "_paused", "_rest", "_taken",
-        "_waiter", "gone", "heading",
+        "_ahead", "_begun", "_chunks_out", "_connection", "_decoder", "_failure", "_held", "_keep", "_left", "_on_gone", "_over", "_paused", "_rest",
+        "_taken", "_waiter", "due", "gone", "heading",
     )  # fmt: skip
 
     def __init__(self, connection: Connection, heading: Heading) -> None:
         self.heading = heading
         self.gone = False  # the client is
+        self.due: float | None = None  # when more of the body has to be here, while somebody waits for it
         self._connection = connection
         self._decoder = Chunked() if heading.length is None else None
         self._left = heading.length or 0
@@ -45,6 +46,7 @@ class Exchange:
         self._paused = False
         self._on_gone: Callable[[], None] | None = None
         self._begun = False
+        self._over = False
         self._chunks_out = False
         self._keep = heading.keep_alive
 
@@ -89,8 +91,10 @@ class Exchange:
             pieces = [data[: self._left]] if self._left else []
             data, self._left = data[self._left :], max(0, self._left - len(data))
         if pieces:
-            self._ahead += pieces
-            self._held += sum(map(len, pieces))
+            # As one: a body of many small chunks must not cost many times its bytes.
+            piece = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._ahead.append(piece)
+            self._held += len(piece)
         if data:
             self._fail(Ambiguous("framing", "bytes after the message"))
         if self._held > _AHEAD:
@@ -108,7 +112,7 @@ class Exchange:
         """The body as it arrives; raises Refused over the limit, and where it never comes whole."""
         if (self.heading.length or 0) > limit:
             raise _too_large(limit)
-        if not self.complete and self._failure is None and self.heading.named.get("expect"):
+        if not self.complete and self._failure is None and self.heading.named.get("expect") and not self.heading.http10:  # RFC 9110 section 10.1.1
             self._write(_CONTINUE)
         size, due, granted = 0, self._connection.body_due(), _MIB
         while True:
@@ -133,12 +137,12 @@ class Exchange:
         """Until anything changes, at the latest until `due`."""
         self._resume()
         self._waiter = asyncio.get_running_loop().create_future()
-        self._connection.deadline = due
+        self.due = self._connection.deadline = due
         try:
             await self._waiter
         finally:
             self._waiter = None
-            self._connection.deadline = None
+            self.due = self._connection.deadline = None
 
     def eof(self) -> None:
         """The client sends no more."""
@@ -158,8 +162,10 @@ class Exchange:
             self._on_gone()
 
     def when_gone(self, act: Callable[[], None] | None) -> None:
-        """What to do once the client is gone while its answer streams; None: nothing any more."""
+        """What to do once the client is gone while its answer streams, at once where it is; None: nothing any more."""
         self._on_gone = act
+        if self.gone and act is not None:
+            act()
 
     def _fail(self, failure: Refused) -> None:
         if self._failure is None:
@@ -191,11 +197,11 @@ class Exchange:
             fields = (*fields, ("Content-Length", str(len(reply.body))))
         head = head_bytes(reply.status, None, (*fields, *self._persistence()))
         self._write(head + reply.body if has_body(reply.status, self.heading.method) else head)
-        self._over()
+        self._begun = True
+        self._end()
 
     def begin(self, status: int, reason: str, fields: Headers, *, sized: bool, body: bytes | None = None) -> None:
         """The head of an upstream's answer, with its whole body where that is there already. `sized`: its fields say how long it is."""
-        self._begun = True
         self._keep = self._keep and self.complete and not self._connection.draining
         framing: Headers = ()
         if has_body(status, self.heading.method) and not sized:
@@ -205,35 +211,43 @@ class Exchange:
                 self._chunks_out = True
                 framing = (("Transfer-Encoding", "chunked"),)
         head = head_bytes(status, reason, (*fields, *framing, *self._persistence()))
+        self._begun = True
         self._write(head + self._framed(body) if body else head)
+        if body is None:
+            self._connection.streamed()
 
     async def write(self, piece: bytes) -> None:
         """A piece of the body; waits while the client does not read. Raises ConnectionError once it is gone."""
         if self.gone:
             raise ConnectionResetError("the client is gone")
         self._write(self._framed(piece))
+        self._connection.streamed()
         await self._connection.drained()
 
     def end(self) -> None:
         """The answer is whole."""
         if self._chunks_out:
             self._write(b"0\r\n\r\n")
-        self._over()
+        self._end()
 
     def cut(self) -> None:
-        """The answer broke off half-way: the client must see that, so nothing ends cleanly."""
-        self._connection.abort()
-        self._over()
+        """The answer broke off half-way: the client must see that, so nothing ends cleanly. After the end there is nothing to cut."""
+        if not self._over:
+            self._connection.abort()
+            self._end()
 
     @property
     def begun(self) -> bool:
         """Whether anything of the answer has been written."""
         return self._begun
 
-    def _over(self) -> None:
+    def _end(self) -> None:
+        if self._over:
+            return
+        self._over = True
         self._on_gone = None
         self._resume()
-        self._connection.next(keep=self._keep, rest=self._rest)
+        self._connection.next(keep=self._keep, rest=self._rest, more=not self.complete)
 
     def _framed(self, piece: bytes) -> bytes:
         return b"%x\r\n%b\r\n" % (len(piece), piece) if self._chunks_out and piece else piece
@@ -244,8 +258,9 @@ class Exchange:
         return (("Connection", "keep-alive"),) if self.heading.http10 else ()
 
     def _write(self, data: bytes) -> None:
+        """Nothing after the end: the connection may be another exchange's by now."""
         transport = self._connection.transport
-        if transport is not None and not transport.is_closing():
+        if not self._over and transport is not None and not transport.is_closing():
             transport.write(data)
 
 
