@@ -142,7 +142,9 @@ class Exchange:
             await self._waiter
         finally:
             self._waiter = None
-            self.due = self._connection.deadline = None
+            self.due = None
+            if not self._over:
+                self._connection.deadline = None
 
     def eof(self) -> None:
         """The client sends no more."""
@@ -247,6 +249,8 @@ class Exchange:
         self._over = True
         self._on_gone = None
         self._resume()
+        if self._waiter is not None:
+            self._fail(Ambiguous("body", "it was answered before its end"))
         self._connection.next(keep=self._keep, rest=self._rest, more=not self.complete)
 
     def _framed(self, piece: bytes) -> bytes:

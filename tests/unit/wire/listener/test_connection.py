@@ -156,9 +156,9 @@ class Life(RuleBasedStateMachine):
     # -- the gate --------------------------------------------------------------------------------------------------------
 
     @rule()
-    @precondition(lambda self: self.current is not None and self.reader is None)
+    @precondition(lambda self: self.current is not None and self.reader is None and not self.streaming)
     def read_the_body(self) -> None:
-        """Ask for it."""
+        """Ask for it, before anything is answered: nothing is sent upstream that was not read."""
         self.run_(lambda: setattr(self, "reader", asyncio.get_running_loop().create_task(self.current.body(1000))))
 
     @rule(padding=some.sampled_from([0, 10, 2 * HIGH]), close=SELDOM)
