@@ -22,7 +22,7 @@ from stagewarden.audit.log import AuditLog
 from stagewarden.audit.reader import Reader
 from stagewarden.classify import RouteTable
 from stagewarden.clock import SystemClock
-from stagewarden.config import Places, Secrets, certificates, expand_routes, stops_path
+from stagewarden.config import Places, Secrets, certificates, expand_routes, spool_path, stops_path
 from stagewarden.errors import CannotTell, ConfigError, PolicyUnavailable, StagewardenError
 from stagewarden.gate import Acts, Judge, Recorder, Releases, Rooms, Sender
 from stagewarden.gate.locks import KeyedLocks
@@ -40,6 +40,7 @@ from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.people.listener import listener as people_listener
 from stagewarden.web.people.ports import Settings
 from stagewarden.wire import listener
+from stagewarden.wire.spool import Spools
 from stagewarden.wire.tls import ListenersTls
 from stagewarden.wire.upstream import Upstreams, endpoint
 
@@ -219,6 +220,7 @@ class _Building:
             config=config, registry=self.registry, clock=clock, identities=identities, routes=routes,
             decider=decider, holds=holds, modes=modes, sender=Sender(config.upstreams, secrets, pool), recorder=recorder, assets=KeyedLocks(),
             stops=Stops(modes, holds, log, recorder, clock), log=log, store=store,
+            spools=Spools(spool_path(config), config.limits.spool, config.audit.reserve),
         )  # fmt: skip
 
     async def _ready(self, decider: Decider) -> None:

@@ -1,20 +1,19 @@
 """The vocabulary as frozen values: Request, Principal, Action, Question, Verdict, Hold, Ruling.
 
 Everything here is valid by construction and knows no I/O; structs of msgspec, because a dozen are made for each request and theirs cost a tenth of a
-dataclass's. The JSON shapes that leave the process (question, verdict)
-are held equal to `rego/schemas/` by a test. Never put behaviour here that needs a clock, a file or a socket.
+dataclass's. The JSON shapes that leave the process (question, verdict) are held equal to `rego/schemas/` by a test. Never put behaviour here that needs a clock, a file or a socket.
 """
 
 from __future__ import annotations
 
 import hashlib
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 Document: TypeAlias = dict[str, JSON]
@@ -86,6 +85,24 @@ class Head(msgspec.Struct, frozen=True):
     certificate: bytes | None = None  # DER of the connection's client certificate, its chain verified; never from a header
 
 
+class Large(Protocol):
+    """A body that is not in memory. `digest` is the SHA-256 of its bytes alone, as `sha256:HEX`."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in it."""
+
+    @property
+    def digest(self) -> str:
+        """Of exactly these bytes."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """All of it in order, each time from its beginning. Reads a disk: for a thread. Raises CannotTell."""
+
+
+Body: TypeAlias = "bytes | Large"
+
+
 class Request(msgspec.Struct, frozen=True):
     """Exactly what is judged, shown, logged and sent (law 1). Built once, before judgement.
 
@@ -99,17 +116,22 @@ class Request(msgspec.Struct, frozen=True):
     authority: str
     target: str
     headers: Headers
-    body: bytes
+    body: Body
+
+    @property
+    def size(self) -> int:
+        """Bytes in the body."""
+        return len(self.body) if isinstance(self.body, bytes) else self.body.size
 
     def digest(self, agent: str, stage: Stage | str) -> str:
-        """SHA-256 over the length-prefixed sequence of contract section 3, as `sha256:HEX`."""
+        """SHA-256 over the length-prefixed sequence of contract section 3, as `sha256:HEX`. Reads a large body: then for a thread."""
         return _digest(
             (
                 DIGEST_FORMAT, agent.encode(), self.upstream.encode(), str(stage).encode(), self.method.encode(), self.scheme.encode(),
                 self.authority.encode(), self.target.encode(),
                 *(part for name, value in self.headers for part in (name.lower().encode(), value.encode("latin-1"))),
-                self.body,
-            )
+            ),
+            self.body,
         )  # fmt: skip
 
     def repeat_digest(self, agent: str, ignores: frozenset[str] = frozenset()) -> str:
@@ -121,9 +143,13 @@ class Request(msgspec.Struct, frozen=True):
 REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    """SHA-256 of 8-byte big-endian length and bytes of each part: no two sequences share a preimage."""
-    return "sha256:" + hashlib.sha256(b"".join([chunk for part in parts for chunk in (len(part).to_bytes(8, "big"), part)])).hexdigest()
+def _digest(parts: tuple[bytes, ...], body: Body) -> str:
+    """SHA-256 of 8-byte big-endian length and bytes of each part, the body last: no two sequences share a preimage."""
+    size, blocks = (len(body), (body,)) if isinstance(body, bytes) else (body.size, body.blocks())
+    hashed = hashlib.sha256(b"".join([chunk for part in parts for chunk in (len(part).to_bytes(8, "big"), part)]) + size.to_bytes(8, "big"))
+    for block in blocks:
+        hashed.update(block)
+    return f"sha256:{hashed.hexdigest()}"
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -219,6 +245,7 @@ class Obligations(msgspec.Struct, frozen=True):
     """What an allow or hold obliges us to do. Only what we can honour is understood."""
 
     review: Literal["auto", "human", "sampled"] = "auto"
+    response_fields: tuple[str, ...] | None = None  # names or JSON pointers of all that the agent may see of the answer; None: as it came
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -290,11 +317,12 @@ class Vote(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An upstream's whole answer, as kept with a hold."""
+    """An upstream's answer as the agent may see it; kept with a hold. `withheld`: there was a body, and it is not here."""
 
     status: int
     headers: Headers
     body: bytes
+    withheld: bool = False
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -355,10 +383,11 @@ class Ruling(msgspec.Struct, frozen=True):
 
 
 Result: TypeAlias = Literal["done", "failed", "unknown", "not_sent"]
+Given: TypeAlias = Literal["whole", "filtered", "withheld"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What then happened; `status` is the upstream's, 0 without an answer."""
+    """What then happened; `status` is the upstream's, 0 without an answer. `given`: what the agent may see of that answer."""
 
     ruling: str
     result: Result
@@ -369,3 +398,4 @@ class Outcome(msgspec.Struct, frozen=True):
     upstream_seconds: float
     code: str | None = None
     hold: str | None = None
+    given: Given = "whole"

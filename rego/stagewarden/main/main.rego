@@ -5,6 +5,7 @@
 #   rule is heard. People's approval lifts holds, never a deny.
 package stagewarden.main
 
+import data.stagewarden.answers
 import data.stagewarden.approval
 import data.stagewarden.seats
 
@@ -18,7 +19,7 @@ verdict := {
 	"cacheable": false,
 	"reasons": sort(reasons),
 	"seats": asked,
-	"obligations": {"response_fields": null, "review": review, "settle": null},
+	"obligations": {"response_fields": answers.fields, "review": review, "settle": null},
 }
 
 # METADATA

@@ -16,7 +16,7 @@ from stagewarden.clock import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stagewarden.model import JSON, Action, Document, Head, Hold, Outcome, Principal, Reason, Ruling
+    from stagewarden.model import JSON, Action, Document, Head, Hold, Outcome, Principal, Reason, Ruling, Verdict
     from stagewarden.registry import Approval, RegistryData, Workflow
 
 NOT_APPLICABLE = "not_applicable"
@@ -57,6 +57,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
         "reasons": [_reason(reason) for reason in verdict.reasons],
         "seats": [{"functions": [*seat.functions], "count": seat.count} for seat in verdict.seats] if verdict.effect == "hold" else [],
         "review": NOT_APPLICABLE if verdict.effect == "deny" else verdict.obligations.review,
+        "response_fields": _fields(verdict),
         "principal": NOT_APPLICABLE if principal is None else _principal(principal),
         "workflow": workflow or NOT_APPLICABLE,
         "scope": standing.workflows.get(workflow or "", NOT_RECORDED),
@@ -87,7 +88,7 @@ def outcome_entry(outcome: Outcome, approved: str | None = None) -> Document:
         "status": outcome.status,
         "sent": outcome.sent_digest or NOT_APPLICABLE,
         "as_approved": NOT_APPLICABLE if approved is None or outcome.sent_digest is None else approved == outcome.sent_digest,
-        "answer": {"digest": outcome.answer_digest or NOT_APPLICABLE, "bytes": outcome.answer_bytes},
+        "answer": {"digest": outcome.answer_digest or NOT_APPLICABLE, "bytes": outcome.answer_bytes, "given": outcome.given},
         "took_us": {"upstream": int(outcome.upstream_seconds * _MICRO)},
     }
 
@@ -136,6 +137,13 @@ def _reason(reason: Reason) -> Document:
     if reason.detail is not None:
         entry["detail"] = bounded(reason.detail)
     return entry
+
+
+def _fields(verdict: Verdict) -> JSON:
+    """What of the answer the agent may see, where the policy bounds it."""
+    if verdict.effect == "deny" or verdict.obligations.response_fields is None:
+        return NOT_APPLICABLE
+    return [text(field, 200) for field in verdict.obligations.response_fields]
 
 
 def _principal(principal: Principal) -> Document:

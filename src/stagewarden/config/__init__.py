@@ -6,7 +6,7 @@ remedy; all of them are reported, not the first. Importers see one module, howev
 
 from stagewarden.config.catalogue import expand_routes
 from stagewarden.config.load import load
-from stagewarden.config.places import Places, stops_path
+from stagewarden.config.places import Places, spool_path, stops_path
 from stagewarden.config.secrets import Secrets
 from stagewarden.config.shapes import (
     Audit,
@@ -68,5 +68,6 @@ __all__ = [
     "Upstream",
     "expand_routes",
     "load",
+    "spool_path",
     "stops_path",
 ]

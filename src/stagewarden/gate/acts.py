@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
 from stagewarden.gate.people import AgentView, HoldView
 from stagewarden.gate.successor import stricter, successor
@@ -91,8 +92,9 @@ class Acts:
             await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))
             return False
         if isinstance(verdict, Ask) and stricter(verdict, hold):
-            linked = successor(hold, verdict, question, None)
-            await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons, linked))
+            async with bodies.whole(self._rooms, hold) as known:
+                linked = successor(known, verdict, question, None)
+                await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons, linked))
             return False
         return True
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stagewarden.modes import Modes
     from stagewarden.registry import Registry
     from stagewarden.store import Store
+    from stagewarden.wire.spool import Spools
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Rooms:
     stops: Stops
     log: AuditLog
     store: Store
+    spools: Spools
 
     def circumstances(self) -> Circumstances:
         """What stands at this moment. Asked right after `stopped`: in this release every mode but `active` is a stop."""

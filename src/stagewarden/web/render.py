@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from stagewarden.errors import AuditUnavailable, CannotTell, Conflict, Invalid, NotAllowed, NotFound, Refused, StagewardenError, UpstreamFailed
+from stagewarden.errors import (
+    AnswerWithheld,
+    AuditUnavailable,
+    CannotTell,
+    Conflict,
+    Invalid,
+    NotAllowed,
+    NotFound,
+    Refused,
+    StagewardenError,
+    UpstreamFailed,
+)
 from stagewarden.model import Ask, Deny, HoldState
 from stagewarden.wire.listener.reply import Reply
 
@@ -46,6 +57,7 @@ _STATUS = {
     "internal": 500,
     "upstream_unavailable": 502,
     "outcome_unknown": 502,
+    "answer_withheld": 502,
     "cannot_tell": 503,
     "audit_unavailable": 503,
     "draining": 503,
@@ -71,6 +83,7 @@ _TITLES = {
     "internal": "Our mistake",
     "upstream_unavailable": "The upstream could not be reached",
     "outcome_unknown": "The upstream left half-way; what happened there is not known",
+    "answer_withheld": "The upstream answered; what it said cannot be reduced to what this agent may read",
     "cannot_tell": "Could not find out, so the answer is no",
     "audit_unavailable": "The record could not be made durable, so nothing happens",
     "draining": "Shutting down",
@@ -130,7 +143,13 @@ def refused(ruling: Ruling, challenge: str) -> Reply:
 
 def failed(ruling: Ruling, failure: UpstreamFailed) -> Reply:
     """The answer to an allowed request whose upstream gave none."""
-    return problem_reply(failure.code, str(failure), members={"ruling": ruling.id}, headers=(("Stagewarden-Ruling", ruling.id),))
+    members: dict[str, object] = {"ruling": ruling.id}
+    headers: Headers = (("Stagewarden-Ruling", ruling.id),)
+    if isinstance(failure, AnswerWithheld):
+        members["upstream_status"] = failure.status
+        if ruling.hold is not None:
+            headers = (*headers, ("Stagewarden-Hold", ruling.hold.id))
+    return problem_reply(failure.code, str(failure), members=members, headers=headers)
 
 
 def held(ruling: Ruling, hold: Hold, view: Document, status_url: str, retry_after: int, *, accepted: bool) -> Reply:

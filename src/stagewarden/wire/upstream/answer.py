@@ -156,6 +156,14 @@ class UpstreamAnswer:
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+    async def stirred(self) -> None:
+        """Until the upstream takes more of the request, answers or fails; at the deadline it has failed."""
+        await self._wait("the request was not taken")
+
+    def writable(self) -> None:
+        """The upstream takes more of the request. Called by the connection."""
+        self._wake()
+
     async def _wait(self, what: str) -> None:
         """Until anything changes, at most for the deadline."""
         self._waiter = self._loop.create_future()
