@@ -1,7 +1,8 @@
 """The vocabulary as frozen values: Request, Principal, Action, Question, Verdict, Hold, Ruling.
 
-Everything here is valid by construction and knows no I/O; structs of msgspec, because a dozen are made for each request and theirs cost a tenth of a
-dataclass's. The JSON shapes that leave the process (question, verdict) are held equal to `rego/schemas/` by a test. Never put behaviour here that needs a clock, a file or a socket.
+Everything here is valid by construction and knows no I/O; structs of msgspec: a dozen are made for each request, and theirs cost a tenth of a
+dataclass's. The JSON shapes that leave the process (question, verdict) are held equal to `rego/schemas/` by a test. Never put behaviour here
+that needs a clock, a file or a socket.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ DataClass: TypeAlias = Literal[
 
 QUESTION_VERSION = 1
 DIGEST_FORMAT = b"stagewarden/request/1"
+REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
 
 
 class Stage(StrEnum):
@@ -138,9 +140,6 @@ class Request(msgspec.Struct, frozen=True):
         """The digest by which a repeat is found: no stage, no tracing headers, no `date` (lifecycles.md, "A repeat")."""
         kept = tuple((name, value) for name, value in self.headers if name.lower() not in REPEAT_IGNORES and name.lower() not in ignores)
         return Request(self.upstream, self.method, self.scheme, self.authority, self.target, kept, self.body).digest(agent, "repeat")
-
-
-REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
 
 
 def _digest(parts: tuple[bytes, ...], body: Body) -> str:
