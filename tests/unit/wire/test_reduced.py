@@ -75,7 +75,9 @@ def leaves(value, path=()):
     return found or [(path, value)]
 
 
-@given(document=st.dictionaries(NAMES, DOCUMENTS, max_size=4) | st.lists(st.dictionaries(NAMES, DOCUMENTS, max_size=3), max_size=3), paths=st.sets(PATHS))
+@given(
+    document=st.dictionaries(NAMES, DOCUMENTS, max_size=4) | st.lists(st.dictionaries(NAMES, DOCUMENTS, max_size=3), max_size=3), paths=st.sets(PATHS)
+)
 def test_never_a_field_that_is_not_listed(document, paths):
     """Every value that is kept is below a listed path and stood there before; what is listed of objects is there."""
     kept = reduce(document, tree("".join("/" + token.replace("~", "~0").replace("/", "~1") for token in path) for path in sorted(paths)))
