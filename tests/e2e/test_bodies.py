@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -145,7 +144,7 @@ async def test_a_client_gone_half_way_was_never_judged(tmp_path):
         writer.write(head.encode() + BODY[: 6 << 20])
         spools = product.sidecar.rooms.spools
         await until(lambda: spools.in_use[1] >= 4 << 20)
-        assert os.listdir(tmp_path / "spool") == []
+        assert list((tmp_path / "spool").iterdir()) == []
         writer.transport.abort()
         await until(lambda: spools.in_use == (0, 0))
         assert upstream.requests == []

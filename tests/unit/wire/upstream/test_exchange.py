@@ -410,7 +410,7 @@ async def test_a_slow_upstream_is_waited_for_and_not_stuffed(pool):
 
     async with ScriptedUpstream(script) as upstream, pool.lease(KEY, endpoint(upstream.url), SOON) as connection:
         sending = asyncio.create_task(connection.exchange_pieces(large_head(upstream, 4 * len(LARGE)), cut(4 * LARGE, asked), SOON))
-        while not connection._full:
+        while not connection._full:  # noqa: ASYNC110 - a turn of the loop at a time
             await asyncio.sleep(0)
         held = len(asked)
         for _ in range(100):
