@@ -182,6 +182,36 @@ async def test_a_held_file_is_sent_exactly_once_and_exactly(tmp_path):
         assert product.sidecar.rooms.spools.in_use == (0, 0)
 
 
+async def test_a_stricter_policy_asks_again_for_the_same_bytes(tmp_path):
+    """The linked hold carries the whole file, sealed anew; two people release it, byte for byte."""
+    async with ScriptedUpstream(MADE) as upstream, behind(tmp_path, upstream.url) as product:
+        held = await product.ask("POST", "/newsroom/public", headers=PNG, data=io.BytesIO(BODY))
+        first = held.headers["Stagewarden-Hold"]
+        edit("registry.yaml", "approval_level: medium", "approval_level: high")(product.house)
+        await product.sidecar.reload()
+        successor = (await product.sidecar.rooms.holds.get(first)).successor
+        assert successor is not None
+        for person, function in (("ines", "reviewer"), ("lena", "compliance")):
+            assert (await product.vote(successor, person, function)).status == 200
+        assert await product.ended(successor) == "done"
+        assert [each.body == BODY for each in upstream.requests] == [True]
+
+
+async def test_a_release_without_room_on_disk_waits_and_sends_once(tmp_path):
+    """Could not tell: it stays approved, nothing leaves; with room again it is sent."""
+    async with ScriptedUpstream(MADE) as upstream, behind(tmp_path, upstream.url) as product:
+        held = await product.ask("POST", "/newsroom/public", headers=PNG, data=io.BytesIO(BODY))
+        hold = held.headers["Stagewarden-Hold"]
+        spools = product.sidecar.rooms.spools
+        reserve, spools.reserve = spools.reserve, 1 << 62
+        assert (await product.vote(hold, "ines", "reviewer")).status == 200
+        await until(lambda: [entry for entry in rulings(tmp_path) if entry["kind"] == "hold" and entry["event"] == "released"])
+        assert (upstream.requests, spools.in_use) == ([], (0, 0))
+        spools.reserve = reserve
+        assert await product.ended(hold) == "done"
+        assert [each.body == BODY for each in upstream.requests] == [True]
+
+
 def form(*parts: tuple[str, bytes]) -> bytes:
     """Parts as (what follows `form-data; `, content)."""
     lines = [f"--B\r\nContent-Disposition: form-data; {said}\r\n\r\n".encode() + content + b"\r\n" for said, content in parts]
