@@ -14,6 +14,8 @@ from aiohttp import ClientSession
 from stagewarden import config as configuration
 from stagewarden.app import running
 from stagewarden.cli.newsroom import Newsroom
+from stagewarden.errors import NotAllowed
+from stagewarden.identity.people import Caller
 from tests.e2e.houses import edit
 from tests.product import DRAFTER, PUBLISHER, Product, house, rulings, until
 from tests.upstreams import ScriptedUpstream, answer
@@ -179,6 +181,21 @@ async def test_a_held_file_is_sent_exactly_once_and_exactly(tmp_path):
         assert got.header("Authorization") == f"Bearer {PUBLISHER}"
         repeat = await product.ask("POST", "/newsroom/public", headers=PNG, data=io.BytesIO(BODY))
         assert (repeat.status, repeat.headers["Stagewarden-Hold"], len(upstream.requests)) == (201, hold, 1)
+        assert product.sidecar.rooms.spools.in_use == (0, 0)
+
+
+async def test_people_save_exactly_the_bytes_and_are_recorded(tmp_path):
+    """A reviewer gets the file as it came, after a `read` entry; a program without the scope for payloads gets nothing."""
+    async with ScriptedUpstream(MADE) as upstream, behind(tmp_path, upstream.url) as product:
+        held = await product.ask("POST", "/newsroom/public", headers=PNG, data=io.BytesIO(BODY))
+        hold, acts = held.headers["Stagewarden-Hold"], product.sidecar.acts
+        with pytest.raises(NotAllowed):
+            async with acts.body(Caller(None, "robot", frozenset({"read"}), "token"), hold):
+                pytest.fail("it was shown")
+        assert not [entry for entry in rulings(tmp_path) if entry["kind"] == "read"]
+        async with acts.body(Caller("ines", None, frozenset(), "token"), hold) as body:
+            assert b"".join(body.blocks()) == BODY
+        assert [entry["by"] for entry in rulings(tmp_path) if entry["kind"] == "read"] == ["ines"]
         assert product.sidecar.rooms.spools.in_use == (0, 0)
 
 

@@ -222,6 +222,14 @@ def page(html: str, code: str | None = None) -> web.Response:
     return web.Response(status=OK if code is None else _STATUS.get(code, 403), text=html, content_type="text/html", charset="utf-8")
 
 
+def download(size: int, name: str) -> web.StreamResponse:
+    """The head of a file that an agent wrote: saved, never shown, never guessed at (`nosniff` is on every answer)."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size), "Cache-Control": "no-store"}
+    response = web.StreamResponse(status=OK, headers=headers)
+    response.content_type = "application/octet-stream"
+    return response
+
+
 def see_other(location: str) -> web.Response:
     """After a form: a GET, so that going back or reloading does nothing twice."""
     return web.Response(status=SEE_OTHER, headers={"Location": location})
