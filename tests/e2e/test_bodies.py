@@ -18,7 +18,7 @@ from stagewarden.errors import NotAllowed
 from stagewarden.identity.people import Caller
 from tests.e2e.houses import edit
 from tests.product import DRAFTER, PUBLISHER, Product, house, rulings, until
-from tests.upstreams import ScriptedUpstream, answer
+from tests.upstreams import Peer, ScriptedUpstream, answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -162,6 +162,22 @@ async def test_a_full_disk_is_503_and_nothing_is_sent(tmp_path):
         assert (reply.status, reply.json["type"]) == (503, "urn:stagewarden:problem:cannot_tell")
         assert (upstream.requests, product.sidecar.rooms.spools.in_use) == ([], (0, 0))
         assert (await product.ask("POST", "/newsroom/media", headers=PNG, data=b"small")).status == 201
+
+
+async def test_an_upstream_that_answers_early_is_recorded_as_having_seen_less(tmp_path):
+    """Its answer is the agent's; the rest of the file stayed here, and nobody may claim that the judged bytes were sent."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.send(answer(b"too large for us", "413 Content Too Large"))
+        await asyncio.sleep(30)
+
+    async with ScriptedUpstream(script) as upstream, behind(tmp_path, upstream.url) as product:
+        reply = await product.ask("POST", "/newsroom/media", headers=PNG, data=io.BytesIO(BODY))
+        assert (reply.status, reply.body) == (413, b"too large for us")
+    outcome = next(entry for entry in rulings(tmp_path) if entry["kind"] == "outcome")
+    assert (outcome["result"], outcome["status"], outcome["code"]) == ("failed", 413, "answered_early")
+    assert (outcome["sent"], outcome["as_approved"]) == ("not_applicable", "not_applicable")
 
 
 async def test_a_held_file_is_sent_exactly_once_and_exactly(tmp_path):

@@ -202,7 +202,8 @@ class Releases:
         if answer is not None and (relay := sent.relay) is not None:
             outcome = replace(
                 outcome, result=result_of(answer.status), status=answer.status, answer_digest=relay.digest, answer_bytes=relay.size,
-                code=AnswerWithheld.code if answer.withheld else None, given=relay.given_as,
+                sent_digest=None if relay.answer.early else hold.digest, code=AnswerWithheld.code if answer.withheld else relay.remark,
+                given=relay.given_as,
             )  # fmt: skip
         rooms.recorder.outcome(outcome, hold.upstream, hold.digest)
 

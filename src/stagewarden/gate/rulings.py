@@ -33,4 +33,5 @@ def outcome_of(ruling: Ruling, sending: Sending, seconds: float) -> Outcome:
         return Outcome(ruling.id, result, 0, None if result == "not_sent" else ruling.digest, None, 0, seconds, code)
     # The agent that left half-way, or may not see the answer, missed it; the upstream gave it all the same.
     result = "unknown" if failure and not isinstance(failure, ClientGone | AnswerWithheld) else result_of(relay.answer.status)
-    return Outcome(ruling.id, result, relay.answer.status, ruling.digest, relay.digest, relay.size, seconds, code, given=relay.given_as)
+    sent = None if relay.answer.early else ruling.digest
+    return Outcome(ruling.id, result, relay.answer.status, sent, relay.digest, relay.size, seconds, code or relay.remark, given=relay.given_as)

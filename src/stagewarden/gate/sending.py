@@ -168,6 +168,11 @@ class Relay:
         return chunk
 
     @property
+    def remark(self) -> str | None:
+        """What the record says of an answer that came before the whole request had left; None of any other."""
+        return "answered_early" if self.answer.early else None
+
+    @property
     def digest(self) -> str | None:
         """SHA-256 of what has passed so far; None where the answer was kept back and not read whole."""
         return None if self._unread else f"sha256:{self._digest.hexdigest()}"

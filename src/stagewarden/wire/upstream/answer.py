@@ -76,6 +76,7 @@ class UpstreamAnswer:
         "_skip",
         "_until_eof",
         "_waiter",
+        "early",
         "headers",
         "phase",
         "reason",
@@ -89,6 +90,7 @@ class UpstreamAnswer:
         self.headers: Headers = ()
         self.phase = Phase.HEAD
         self.reusable = False
+        self.early = False  # it came before all of the request had left, and the rest stayed here
         self._flow = flow
         self._loop = loop
         self._deadline = deadline

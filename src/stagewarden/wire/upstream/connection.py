@@ -129,11 +129,14 @@ class Connection(asyncio.Protocol):
             async with aclosing(body):
                 async for piece in body:
                     if answer.phase is not Phase.HEAD:
-                        self._usable = False
+                        answer.early = True
                         break
                     transport.write(piece)
                     while self._full and answer.phase is Phase.HEAD:
                         await answer.stirred()
+            if answer.early or (answer.phase is not Phase.HEAD and transport.get_write_buffer_size()):
+                answer.early = True
+                self._usable = False
         except BaseException:
             self.abort()  # what has left must not look whole
             raise

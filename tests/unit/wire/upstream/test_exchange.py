@@ -433,7 +433,7 @@ async def test_an_early_answer_ends_the_sending(pool):
     async with ScriptedUpstream(script) as upstream:
         async with pool.lease(KEY, endpoint(upstream.url), SOON) as connection:
             got = await connection.exchange_pieces(large_head(upstream, 8 * len(LARGE)), cut(8 * LARGE, asked), SOON)
-            assert (got.status, await got.read(100)) == (413, b"too large")
+            assert (got.status, got.early, await got.read(100)) == (413, True, b"too large")
             assert sum(map(len, asked)) < 8 * len(LARGE)
         assert not connection.clean
 
