@@ -5,7 +5,7 @@ The bytes that are judged are the bytes that are sent: nothing here changes one.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,13 +43,9 @@ async def whole(rooms: Rooms, hold: Hold) -> AsyncIterator[Hold]:
     if isinstance(hold.request.body, bytes):
         yield hold
         return
-    try:
-        spool = rooms.spools.open()
-    except Refused as full:
-        raise CannotTell(full.detail) from full
-    with spool:
+    with ExitStack() as closing:
         try:
-            found = await rooms.holds.with_body(hold, spool)
+            found = await rooms.holds.with_body(hold, closing.enter_context(rooms.spools.open()))
         except Refused as full:
             raise CannotTell(full.detail) from full
         yield found

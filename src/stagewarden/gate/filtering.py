@@ -49,8 +49,8 @@ async def reduce(relay: Relay, fields: tuple[str, ...], limits: Limits, method: 
         try:
             document = strict_json.loads(await relay.read(_SIZE_FACTOR * limits.body), limits.json_depth)
             body = orjson.dumps(reduced.reduce(document, reduced.tree(fields)))
-        except Ambiguous as refused:
-            why = f"it cannot be reduced to the listed fields ({refused.detail})"
+        except (Ambiguous, TypeError):  # a detail quotes names and numbers of what the agent may not see; TypeError: the writer's own depth
+            why = f"it is not strict JSON with fields to be chosen from, or over {_SIZE_FACTOR * limits.body} bytes"
         else:
             relay.give(Answer(answer.status, headers, body), "filtered")
             return

@@ -134,9 +134,8 @@ class Connection(asyncio.Protocol):
                     transport.write(piece)
                     while self._full and answer.phase is Phase.HEAD:
                         await answer.stirred()
-            if answer.early or (answer.phase is not Phase.HEAD and transport.get_write_buffer_size()):
-                answer.early = True
-                self._usable = False
+            answer.early = answer.early or (answer.phase is not Phase.HEAD and transport.get_write_buffer_size() > 0)
+            self._usable = self._usable and not answer.early
         except BaseException:
             self.abort()  # what has left must not look whole
             raise
