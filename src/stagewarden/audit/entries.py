@@ -16,7 +16,7 @@ from stagewarden.clock import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stagewarden.model import JSON, Action, Document, Head, Hold, Outcome, Principal, Reason, Ruling, Verdict
+    from stagewarden.model import JSON, Action, Document, Head, Hold, Outcome, Principal, Reason, Ruling
     from stagewarden.registry import Approval, RegistryData, Workflow
 
 NOT_APPLICABLE = "not_applicable"
@@ -50,6 +50,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
     verdict, action, principal = ruling.verdict, ruling.action, ruling.principal
     workflow = principal.workflow if principal else None
     asserted = _asserted(ruling)
+    fields = None if verdict.effect == "deny" else verdict.obligations.response_fields  # all of the answer that the agent may see
     entry: Document = {
         "ruling": ruling.id,
         "effect": verdict.effect,
@@ -57,7 +58,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
         "reasons": [_reason(reason) for reason in verdict.reasons],
         "seats": [{"functions": [*seat.functions], "count": seat.count} for seat in verdict.seats] if verdict.effect == "hold" else [],
         "review": NOT_APPLICABLE if verdict.effect == "deny" else verdict.obligations.review,
-        "response_fields": _fields(verdict),
+        "response_fields": NOT_APPLICABLE if fields is None else [text(field, 200) for field in fields],
         "principal": NOT_APPLICABLE if principal is None else _principal(principal),
         "workflow": workflow or NOT_APPLICABLE,
         "scope": standing.workflows.get(workflow or "", NOT_RECORDED),
@@ -137,13 +138,6 @@ def _reason(reason: Reason) -> Document:
     if reason.detail is not None:
         entry["detail"] = bounded(reason.detail)
     return entry
-
-
-def _fields(verdict: Verdict) -> JSON:
-    """What of the answer the agent may see, where the policy bounds it."""
-    if verdict.effect == "deny" or verdict.obligations.response_fields is None:
-        return NOT_APPLICABLE
-    return [text(field, 200) for field in verdict.obligations.response_fields]
 
 
 def _principal(principal: Principal) -> Document:

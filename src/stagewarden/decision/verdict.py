@@ -119,13 +119,12 @@ def _obligations(raw: object) -> Obligations:
     review = _REVIEWS.get(value) if type(value) is str else None
     if review is None:
         raise _not_understood("obligations.review", "is not auto, human or sampled")
-    return Obligations(review, _fields(raw.get("response_fields")))
+    fields = raw.get("response_fields")
+    return Obligations(review, None if fields is None else _fields(fields))
 
 
-def _fields(raw: object) -> tuple[str, ...] | None:
+def _fields(raw: object) -> tuple[str, ...]:
     """All that the agent may see of the answer; an empty list is nothing of it, null is no bound."""
-    if raw is None:
-        return None
     if type(raw) is not list or len(raw) > MOST_FIELDS or any(type(field) is not str or not FIELD.fullmatch(field) for field in raw):
         raise _not_understood("obligations.response_fields", f"is not a list of at most {MOST_FIELDS} member names or JSON pointers")
     return tuple(raw)
