@@ -16,7 +16,8 @@ from stagewarden.app import running
 from stagewarden.cli.newsroom import Newsroom
 from stagewarden.errors import NotAllowed
 from stagewarden.identity.people import Caller
-from tests.e2e.houses import edit
+from tests.e2e.houses import NOWHERE, edit
+from tests.e2e.processes import SidecarProcess
 from tests.product import DRAFTER, PUBLISHER, Product, house, rulings, until
 from tests.upstreams import Peer, ScriptedUpstream, answer
 
@@ -152,6 +153,28 @@ async def test_a_client_gone_half_way_was_never_judged(tmp_path):
         assert upstream.requests == []
     (ruling,) = [entry for entry in rulings(tmp_path) if entry["kind"] == "ruling"]
     assert (ruling["effect"], ruling["reasons"][0]["code"], "policy" in ruling["took_us"]) == ("deny", "ambiguous_request", False)
+
+
+async def test_a_crash_half_way_leaves_no_file(tmp_path):
+    """SIGKILL while a body lies on disk: its file had no name, so there is nothing to clean up, and the next start is clean."""
+    made = house(tmp_path, NOWHERE)
+    edit("stagewarden.yaml", "    routes:\n", ROUTES)(made)
+    sidecar = SidecarProcess(made)
+    try:
+        sidecar.start()
+        _, writer = await asyncio.open_connection("127.0.0.1", sidecar.ports["agents"])
+        head = (
+            f"POST /newsroom/media HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {made.keys['drafter']}\r\n"
+            f"Content-Type: image/png\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        )
+        writer.write(head.encode() + BODY[: 4 << 20])
+        await until((tmp_path / "spool").is_dir)
+        await asyncio.to_thread(sidecar.kill)
+        writer.transport.abort()
+        assert list((tmp_path / "spool").iterdir()) == []
+        await asyncio.to_thread(sidecar.start)
+    finally:
+        sidecar.close()
 
 
 async def test_a_full_disk_is_503_and_nothing_is_sent(tmp_path):
