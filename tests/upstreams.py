@@ -8,13 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
+_LINGER_RESET = struct.pack("ii", 1, 0)
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 
@@ -92,6 +96,15 @@ class Peer:
         """Cut the line."""
         self._writer.transport.abort()
 
+    def reset(self) -> None:
+        """Cut the line with RST instead of FIN (SO_LINGER with no time); what was sent and not yet read is lost with it."""
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_RESET)
+        self._writer.transport.abort()
+
+    def half_close(self) -> None:
+        """Send no more, and go on reading."""
+        self._writer.write_eof()
+
 
 class ScriptedUpstream:
     """Plays `script` on every connection; bytes are a script that answers each request with them.
@@ -99,40 +112,71 @@ class ScriptedUpstream:
     `requests` and `connections` count what arrived; a failure inside the script is raised when the upstream is left.
     """
 
-    def __init__(self, script: bytes | Callable[[Peer], Awaitable[None]], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        script: bytes | Callable[[Peer], Awaitable[None]],
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        path: Path | None = None,
+    ) -> None:
+        """On a port of `host` that the system chooses, or on a unix socket at `path`."""
         self.requests: list[Received] = []
         self.connections = 0
         self._script = _repeating(script) if isinstance(script, bytes) else script
         self._tls = tls
         self._host = host
+        self._path = path
+        self._port = 0
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._failures: list[BaseException] = []
 
     @property
     def port(self) -> int:
-        """Chosen by the system."""
-        assert self._server is not None
-        return int(self._server.sockets[0].getsockname()[1])
+        """Chosen by the system at the first start, and kept."""
+        return self._port
 
     @property
     def url(self) -> str:
         """As it would stand in a configuration."""
+        if self._path is not None:
+            return f"unix:{self._path}"
         return f"{'https' if self._tls else 'http'}://{'localhost' if self._tls else self._host}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
+        await self.come_back()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._server.wait_closed()
+        await self.leave()
         if self._failures:
             raise self._failures[0]
+
+    async def come_back(self) -> None:
+        """Listen, where it listened before."""
+        if self._path is not None:
+            self._server = await asyncio.start_unix_server(self._accept, self._path)
+        else:
+            self._server = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls)
+            self._port = int(self._server.sockets[0].getsockname()[1])
+
+    def stop_listening(self) -> None:
+        """Take no new connection; those there are go on."""
+        assert self._server is not None
+        self._server.close()
+
+    async def leave(self) -> None:
+        """Listen no more, and cut every connection."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await server.wait_closed()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

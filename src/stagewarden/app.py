@@ -37,6 +37,7 @@ from stagewarden.modes import Modes
 from stagewarden.store import Store, locate
 from stagewarden.web.agents import AgentsDoor
 from stagewarden.web.operations import LoopWatch, Readiness, operations
+from stagewarden.web.parser import require_native
 from stagewarden.web.people.listener import listener as people_listener
 from stagewarden.web.people.ports import Settings
 from stagewarden.wire import listener
@@ -137,6 +138,7 @@ class Sidecar:
 @asynccontextmanager
 async def running(config: Config, *, clock: Clock | None = None, environ: Mapping[str, str] | None = None) -> AsyncIterator[Sidecar]:
     """A sidecar that answers, until the block is left."""
+    require_native()
     clock = clock or SystemClock()
     secrets = Secrets(config.base, environ)
     registry = registries.load(config.base / config.registry)
@@ -204,6 +206,7 @@ class _Building:
         metrics = Metrics(__version__)
         modes = Modes(stops_path(config), clock)
         modes.open()
+        decider = decision.cached(decider, config, clock, lambda: modes.epoch, metrics.cache_asked)
         store = Store(locate(config.state, config.base))
         await store.open()
         self.stack.push_async_callback(store.close)
@@ -251,7 +254,7 @@ async def _recover(rooms: Rooms) -> None:
 async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None:
     config = sidecar.rooms.config
     if config.listen.operations is not None:
-        application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.watch.gauges)
+        application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.watch.gauges, _hosts(config.listen.operations))
         sidecar.operations_address = await _serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
         application = people_listener(sidecar.acts, sidecar.people, _settings(config, config.listen.people), clock)

@@ -1,14 +1,15 @@
 """The vocabulary as frozen values: Request, Principal, Action, Question, Verdict, Hold, Ruling.
 
-Everything here is valid by construction and knows no I/O; structs of msgspec: a dozen are made for each request, and theirs cost a tenth of a
-dataclass's. The JSON shapes that leave the process (question, verdict) are held equal to `rego/schemas/` by a test. Never put behaviour here
-that needs a clock, a file or a socket.
+Everything here is valid by construction and knows no I/O; structs of msgspec: a dozen are made for each request, and theirs cost a tenth of
+a dataclass's. The JSON shapes that leave the process are held equal to `rego/schemas/` by a test. Never put a clock, a file or a socket here.
 """
 
 from __future__ import annotations
 
 import hashlib
+import struct
 from enum import StrEnum
+from itertools import chain
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -28,6 +29,7 @@ DataClass: TypeAlias = Literal[
 QUESTION_VERSION = 1
 DIGEST_FORMAT = b"stagewarden/request/1"
 REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
+_LENGTH = struct.Struct(">Q").pack
 
 
 class Stage(StrEnum):
@@ -59,8 +61,8 @@ class Tier(StrEnum):
 class Target(msgspec.Struct, frozen=True):
     """A request target read once, strictly (wire/target.py makes it).
 
-    `raw` is what is sent; `path` is `raw` up to `?`; `segments` are percent-decoded (nothing that decodes to a
-    separator, a dot segment or a control gets here); `query` holds decoded pairs in order, each name once.
+    `raw` is what is sent; `path` is `raw` up to `?`; `segments` are percent-decoded (nothing that decodes to a separator, a dot segment or a
+    control gets here); `query` holds decoded pairs in order, each name once.
     """
 
     raw: str
@@ -127,14 +129,15 @@ class Request(msgspec.Struct, frozen=True):
 
     def digest(self, agent: str, stage: Stage | str) -> str:
         """SHA-256 over the length-prefixed sequence of contract section 3, as `sha256:HEX`. Reads a large body: then for a thread."""
-        return _digest(
-            (
-                DIGEST_FORMAT, agent.encode(), self.upstream.encode(), str(stage).encode(), self.method.encode(), self.scheme.encode(),
-                self.authority.encode(), self.target.encode(),
-                *(part for name, value in self.headers for part in (name.lower().encode(), value.encode("latin-1"))),
-            ),
-            self.body,
-        )  # fmt: skip
+        parts = [DIGEST_FORMAT, agent.encode(), self.upstream.encode(), stage.encode(), self.method.encode(), self.scheme.encode(),
+                 self.authority.encode(), self.target.encode()]  # fmt: skip
+        for name, value in self.headers:
+            parts += name.lower().encode(), value.encode("latin-1")
+        size, blocks = (len(self.body), (self.body,)) if isinstance(self.body, bytes) else (self.body.size, self.body.blocks())
+        hashed = hashlib.sha256(_prefixed(parts) + _LENGTH(size))
+        for block in blocks:
+            hashed.update(block)
+        return f"sha256:{hashed.hexdigest()}"
 
     def repeat_digest(self, agent: str, ignores: frozenset[str] = frozenset()) -> str:
         """The digest by which a repeat is found: no stage, no tracing headers, no `date` (lifecycles.md, "A repeat")."""
@@ -142,13 +145,9 @@ class Request(msgspec.Struct, frozen=True):
         return Request(self.upstream, self.method, self.scheme, self.authority, self.target, kept, self.body).digest(agent, "repeat")
 
 
-def _digest(parts: tuple[bytes, ...], body: Body) -> str:
-    """SHA-256 of 8-byte big-endian length and bytes of each part, the body last: no two sequences share a preimage."""
-    size, blocks = (len(body), (body,)) if isinstance(body, bytes) else (body.size, body.blocks())
-    hashed = hashlib.sha256(b"".join([chunk for part in parts for chunk in (len(part).to_bytes(8, "big"), part)]) + size.to_bytes(8, "big"))
-    for block in blocks:
-        hashed.update(block)
-    return f"sha256:{hashed.hexdigest()}"
+def _prefixed(parts: list[bytes]) -> bytes:
+    """8-byte big-endian length and bytes of each part: no two sequences share a preimage."""
+    return b"".join(chain.from_iterable(zip(map(_LENGTH, map(len, parts)), parts, strict=True)))
 
 
 class Link(msgspec.Struct, frozen=True):

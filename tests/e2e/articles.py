@@ -39,6 +39,11 @@ class Articles(ScriptedUpstream):
         while True:
             request = await peer.request()
             await self.before_answer(request)
-            number = [*request.target.split("/"), "new"][2]
-            article = {"id": number, "status": "draft", "title": "", "offers": [], "claims": []}
-            await peer.send(answer(json.dumps(article).encode(), "200 OK", JSON))
+            await peer.send(draft(request))
+
+
+def draft(request: Received) -> bytes:
+    """The answer to any request for an article: it is a draft."""
+    number = [*request.target.split("/"), "new"][2]
+    article = {"id": number, "status": "draft", "title": "", "offers": [], "claims": []}
+    return answer(json.dumps(article).encode(), "200 OK", JSON)

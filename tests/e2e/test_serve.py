@@ -96,6 +96,16 @@ def test_serve_says_so_and_exits_with_1(tmp_path, row):
     assert contents(tmp_path) == before
 
 
+def test_cve_2023_47627_the_pure_python_parser_does_not_start(tmp_path, monkeypatch):
+    """Aiohttp's fallback reads requests its other parser refuses: exit 1 with the remedy, and nothing was written."""
+    made = house(tmp_path, NOWHERE)
+    before = contents(tmp_path)
+    monkeypatch.setenv("AIOHTTP_NO_EXTENSIONS", "1")
+    done = command("serve", "--config", made.config)
+    assert (done.returncode, "AIOHTTP_NO_EXTENSIONS" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+    assert contents(tmp_path) == before
+
+
 def test_no_configuration_is_a_usage_error(tmp_path):
     """Exit 2, naming the file."""
     done = command("serve", "--config", tmp_path / "nowhere.yaml")

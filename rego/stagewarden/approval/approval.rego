@@ -5,10 +5,6 @@
 #   ask for now? Every vote is counted anew here; it never trusts that a vote was allowed because it was cast.
 package stagewarden.approval
 
-default present := false
-
-present if is_object(input.approval)
-
 # METADATA
 # title: The approval names exactly the digest asked about
 default bound := false
@@ -29,7 +25,7 @@ in_force if {
 default complete := false
 
 complete if {
-	present
+	is_object(input.approval)
 	bound
 	in_force
 	filled

@@ -15,7 +15,7 @@ test_w1_internal_brief if {
 	judged(testing.drafting({"state": {"sample": true}})) == {
 		"effect": "allow",
 		"tier": "low",
-		"cacheable": false,
+		"cacheable": true,
 		"reasons": [{
 			"code": "stage_granted",
 			"rule": "stagewarden.rules.stages",

@@ -11,76 +11,67 @@ import data.stagewarden.seats
 
 # METADATA
 # title: What the gate asks for
-# description: The one document of contract section 4.
+# description: The one document of contract section 4. Where a part is missing there is no verdict, and so a no.
 # entrypoint: true
 verdict := {
 	"effect": effect,
-	"tier": tier,
-	"cacheable": false,
+	"tier": _tier(effect),
+	"cacheable": _cacheable(effect),
 	"reasons": sort(reasons),
-	"seats": asked,
-	"obligations": {"response_fields": answers.fields, "review": review, "settle": null},
+	"seats": _asked(effect),
+	"obligations": {"response_fields": answers.fields, "review": _review(effect), "settle": null},
+} if {
+	[effect, reasons] := _outcome
 }
 
-# METADATA
-# title: allow, hold or deny
-default effect := "deny"
-
-effect := "hold" if _people_decide
-
-effect := "allow" if {
-	not _refused
-	not _people_decide
-	count(allows) > 0
-}
-
-_refused if count(broken) > 0
-
-_refused if count(denies) > 0
-
-_people_decide if {
-	not _refused
+# The effect and the reasons for it. Each step only counts sets, which is never undefined: none can be skipped by mistake.
+_outcome := ["deny", broken] if {
+	count(broken) > 0
+} else := ["deny", denies] if {
+	count(denies) > 0
+} else := ["hold", holds] if {
 	count(holds) > 0
 	not approval.complete
-}
-
-# METADATA
-# title: The reasons for this effect
-reasons := broken if {
-	count(broken) > 0
-} else := denies if {
-	count(denies) > 0
-} else := holds if {
-	_people_decide
-} else := allows if {
+} else := ["allow", allows] if {
 	count(allows) > 0
-} else := silence
+} else := ["deny", silence]
 
-# METADATA
-# title: How much a wrong yes would cost
-default tier := "low"
+# Whether exactly this question may be answered so again within seconds: never where the clock was read (an attestation's
+# age counts in exports, an approval's end wherever there is one) and never where people are or were asked.
+_cacheable("allow") if {
+	input.action.stage != "export"
+	input.approval == null
+	input.grants == []
+	count(holds) == 0
+} else := false
 
-tier := seats.hold_tier if {
-	_people_decide
-} else := seats.tier if {
-	count(broken) == 0
-}
+_cacheable("hold") := false
 
-# METADATA
-# title: Who is asked
-default asked := []
+_cacheable("deny") := false
 
-asked := seats.required if _people_decide
+# How much a wrong yes would cost; no rule was heard about a question that is broken.
+_tier("hold") := seats.hold_tier
 
-# METADATA
-# title: Who looked, or will look, at this
-# description: human = people decide or decided; sampled = drawn for a later look; auto = nobody.
-default review := "auto"
+_tier("allow") := seats.tier
 
-review := "human" if {
+_tier("deny") := "low" if {
+	count(broken) > 0
+} else := seats.tier
+
+# Who is asked.
+_asked("hold") := seats.required
+
+_asked("allow") := []
+
+_asked("deny") := []
+
+# Who looked, or will look: human = people decide or decided; sampled = drawn for a later look; auto = nobody.
+_review("hold") := "human"
+
+_review("allow") := "human" if {
 	count(holds) > 0
-	effect != "deny"
 } else := "sampled" if {
-	effect == "allow"
 	input.state.sample == true
-}
+} else := "auto"
+
+_review("deny") := "auto"

@@ -15,7 +15,9 @@ import data.stagewarden.reason
 #   code: cannot_tell
 #   owner: security
 #   controls: [csf:PR.AA-05, aisvs:C9.5.1]
-broken contains _own(reason.with_detail(rego.metadata.rule(), {"fields": sort(question.faults)})) if not question.sound
+_cannot_tell(detail) := _own(reason.with_detail(rego.metadata.rule(), detail))
+
+broken contains _cannot_tell({"fields": sort(question.faults)}) if not question.sound
 
 # METADATA
 # title: The policy holds another registry than the gate
@@ -24,7 +26,9 @@ broken contains _own(reason.with_detail(rego.metadata.rule(), {"fields": sort(qu
 #   code: registry_stale
 #   owner: security
 #   controls: [csf:PR.PS-01, csf:ID.RA-07]
-broken contains _own(reason.of(rego.metadata.rule())) if not data.registry.revision == input.state.registry
+_registry_stale := _own(reason.of(rego.metadata.rule()))
+
+broken contains _registry_stale if not data.registry.revision == input.state.registry
 
 # METADATA
 # title: Nothing allows this to be published
@@ -33,7 +37,9 @@ broken contains _own(reason.of(rego.metadata.rule())) if not data.registry.revis
 #   code: publish_not_granted
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI02]
-silence contains _own(reason.of(rego.metadata.rule())) if input.action.stage == "export"
+_publish_not_granted := _own(reason.of(rego.metadata.rule()))
+
+silence contains _publish_not_granted if input.action.stage == "export"
 
 # METADATA
 # title: Nothing allows this
@@ -42,6 +48,8 @@ silence contains _own(reason.of(rego.metadata.rule())) if input.action.stage == 
 #   code: stage_not_granted
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI02]
-silence contains _own(reason.of(rego.metadata.rule())) if input.action.stage != "export"
+_stage_not_granted := _own(reason.of(rego.metadata.rule()))
+
+silence contains _stage_not_granted if input.action.stage != "export"
 
 _own(said) := object.union(said, {"rule": "stagewarden.main"})

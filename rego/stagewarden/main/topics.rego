@@ -1,55 +1,54 @@
-# What the topics say
+# What the topics say, signed
 #
-# Collects `allow`, `hold` and `deny` of every package below `stagewarden.rules`, ours and the customer's, and adds the
-# package to each reason. A topic that answers in a form nobody understands is a deny: it is never left out.
+# Turns the answers of `stagewarden.topics` into reasons that name their package. A topic that answers in a form nobody
+# understands is a deny: it is never left out.
 
 package stagewarden.main
 
-allows contains _signed(topic, said) if {
-	some topic, said
-	data.stagewarden.rules[topic].allow[said]
-	_well_formed(said)
+import data.stagewarden.topics
+
+allows contains _reason(topic, said) if {
+	some [topic, answer] in topics.allow
+	some said
+	answer[said]
 }
 
 holds contains _signed(topic, said) if {
-	some topic, said
-	data.stagewarden.rules[topic].hold[said]
+	some [topic, answer] in topics.hold
+	some said
+	answer[said]
 }
 
 denies contains _signed(topic, said) if {
-	some topic, said
-	data.stagewarden.rules[topic].deny[said]
+	some [topic, answer] in topics.deny
+	some said
+	answer[said]
 }
 
-denies contains _signed(topic, null) if some topic in _misshapen
-
-_misshapen contains topic if {
-	some topic
-	answer := data.stagewarden.rules[topic].deny
+denies contains _signed(topic, null) if {
+	some [topic, answer] in topics.deny
 	not is_set(answer)
 }
 
-_misshapen contains topic if {
-	some topic
-	answer := data.stagewarden.rules[topic].hold
+denies contains _signed(topic, null) if {
+	some [topic, answer] in topics.hold
 	not is_set(answer)
 }
 
-_misshapen contains topic if {
-	some topic
-	answer := data.stagewarden.rules[topic].tier
+denies contains _signed(topic, null) if {
+	some [topic, answer] in topics.tier
 	not is_set(answer)
 }
 
-_misshapen contains topic if {
-	some topic
-	answer := data.stagewarden.rules[topic].seats
+denies contains _signed(topic, null) if {
+	some [topic, answer] in topics.seats
 	not is_set(answer)
 }
 
-_misshapen contains topic if {
-	some topic, seat
-	data.stagewarden.rules[topic].seats[seat]
+denies contains _signed(topic, null) if {
+	some [topic, answer] in topics.seats
+	some seat
+	answer[seat]
 	not _seat(seat)
 }
 
@@ -59,19 +58,29 @@ _seat(seat) if {
 }
 
 # A reason as the verdict shows it: with its package.
-_signed(topic, said) := object.union(said, {"rule": _rule(topic)}) if {
-	_well_formed(said)
+_signed(topic, said) := reason if {
+	reason := _reason(topic, said)
 } else := {
 	"code": "cannot_tell",
 	"rule": _rule(topic),
 	"text": "This topic answered in a form that is not understood",
 }
 
-_rule(topic) := concat(".", ["stagewarden.rules", topic])
+_reason(topic, said) := {"code": said.code, "rule": _rule(topic), "text": said.text} if {
+	_worded(said)
+	count(said) == 2
+}
 
-_well_formed(said) if {
+_reason(topic, said) := {"code": said.code, "rule": _rule(topic), "text": said.text, "detail": said.detail} if {
+	_worded(said)
+	count(said) == 3
+	is_object(said.detail)
+}
+
+_worded(said) if {
+	is_object(said)
 	is_string(said.code)
 	is_string(said.text)
-	object.keys(said) - {"code", "text", "detail"} == set()
-	is_object(object.get(said, "detail", {}))
 }
+
+_rule(topic) := concat(".", ["stagewarden.rules", topic])

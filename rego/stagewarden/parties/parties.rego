@@ -17,15 +17,12 @@ destination := data.registry.destinations[input.action.destination]
 # description: The stricter class wins where a kind is listed twice; a kind that is not listed is prohibited.
 default class := "prohibited"
 
-class := "allowed" if {
-	input.action.kind in workflow.actions.allowed
-	not input.action.kind in workflow.actions.restricted
-	not input.action.kind in workflow.actions.prohibited
-}
-
-class := "restricted" if {
+class := "prohibited" if {
+	input.action.kind in workflow.actions.prohibited
+} else := "restricted" if {
 	input.action.kind in workflow.actions.restricted
-	not input.action.kind in workflow.actions.prohibited
+} else := "allowed" if {
+	input.action.kind in workflow.actions.allowed
 }
 
 # METADATA

@@ -20,15 +20,22 @@ faults contains concat(".", path) if {
 
 faults contains "version" if not input.version == 1
 
-faults contains "action.stage" if not _stage_sound
+faults contains "action.stage" if not _stage
 
 faults contains "state.environment" if not input.state.environment in {"production", "sandbox"}
 
 faults contains "request.body" if not _body_sound
 
-faults contains "principal.chain" if not _chain_sound
+faults contains "principal.chain" if not _chain
 
-faults contains "approval" if not _approval_sound
+faults contains "approval" if not _approval
+
+# As rules, because `not` of a function says nothing where its argument is missing.
+_stage if _stage_sound(input.action.stage)
+
+_chain if _chain_sound(input.principal.chain)
+
+_approval if _approval_sound(input.approval)
 
 _shape := [
 	[["time"], {"string"}],

@@ -14,25 +14,27 @@ sound if {
 	input.version == 1
 	is_string(input.time)
 	is_number(input.time_ns)
-	_request_sound
-	_principal_sound
-	_action_sound
+	_request_sound(input.request)
+	_body_sound
+	_principal_sound(input.principal)
+	_chain_sound(input.principal.chain)
+	_action_sound(input.action)
+	_stage_sound(input.action.stage)
 	is_array(input.facts.claims)
 	is_array(input.facts.offers)
 	is_object(input.asserted)
 	is_array(input.grants)
-	_approval_sound
+	_approval_sound(input.approval)
 	is_string(input.state.registry)
-	input.state.environment in {"production", "sandbox"}
+	input.state.environment in ["production", "sandbox"]
 	is_string(input.state.mode)
 }
 
-_request_sound if {
-	is_string(input.request.method)
-	is_string(input.request.upstream)
-	is_string(input.request.digest)
-	is_object(input.request.headers)
-	_body_sound
+_request_sound(request) if {
+	is_string(request.method)
+	is_string(request.upstream)
+	is_string(request.digest)
+	is_object(request.headers)
 }
 
 # The gate names the body's members in `action.fields`: a body that went missing on the way is noticed.
@@ -42,50 +44,44 @@ _members := object.keys(input.request.body) if is_object(input.request.body)
 
 _body_sound if _members == {field | some field in input.action.fields}
 
-_principal_sound if {
-	is_string(input.principal.agent)
-	type_name(input.principal.workflow) in {"string", "null"}
-	is_string(input.principal.credential.kind)
-	is_string(input.principal.credential.issuer)
-	type_name(input.principal.trigger) in {"object", "null"}
-	_chain_sound
+_principal_sound(principal) if {
+	is_string(principal.agent)
+	type_name(principal.workflow) in ["string", "null"]
+	is_string(principal.credential.kind)
+	is_string(principal.credential.issuer)
+	type_name(principal.trigger) in ["null", "object"]
 }
 
-_chain_sound if {
-	is_array(input.principal.chain)
-	every link in input.principal.chain {
-		link.kind in {"human", "service", "agent"}
+_chain_sound(chain) if {
+	is_array(chain)
+	every link in chain {
+		link.kind in ["agent", "human", "service"]
 		is_string(link.id)
 		is_boolean(link.verified)
 	}
 }
 
-_action_sound if {
-	is_string(input.action.route)
-	_stage_sound
-	is_string(input.action.kind)
-	is_string(input.action.asset.state)
-	is_array(input.action.fields)
-	is_array(input.action.data_classes)
-	is_string(input.action.destination)
-	is_boolean(input.action.external)
-	is_string(input.action.reversible)
+_action_sound(action) if {
+	is_string(action.route)
+	is_string(action.kind)
+	is_string(action.asset.state)
+	is_array(action.fields)
+	is_array(action.data_classes)
+	is_string(action.destination)
+	is_boolean(action.external)
+	is_string(action.reversible)
 }
 
-_stage_sound if input.action.stage in {"generate", "edit", "queue", "approve", "export"}
+_stage_sound(stage) if stage in ["generate", "edit", "queue", "approve", "export"]
 
-_approval_sound if input.approval == null
+_approval_sound(null)
 
-_approval_sound if {
-	is_string(input.approval.state)
-	is_string(input.approval.digest)
-	is_number(input.approval.expires_ns)
-	_votes_sound
-}
-
-_votes_sound if {
-	is_array(input.approval.votes)
-	every vote in input.approval.votes {
+_approval_sound(approval) if {
+	is_string(approval.state)
+	is_string(approval.digest)
+	is_number(approval.expires_ns)
+	is_array(approval.votes)
+	every vote in approval.votes {
 		is_string(vote.person)
 		is_string(vote.function)
 	}

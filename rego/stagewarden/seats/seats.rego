@@ -5,21 +5,21 @@
 #   It never asks for fewer people than any one rule did, and never drops a seat.
 package stagewarden.seats
 
+import data.stagewarden.topics
+
 # METADATA
 # title: The highest tier any rule gives
 # description: A tier nobody knows counts as high.
 default tier := "low"
 
 tier := "high" if {
-	some given in _tiers
-	not given in {"low", "medium"}
+	some [_, answer] in topics.tier
+	some given
+	answer[given]
+	not given in ["low", "medium"]
 } else := "medium" if {
-	"medium" in _tiers
-}
-
-_tiers contains given if {
-	some topic, given
-	data.stagewarden.rules[topic].tier[given]
+	some [_, answer] in topics.tier
+	answer.medium
 }
 
 # METADATA
@@ -54,8 +54,9 @@ _domain := {functions: max(numbers) |
 }
 
 _given contains [sort({function | some function in seat.functions}), seat.count] if {
-	some topic, seat
-	data.stagewarden.rules[topic].seats[seat]
+	some [_, answer] in topics.seats
+	some seat
+	answer[seat]
 }
 
 # The tier's own seats that are missing, one entry a person: first those that no domain seat resembles.

@@ -51,7 +51,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
     workflow = principal.workflow if principal else None
     asserted = _asserted(ruling)
     fields = None if verdict.effect == "deny" else verdict.obligations.response_fields  # all of the answer that the agent may see
-    entry: Document = {
+    return {
         "ruling": ruling.id,
         "effect": verdict.effect,
         "tier": verdict.tier,
@@ -66,17 +66,13 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
         "revisions": {"policy": ruling.policy, "registry": ruling.registry, "configuration": standing.configuration},
         "release": NOT_APPLICABLE,  # the agent's release fingerprint: releases are not registered yet
         "hold": NOT_APPLICABLE if ruling.hold is None else ruling.hold.id,
-        "asserted": asserted,
         "took_us": {name: int(seconds * _MICRO) for name, seconds in ruling.phases.items()},
-        "prompt": asserted.get("prompt_digest", REDACTED if "prompt" in asserted else NOT_APPLICABLE),
-        "data_sources": asserted.get("sources", NOT_APPLICABLE),
-        "version": {"model": asserted.get("model", NOT_APPLICABLE), "agent": NOT_APPLICABLE},
+        **(_said_of_itself(asserted) if asserted else _NOTHING_SAID),
         "proposed": NOT_APPLICABLE if action is None else _proposed(action, ruling.digest),
         "human": _human(ruling.hold),
         "final": _final(ruling),
         "overrides": NOT_APPLICABLE,
     }
-    return entry
 
 
 def outcome_entry(outcome: Outcome, approved: str | None = None) -> Document:
@@ -193,6 +189,18 @@ def _asserted(ruling: Ruling) -> Document:
     if not isinstance(asserted, dict) or not asserted:
         return {}
     return members({name: value if name in _ASSERTED_AS_VALUES else REDACTED for name, value in asserted.items()})
+
+
+def _said_of_itself(asserted: Document) -> Document:
+    return {
+        "asserted": asserted,
+        "prompt": asserted.get("prompt_digest", REDACTED if "prompt" in asserted else NOT_APPLICABLE),
+        "data_sources": asserted.get("sources", NOT_APPLICABLE),
+        "version": {"model": asserted.get("model", NOT_APPLICABLE), "agent": NOT_APPLICABLE},
+    }
+
+
+_NOTHING_SAID = _said_of_itself({})
 
 
 def _human(hold: Hold | None) -> JSON:

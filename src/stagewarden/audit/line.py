@@ -93,9 +93,11 @@ def _scalar(value: object) -> JSON:
 
 def text(value: str, limit: int = _TEXT) -> str:
     """A string that UTF-8 can carry, cut at `limit` characters."""
+    if len(value) <= limit and value.isascii():
+        return value
     if len(value) > limit:
         value = f"{value[:limit]}… (cut {len(value) - limit})"
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _name(name: object) -> str:

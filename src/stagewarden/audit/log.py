@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from stagewarden.audit import segments
 from stagewarden.audit.chain import Broken, walk
 from stagewarden.audit.disk import SystemDisk, Tail, Written
-from stagewarden.audit.line import KINDS, MAX_LINE, VERSION, Stamp, canonical, digest, members
+from stagewarden.audit.line import ENVELOPE, KINDS, MAX_LINE, VERSION, Stamp, canonical, digest, members
 from stagewarden.clock import new_id
 from stagewarden.errors import AuditUnavailable
 
@@ -54,12 +54,14 @@ class Flushed:
 
 
 Observer: TypeAlias = "Callable[[Flushed], None]"
+Then: TypeAlias = "Callable[[str | None], None]"  # told why the entry is not in the log; None: it is
 
 
 @dataclass(slots=True)
 class _Batch:
     lines: list[bytes] = field(default_factory=list)
-    waiters: list[asyncio.Future[int]] = field(default_factory=list)
+    waiters: list[asyncio.Future[int] | None] = field(default_factory=list)  # as the lines; None where nobody waits
+    then: list[Then] = field(default_factory=list)  # what to call for those
     ids: list[str] = field(default_factory=list)
     urgent: bool = False  # somebody waits
 
@@ -92,11 +94,13 @@ class AuditLog:
         self._scheduled = False
         self._later: asyncio.TimerHandle | None = None
         self._free, self._looked_at = 0, float("-inf")
+        self._fine_until = float("-inf")
         self._ids: set[str] = set()
         self._order: deque[str] = deque()
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._retry: asyncio.TimerHandle | None = None
+        self._over: asyncio.Future[None] | None = None  # whoever closes waits for the flush under way
 
     async def open(self, about: Document | None = None) -> None:
         """Check the whole log, cut a torn last line, go on; `about` is recorded in the `start` entry.
@@ -115,48 +119,56 @@ class AuditLog:
             await self.close()
             raise
 
-    def append(self, kind: str, body: Document, entry_id: str | None = None, *, soon: bool = True) -> asyncio.Future[int]:
+    def append(self, kind: str, body: Document, entry_id: str | None = None) -> asyncio.Future[int]:
         """Queue one entry; the future resolves to its `seq` when it is durable, or raises AuditUnavailable.
 
-        Nobody waits for an entry that is not wanted `soon`: it comes along with the next one that is, at the latest after 10 ms.
-        Raises ValueError for a body that uses a member of the envelope, or an unknown kind: a fault in the caller.
+        The body becomes the entry. Raises ValueError for one that uses a member of the envelope, or an unknown kind: a fault in the caller.
         """
         future: asyncio.Future[int] = self._loop.create_future()
-        if (why := self._refusal(kind)) is not None:
-            self._observe(Flushed(1, 0.0, "refused"))
+        if (why := self._queue(kind, body, entry_id, future)) is not None:
             return _failed(future, why)
-        if kind not in _KNOWN_CANONICAL:
-            body = _plain(kind, body)
-        entry = {
-            **body,
-            "v": VERSION,
-            "seq": self._seq,
-            "time": self._stamp(self._clock.now_ns()),
-            "boot": self._boot,
-            "kind": kind,
-            "prev": self._head,
-        }
+        return future
+
+    def report(self, kind: str, body: Document, then: Then) -> None:
+        """Queue an entry nobody waits for: it comes along with the next one that somebody does, at the latest after 10 ms; `then` is told."""
+        if (why := self._queue(kind, body, None, None)) is not None:
+            then(why)
+        else:
+            self._next.then.append(then)
+
+    def _queue(self, kind: str, body: Document, entry_id: str | None, waiter: asyncio.Future[int] | None) -> str | None:
+        """Give the entry its place in the chain; why not, where it gets none."""
+        now = self._clock.monotonic()
+        if (now >= self._fine_until or self._down is not None or len(self._next.lines) >= _WAITING) and (why := self._refusal(kind, now)) is not None:
+            self._observe(Flushed(1, 0.0, "refused"))
+            return why
+        entry = body if kind in _KNOWN_CANONICAL else _plain(kind, body, entry_id)
+        entry["v"] = VERSION
+        entry["seq"] = self._seq
+        entry["time"] = self._stamp(self._clock.now_ns())
+        entry["boot"] = self._boot
+        entry["kind"] = kind
+        entry["prev"] = self._head
         if entry_id is not None:
             entry["id"] = entry_id
-        if len(entry) != len(body) + (6 if entry_id is None else 7):
-            raise ValueError(f"{kind}: the body uses a member of the envelope: {sorted(body)}")
         try:
             line = canonical(entry)
         except TypeError as failure:
-            return _failed(future, f"{kind}: no canonical form: {failure}")
+            return f"{kind}: no canonical form: {failure}"
         if len(line) > MAX_LINE:
-            return _failed(future, f"{kind}: the entry has {len(line)} bytes")
+            return f"{kind}: the entry has {len(line)} bytes"
         self._seq += 1
         self._head = digest(line)
         waiting = self._next
         waiting.lines.append(line)
-        waiting.waiters.append(future)
+        waiting.waiters.append(waiter)
         if entry_id is not None:
             waiting.ids.append(entry_id)
-        waiting.urgent = waiting.urgent or soon
+        if waiter is not None:
+            waiting.urgent = True
         if self._flying is None:
             self._schedule()
-        return future
+        return None
 
     def has(self, entry_id: str) -> bool:
         """Whether an entry of this id is in the log, as far as the last ones go."""
@@ -170,7 +182,7 @@ class AuditLog:
     @property
     def trouble(self) -> str | None:
         """Why no ruling would be accepted now; None when one would."""
-        return self._refusal("ruling")
+        return self._refusal("ruling", self._clock.monotonic())
 
     @property
     def free_bytes(self) -> int:
@@ -184,8 +196,9 @@ class AuditLog:
         if thread is None:
             return
         while self._down is None and (self._flying is not None or self._next.lines):
-            await asyncio.wait([*(self._flying or self._next).waiters])
-            await asyncio.sleep(0)
+            self._over = self._loop.create_future()
+            self._flush()
+            await self._over
         self._down = "closed"
         if self._retry is not None:
             self._retry.cancel()
@@ -196,18 +209,20 @@ class AuditLog:
 
     # -- on the event loop ---------------------------------------------------------------------------------------------
 
-    def _refusal(self, kind: str) -> str | None:
-        """Why this entry is not accepted now."""
+    def _refusal(self, kind: str, now: float) -> str | None:
+        """Why this entry is not accepted now. Where nothing stands against any, that need not be asked again for a moment."""
         if self._down is not None:
             return self._down
-        now = self._clock.monotonic()
         if self._flying is not None and now - self._since > _STALLED:
             return f"the disk has not answered for {_STALLED:.0f} s"
         if len(self._next.lines) >= _WAITING:
             return f"{_WAITING} entries are waiting for the disk"
         self._look(now)
-        if self._free < self._config.reserve and kind not in _MAY_USE_RESERVE:
-            return f"{self.directory}: {self._free} bytes free, fewer than the reserve of {self._config.reserve}"
+        if self._free < self._config.reserve:
+            if kind not in _MAY_USE_RESERVE:
+                return f"{self.directory}: {self._free} bytes free, fewer than the reserve of {self._config.reserve}"
+        else:
+            self._fine_until = self._looked_at + _LOOK_AGAIN  # long before a flush can count as stalled
         return None
 
     def _look(self, now: float) -> None:
@@ -253,14 +268,18 @@ class AuditLog:
         """The flush is over: tell everybody, and start the next."""
         batch, self._flying = self._flying, None
         assert batch is not None
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
         self._observe(Flushed(len(batch.lines), self._clock.monotonic() - self._since, "failed" if failure else "ok"))
         if failure is not None:
             self._go_down(failure, batch)
             return
         first = self._seq - len(self._next.lines) - len(batch.lines)
         for seq, waiter in enumerate(batch.waiters, first):
-            if not waiter.done():
+            if waiter is not None and not waiter.done():
                 waiter.set_result(seq)
+        for then in batch.then:
+            then(None)
         self._remember(batch.ids)
         self._schedule()
 
@@ -271,8 +290,10 @@ class AuditLog:
             self._observe(Flushed(len(waiting.lines), 0.0, "failed"))
         self._seq, self._head, self._down = self._tail.seq, self._tail.head, failure
         for waiter in (*batch.waiters, *waiting.waiters):
-            if not waiter.done():
+            if waiter is not None and not waiter.done():
                 _failed(waiter, failure)
+        for then in (*batch.then, *waiting.then):
+            then(failure)
         self._retry = self._loop.call_later(self._try_again, self._jobs.put, self._recover)
 
     def _recovered(self, failure: str | None, dropped: int) -> None:
@@ -350,9 +371,11 @@ def _failed(future: asyncio.Future[int], why: str) -> asyncio.Future[int]:
     return future
 
 
-def _plain(kind: str, body: Document) -> Document:
+def _plain(kind: str, body: Document, entry_id: str | None) -> Document:
     if kind not in KINDS:
         raise ValueError(f"unknown kind {kind!r}")
+    if not ENVELOPE.isdisjoint(body) or (entry_id is not None and "id" in body):
+        raise ValueError(f"{kind}: the body uses a member of the envelope: {sorted(body)}")
     return members(body)
 
 

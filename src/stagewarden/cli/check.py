@@ -17,7 +17,7 @@ from stagewarden import registry as registries
 from stagewarden.cli.problems import print_problems, problems_json
 from stagewarden.clock import SystemClock
 from stagewarden.config import KeyIdentity, Places, Secrets, certificates
-from stagewarden.decision import WasmDecider, load_bundle
+from stagewarden.decision import WasmDecider, load_bundle, require_timeless
 from stagewarden.decision.engine import BUILTIN
 from stagewarden.errors import CannotTell, ConfigError, Problem
 from stagewarden.holds.seats import fillable
@@ -144,6 +144,9 @@ def _policy(house: House) -> Iterator[Problem]:
         bundle = load_bundle(policy.bundle, house.config.base, Places.of())
         if policy.engine == "wasm":
             WasmDecider(bundle, policy.deadline, policy.memory)
+        if policy.cache is not None:
+            place = ("policy", "cache")
+            require_timeless(bundle)
     except ConfigError as error:
         for problem in error.problems:
             yield problem if problem.file else house.config.source.problem(place, problem.message, problem.remedy)

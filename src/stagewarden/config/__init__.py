@@ -10,6 +10,7 @@ from stagewarden.config.places import Places, spool_path, stops_path
 from stagewarden.config.secrets import Secrets
 from stagewarden.config.shapes import (
     Audit,
+    Cache,
     Case,
     Config,
     Holds,
@@ -39,6 +40,7 @@ __all__ = [
     "Audit",
     "Bind",
     "Bytes",
+    "Cache",
     "Case",
     "Config",
     "File",

@@ -92,6 +92,13 @@ class OpaServer(Struct, frozen=True, kw_only=True):
     token: Secret | None = None
 
 
+class Cache(Struct, frozen=True, kw_only=True):
+    """Giving a cacheable yes again to exactly the same question."""
+
+    entries: int = 1024
+    age: Seconds = Seconds(2)
+
+
 class Policy(Struct, frozen=True, kw_only=True):
     """Which engine judges, with which bundle, inside which deadline."""
 
@@ -100,6 +107,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     deadline: Seconds = Seconds(0.2)
     opa: OpaServer | None = None
     memory: Bytes = Bytes(64 << 20)  # cap of one Wasm instance
+    cache: Cache | None = None
 
 
 class StageCredential(Struct, frozen=True, kw_only=True):

@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from stagewarden.decision import build, bundle, toolchain
+from stagewarden.decision.cache import CachingDecider, require_timeless
 from stagewarden.decision.wasm import WasmDecider
 from stagewarden.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stagewarden.clock import Clock
     from stagewarden.config import Config, Places, Secrets
     from stagewarden.decision.bundle import Bundle
+    from stagewarden.decision.cache import Result
     from stagewarden.model import Document, Question, Verdict
 
 BUILTIN = "builtin"
@@ -59,6 +63,8 @@ def make(config: Config, secrets: Secrets, clock: Clock, places: Places) -> Deci
     """The configured engine with its bundle; raises ConfigError."""
     policy = config.policy
     loaded = load_bundle(policy.bundle, Path(config.base), places)
+    if policy.cache is not None:
+        require_timeless(loaded)
     if policy.engine == "wasm":
         return WasmDecider(loaded, policy.deadline, policy.memory)
     # Only here: opa-python-client brings `requests` along, 6 MB that the Wasm engine does not need.
@@ -75,6 +81,12 @@ def make(config: Config, secrets: Secrets, clock: Clock, places: Places) -> Deci
         raise _refused("policy.opa.token", "is missing: over TCP any local program could answer or be asked", "set a token, or use a unix socket")
     token = None if policy.opa.token is None else secrets.text(policy.opa.token)
     return OpaDecider(address, loaded.revision, policy.deadline, clock, token=token, bundled=production)
+
+
+def cached(decider: Decider, config: Config, clock: Clock, epoch: Callable[[], int], seen: Callable[[Result], None]) -> Decider:
+    """The decider behind the configured cache; itself where none is."""
+    settings = config.policy.cache
+    return decider if settings is None else CachingDecider(decider, settings, clock, epoch, seen)
 
 
 def _refused(key: str, message: str, remedy: str) -> ConfigError:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
 
+import msgspec
 from msgspec.structs import replace
 
 from stagewarden.classify import Match, classify
@@ -52,8 +52,7 @@ class Incoming(Protocol):
         """The same as it arrives."""
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct):
     """What is known so far of one request; becomes the Ruling. Lives only while its request is judged."""
 
     head: Head
@@ -67,15 +66,14 @@ class Draft:
     match: Match | None = None
     looked: Looked | None = None
     body: Body = b""  # a large one is ours to close
-    phases: dict[str, float] = field(default_factory=dict)
+    phases: dict[str, float] = msgspec.field(default_factory=dict)
     agent: str | None = None  # counted as in flight for this agent
     asset: tuple[str, ...] | None = None  # the look-up's lock we hold
     started: float = 0.0
     upstream_seconds: float = 0.0
 
 
-@dataclass(slots=True)
-class Sending:
+class Sending(msgspec.Struct):
     """One direct send from its first step to its outcome."""
 
     started: float
@@ -121,8 +119,7 @@ class Judge:
         self._rooms = rooms
         self._inflight: Counter[str] = Counter()
         self._under_way = 0  # all agents together
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._idle: asyncio.Future[None] | None = None  # somebody waits until nothing is under way
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -282,13 +279,16 @@ class Judge:
                 del self._inflight[draft.agent]
             draft.agent = None
             self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+            if not self._under_way and self._idle is not None:
+                self._idle.set_result(None)
+                self._idle = None
             self._rooms.recorder.metrics.inflight(self._under_way)
 
     async def idle(self) -> None:
         """Until nothing is under way."""
-        await self._idle.wait()
+        if self._under_way:
+            self._idle = self._idle or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._idle)
 
     @property
     def challenge(self) -> str:
@@ -321,7 +321,6 @@ class Judge:
             raise Refused("overloaded", "this agent has as many requests under way as it may")
         self._inflight[agent] += 1
         self._under_way += 1
-        self._idle.clear()
         draft.agent = agent
         self._rooms.recorder.metrics.inflight(self._under_way)
 

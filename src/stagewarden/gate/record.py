@@ -30,6 +30,7 @@ class Recorder:
         self.standing = standing  # replaced when another registry comes into force
         self.metrics = metrics
         self._refusals: Counter[tuple[str, str]] = Counter()
+        self._owed: set[str] = set()  # ids of outbox entries that could not be brought into the log when they were made
         self._logger = structlog.get_logger("stagewarden.gate")
 
     async def ruling(self, ruling: Ruling) -> None:
@@ -39,26 +40,42 @@ class Recorder:
 
     def outcome(self, outcome: Outcome, upstream: str, judged: str | None) -> None:
         """What then happened, compared with the digest judged. The effect is done: nobody waits, and a failure is reported, not undone."""
-        landed = self._log.append("outcome", entries.outcome_entry(outcome, judged), soon=False)
-        landed.add_done_callback(lambda future: self._counted(future, outcome, upstream))
+        self._log.report("outcome", entries.outcome_entry(outcome, judged), lambda why: self._counted(why, outcome, upstream))
 
-    def _counted(self, landed: asyncio.Future[int], outcome: Outcome, upstream: str) -> None:
-        failure = landed.exception()
-        if failure is not None:
-            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=str(failure))
-        self.metrics.finish(outcome, upstream, audited=failure is None)
+    def _counted(self, why: str | None, outcome: Outcome, upstream: str) -> None:
+        if why is not None:
+            self._logger.error("outcome_not_recorded", ruling=outcome.ruling, result=outcome.result, cause=why)
+        self.metrics.finish(outcome, upstream, audited=why is None)
 
     async def note(self, kind: str, body: Document, entry_id: str | None = None) -> None:
         """Record one entry of another kind (mode, kill, read, release, registry), durable on return."""
         await self._log.append(kind, body, entry_id=entry_id)
 
     async def deliver(self, moved: Moved) -> Hold:
-        """Bring a move's outbox entries into the log before anybody is told; then strike them off."""
+        """Bring a move's outbox entries into the log before anybody is told; then strike them off. What cannot be now is owed."""
         if moved.entries:
-            await asyncio.gather(*(self._log.append(entry.kind, entry.body, entry_id=entry.id) for entry in moved.entries))
-            await self._holds.delivered([entry.id for entry in moved.entries])
+            ids = [entry.id for entry in moved.entries]
+            try:
+                await asyncio.gather(*(self._log.append(entry.kind, entry.body, entry_id=entry.id) for entry in moved.entries))
+                await self._holds.delivered(ids)
+            except BaseException:
+                self._owed.update(ids)
+                raise
             self.metrics.moved(moved.hold, moved.entries)
         return moved.hold
+
+    async def make_good(self) -> int:
+        """Append what was owed, once the log takes entries again: no hold is released, and no vote counts, before it is there. How many."""
+        if not self._owed or not self._log.writable:
+            return 0
+        entries = [entry for entry in await self._holds.undelivered() if entry.id in self._owed]
+        for entry in entries:
+            if not self._log.has(entry.id):
+                await self._log.append(entry.kind, entry.body, entry_id=entry.id)
+        await self._holds.delivered([entry.id for entry in entries])
+        # What is not in the outbox any more was struck off after all.
+        self._owed -= {entry.id for entry in entries} if entries else set(self._owed)
+        return len(entries)
 
     async def recover(self) -> int:
         """Append what a crash left between database and log, once each; how many there were."""

@@ -57,12 +57,9 @@ class Rooms:
 
     def stopped(self, agent: str, workflow: str | None, upstream: str | None, stage: Stage | None = None) -> Deny | None:
         """Whether anything stops this, as of now; asked again immediately before the first byte."""
-        return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=self.registry_mode(agent))
-
-    def registry_mode(self, agent: str) -> str:
-        """What the registry says of this agent."""
         entry = self.registry.data.agents.get(agent)
-        return entry.mode if entry else "active"
+        mode = entry.mode if entry else "active"
+        return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=mode)
 
     def is_external(self, destination: str) -> bool:
         """Anything but an internal destination leaves the house; an unknown one counts as leaving it."""

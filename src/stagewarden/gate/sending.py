@@ -41,6 +41,8 @@ class Sender:
     def __init__(self, upstreams: Mapping[str, config.Upstream], secrets: config.Secrets, pool: Upstreams) -> None:
         self._pool = pool
         self._destinations = {name: _destination(upstream, secrets) for name, upstream in upstreams.items()}
+        for destination in self._destinations.values():
+            pool.trust(destination.endpoint)
 
     def address(self, upstream: str) -> Endpoint:
         """Scheme and authority as they will be sent."""

@@ -1,4 +1,4 @@
-"""Watching: what must be noticed without a request. Stops made by another process, refusals to sum up, gauges, old payloads.
+"""Watching: what must be noticed without a request. Stops made by another process, entries the log owes, refusals to sum up, gauges, old payloads.
 
 Also knows what must work before we are ready. Decides nothing: every stop already holds the moment it is in the file.
 """
@@ -49,6 +49,8 @@ class Watch:
 
     async def _tick(self, tick: int) -> None:
         await self._rooms.stops.settle()
+        if owed := await self._rooms.recorder.make_good():
+            self._logger.info("made_good", entries=owed)
         if tick % _EVERY_SECOND == 0:
             await self._rooms.recorder.summarize_refusals()
         if tick % _EVERY_HOUR == 0:

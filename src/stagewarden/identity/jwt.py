@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,9 +145,14 @@ def _date(claims: Document, name: str) -> int | None:
 
 
 def _name(value: JSON, what: str) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value) or value != value.strip():
+    if not isinstance(value, str) or not _NAME.fullmatch(value) or value != value.strip() or _unseen(value):
         raise BadCredential(f"the token's {what} is not a name")
     return value
+
+
+def _unseen(value: str) -> bool:
+    """Whether it has characters nobody sees: two names that look alike in the log must be one name."""
+    return not value.isascii() and any(unicodedata.category(char) == "Cf" for char in value)
 
 
 def _actors(claims: Document, issuer: str) -> tuple[str | None, tuple[str, ...]]:

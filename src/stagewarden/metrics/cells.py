@@ -116,12 +116,12 @@ class Spread(_Rows):
 
     def observe(self, value: float, key: Key = ()) -> None:
         """One sample; below zero (a clock set back) counts as zero."""
-        try:
-            row = self._rows[key]
-        except KeyError:
+        row = self._rows.get(key)
+        if row is None:
             row = self._rows.setdefault(self.known(key), self._empty())
         row[bisect_left(self._bounds, value)] += 1
-        row[-1] += max(0.0, value)
+        if value > 0:
+            row[-1] += value
 
     def collect(self) -> Metric:
         """As prometheus_client wants it: cumulative, then the sum."""

@@ -61,6 +61,9 @@ APPEND_SECONDS: Final = Family(f"{_P}audit_append_seconds", "histogram", "One du
 DISK_FREE: Final = Family(f"{_P}audit_disk_free_bytes", "gauge", "Free space where the audit log lies")
 ENGINE_UP: Final = Family(f"{_P}opa_up", "gauge", "1 while the policy engine (OPA server or Wasm) answers")
 ENGINE: Final = Family(f"{_P}opa_requests_total", "counter", "Questions to the policy engine by result", ("result",), (labels.ENGINE_RESULTS,))
+CACHE: Final = Family(
+    f"{_P}cache_requests_total", "counter", "Cacheable questions by what the cache had", ("cache", "result"), (labels.CACHES, labels.CACHE_RESULTS)
+)
 POLICY_LOADED: Final = Family(f"{_P}policy_loaded_timestamp_seconds", "gauge", "When the policy in force was loaded")
 RELOAD_FAILURES: Final = Family(
     f"{_P}reload_failures_total", "counter", "Reloads refused; the last good one stays in force", ("what",), (labels.RELOADS,)

@@ -27,6 +27,8 @@ REJECT_REASONS: Final = (
 )  # fmt: skip
 MODES: Final = ("active", "paused", "revoked")
 SCOPES: Final = ("all", "agent", "workflow", "upstream", "stage")
+CACHES: Final = ("decision",)
+CACHE_RESULTS: Final = ("hit", "miss")
 YES_NO: Final = ("yes", "no")
 APPENDS: Final = ("ok", "failed", "refused")
 RELOADS: Final = ("policy", "registry", "keys")

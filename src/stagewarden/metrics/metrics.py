@@ -199,6 +199,10 @@ class Metrics:
         """Whether the policy engine answers, as its health check saw it."""
         self._engine_up.set(int(up))
 
+    def cache_asked(self, result: str) -> None:
+        """The decision cache was asked: `hit` or `miss`."""
+        self._all.counts[families.CACHE].add(("decision", result))
+
     def policy_loaded(self, revision: str, engine: str, at_ns: int) -> None:
         """A policy came into force."""
         self._info(families.POLICY_INFO, revision, engine)

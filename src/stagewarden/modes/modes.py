@@ -87,6 +87,7 @@ class _Seen:
     tick: bytes
     file: _File
     by_scope: dict[str, Kill]
+    calm: bool  # nobody and nothing is stopped by this file
 
 
 class Modes:
@@ -125,7 +126,11 @@ class Modes:
         registry_mode: str = "active",
     ) -> Deny | None:
         """The no that stands against any of these, or None. `all` is asked every time; raises CannotTell."""
-        seen = self._now()
+        seen = self._seen
+        if seen is None or not seen.tick or seen.tick != self._tick.now[:] or self._clock.monotonic() >= self._look_at:
+            seen = self._now()
+        if seen.calm and registry_mode == "active":
+            return None
         if seen.by_scope and (kill := _engaged(seen.by_scope, agent, workflow, upstream, stage)) is not None:
             return Deny.by_gate("killed", f"Stopped by {kill.id}", {"kill": kill.id, "scope": kill.scope})
         mode = registry_mode if agent is None else _stricter(registry_mode, seen.file.modes.get(agent))
@@ -201,7 +206,7 @@ class Modes:
 
     def _now(self) -> _Seen:
         """What is in force at this moment: the tick, now and then a `stat`, and a reading only when the file was replaced."""
-        tick, seen, now = self._tick.read(), self._seen, self._clock.monotonic()
+        tick, seen, now = self._tick.now[:], self._seen, self._clock.monotonic()
         if seen is not None and tick and tick == seen.tick and now < self._look_at:
             return seen
         try:
@@ -226,7 +231,8 @@ class Modes:
             raise CannotTell(f"the stop file is not understood: {failure}") from failure
         if any(_SCOPE.fullmatch(kill.scope) is None for kill in file.kills):
             raise CannotTell("the stop file is not understood: a scope")
-        return _Seen((stat.st_ino, stat.st_mtime_ns, stat.st_size), tick, file, {kill.scope: kill for kill in reversed(file.kills)})
+        by_scope = {kill.scope: kill for kill in reversed(file.kills)}
+        return _Seen((stat.st_ino, stat.st_mtime_ns, stat.st_size), tick, file, by_scope, calm=not by_scope and not file.modes)
 
     def _act(self, change: Callable[[_File], _File]) -> _File:
         """Read, change and replace under the lock; the file as it was before. A refusal leaves it untouched."""

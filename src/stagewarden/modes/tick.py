@@ -21,7 +21,7 @@ class Tick:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._map: mmap.mmap | None = None
+        self.now: mmap.mmap | bytes = b""  # `now[:]`: where it stands; empty before `open`
 
     def open(self, made: Callable[[int], None]) -> None:
         """Map it, making it where it is missing; `made` is told the descriptor. Raises OSError."""
@@ -30,15 +30,11 @@ class Tick:
             made(handle)
             if os.fstat(handle).st_size < _SIZE:
                 os.ftruncate(handle, _SIZE)
-            self._map = mmap.mmap(handle, _SIZE)
+            self.now = mmap.mmap(handle, _SIZE)
         finally:
             os.close(handle)
 
-    def read(self) -> bytes:
-        """Where it stands; empty before `open`."""
-        return b"" if self._map is None else self._map[:]
-
     def move(self) -> None:
         """There is something new."""
-        if self._map is not None:
-            self._map[:] = ((int.from_bytes(self._map[:], "little") + 1) % (1 << 64)).to_bytes(_SIZE, "little")
+        if isinstance(self.now, mmap.mmap):
+            self.now[:] = ((int.from_bytes(self.now[:], "little") + 1) % (1 << 64)).to_bytes(_SIZE, "little")

@@ -34,23 +34,32 @@ _GUARANTEE = "(?i)\\bguarant(?:ee|ees|eed|eeing|y|ies)\\b"
 
 LEGAL_OR_PRICE = (_BEFORE, _AFTER, _PERCENT, _FREE, _GUARANTEE)
 
-_DIGITS = tuple("0123456789")
-_MONEY = (*_SIGNS, *(f"&{entity};" for entity in _ENTITIES), *(code.lower() for code in _CODES))
-_NEEDLES: dict[str, tuple[tuple[str, ...], ...]] = {
-    _BEFORE: (_DIGITS, _MONEY),
-    _AFTER: (_DIGITS, (*_MONEY, *_WORDS)),
-    _PERCENT: (_DIGITS, ("%", "percent", "per cent"), _OFF),
+_TABLES = {
+    "digit": tuple("0123456789"),
+    "money": (*_SIGNS, *(f"&{entity};" for entity in _ENTITIES), *(code.lower() for code in _CODES)),
+    "word": _WORDS,
+    "percent": ("%", "percent", "per cent"),
+    "off": _OFF,
+    "free": ("free",),
+    "guarantee": ("guarant",),
+}
+_NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {  # a key of one of the tables of each need
+    _BEFORE: (("digit",), ("money",)),
+    _AFTER: (("digit",), ("money", "word")),
+    _PERCENT: (("digit",), ("percent",), ("off",)),
     _FREE: (("free",),),
-    _GUARANTEE: (("guarant",),),
+    _GUARANTEE: (("guarantee",),),
 }
 
 
-def needles(patterns: tuple[str, ...]) -> list[JSON]:
-    """For each shipped pattern, tables of lower-case texts: a match holds at least one key of every table.
+def needles(patterns: tuple[str, ...]) -> JSON:
+    """Tables of lower-case texts, and for each pattern its needs: every match holds a key of one of the tables of each need.
 
     The policy looks for these first, because compiling a pattern costs more than all other rules. Only for patterns of this file: for
     any other, a table could be wrong, and a wrong one would silence it.
     """
-    return [
-        {"patterns": [pattern], "tables": [dict.fromkeys(table, "") for table in _NEEDLES[pattern]]} for pattern in patterns if pattern in _NEEDLES
-    ]
+    wanted = sorted({name for pattern in patterns for need in _NEEDS.get(pattern, ()) for name in need})
+    return {
+        "tables": [dict.fromkeys(_TABLES[name], "") for name in wanted],
+        "needs": [[[wanted.index(name) for name in need] for need in _NEEDS.get(pattern, ())] for pattern in patterns],
+    }

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Config
     from stagewarden.gate import Judge, Passage
-    from stagewarden.model import Answer, Document, Headers, Hold, Ruling
+    from stagewarden.model import Answer, Document, Hold, Ruling
     from stagewarden.wire.listener import Exchange, Heading, Reply
 
 OWN_PREFIX = "/.stagewarden/"
@@ -129,7 +129,7 @@ class AgentsDoor:
             fields = wire_headers.response(answer.headers)
             ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", ruling.verdict.obligations.review))
             body = relay.whole()
-            exchange.begin(answer.status, answer.reason, (*fields, *ours), sized=_sized(fields), body=body)
+            exchange.begin(answer.status, answer.reason, (*fields, *ours), sized=answer.sized, body=body)
             if body is None:
                 exchange.when_gone(lambda: answer.fail(ClientGone("the client left before the end of the answer")))
                 async for piece in relay:
@@ -203,10 +203,6 @@ def _give(exchange: Exchange, ruling: Ruling, given: Answer, reason: str) -> Non
     length = (("Content-Length", str(len(given.body))),) if has_body(given.status, exchange.heading.method) else ()
     exchange.begin(given.status, reason, (*wire_headers.response(given.headers), *length, *ours), sized=True, body=given.body)
     exchange.end()
-
-
-def _sized(fields: Headers) -> bool:
-    return any(name.lower() == "content-length" for name, _ in fields)
 
 
 def _status_url(hold: Hold) -> str:

@@ -7,12 +7,14 @@ every part anew and says which one will not do; a part that does not answer in t
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 from typing import TYPE_CHECKING, TypeAlias
 
 from aiohttp import web
 
-from stagewarden.errors import StagewardenError
+from stagewarden.errors import Refused, StagewardenError
 from stagewarden.web import render
+from stagewarden.wire.headers import parse_host
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = "Callable[[], Awaitable[str | None]]"
 Details: TypeAlias = "Callable[[], Mapping[str, object]]"
+Handler: TypeAlias = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
 Refresh: TypeAlias = "Callable[[], Awaitable[None]]"
 
 _DEADLINE = 2.0  # seconds for one probe, all parts together
@@ -79,6 +82,14 @@ class Readiness:
         return self._details()
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
+
+
 async def _ask(check: Check, deadline: float) -> str | None:
     try:
         async with asyncio.timeout(deadline):
@@ -89,8 +100,24 @@ async def _ask(check: Check, deadline: float) -> str | None:
         return str(failure) or type(failure).__name__
 
 
-def operations(readiness: Readiness, metrics: Metrics, refresh: Refresh) -> web.Application:
-    """The application; `refresh` sets the gauges that are read at a scrape (holds waiting, stops in force, free space)."""
+def operations(readiness: Readiness, metrics: Metrics, refresh: Refresh, hosts: frozenset[str] = frozenset({"localhost"})) -> web.Application:
+    """The application; `refresh` sets the gauges that are read at a scrape (holds waiting, stops in force, free space).
+
+    Probes and scrapers come by address; by name only those of `hosts` do, so that no page under a name of its own can read here (CVE-2025-66414).
+    """
+
+    @web.middleware
+    async def known(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            (value,) = request.headers.getall("Host", [])
+            host = parse_host(value)
+        except (ValueError, Refused):
+            return render.problem("ambiguous_request", "one Host, by its grammar")
+        return (
+            await handler(request)
+            if host in hosts or _is_address(host)
+            else render.problem("misdirected", "this listener does not answer to that name")
+        )
 
     async def livez(_: web.Request) -> web.Response:
         return render.health(ok=True, document={"live": True})
@@ -111,7 +138,7 @@ def operations(readiness: Readiness, metrics: Metrics, refresh: Refresh) -> web.
             metrics.error(failure)
         return web.Response(body=metrics.render(), headers={"Content-Type": metrics.content_type})
 
-    app = web.Application()
+    app = web.Application(middlewares=[known])
     app.router.add_get("/livez", livez)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/startupz", startupz)

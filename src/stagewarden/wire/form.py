@@ -11,6 +11,7 @@ import re
 from stagewarden.errors import Ambiguous
 from stagewarden.wire.percent import decode_component
 
+_METHODS = frozenset({"_method", "_http_method", "x-http-method-override"})  # what frameworks read as the method of a form
 MOST_FIELDS = 1000  # PHP's max_input_vars: beyond it the upstream would silently drop what we judged
 # Printable ASCII without `;`, at which some readers separate fields (WHATWG dropped it, others did not).
 _NOT_FORM = re.compile(rb"[^\x21-\x3a\x3c-\x7e]")
@@ -36,6 +37,8 @@ def loads(data: bytes) -> dict[str, str]:
         refuse_nesting(name)
         if name in fields:
             raise Ambiguous("body", f"the form field {name!a} stands twice")
+        if name.lower() in _METHODS:
+            raise Ambiguous("body", f"the form field {name!a} would change the request judged")
         fields[name] = value
     return fields
 

@@ -28,6 +28,7 @@ _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 _LINE = re.compile(_NAME.pattern + rb":[\t\x20-\x7e]*")
 _BLOCK = re.compile(rb"(?:%b\r\n)*" % _LINE.pattern)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TAB_IN_FRAMING = re.compile(rb"(?:^|\n)(?:content-length|transfer-encoding):[^\r]*\t", re.IGNORECASE)
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 
 # Fields of which a second one would be read by somebody else than the first.
@@ -82,8 +83,10 @@ def read(block: bytes, limits: Limits, *, http10: bool = False) -> Fields:
     if not _BLOCK.fullmatch(block):
         raise Ambiguous(_PART, _bad_line(block))
     lines = [line.partition(":") for line in block.decode("ascii").split("\r\n")[:-1]]
-    # A tab is white space too (RFC 9110 section 5.6.3), and the one before `chunked` that parsers disagree on: it stays where it stands.
-    headers = tuple([(name, value.strip(" ")) for name, _, value in lines])
+    # White space around a value is no part of it (RFC 9110 section 5.5): what is judged is what any upstream reads (GHSA-qc2q-p7wx-3px3).
+    headers = tuple([(name, value.strip(" \t")) for name, _, value in lines])
+    if b"\t" in block and _TAB_IN_FRAMING.search(block):
+        raise Ambiguous("framing", "a tab beside the length or the coding; parsers disagree on it")
     named = {name.lower(): value for name, value in reversed(headers)}
     # (3) Nothing twice of which only one can be meant.
     if len(named) != len(headers):
@@ -120,6 +123,7 @@ def _check_framing(named: Mapping[str, str], *, http10: bool) -> None:
         raise Ambiguous(_PART, "Expect other than 100-continue")
 
 
+@lru_cache(maxsize=256)
 def parse_host(value: str) -> str:
     """Host of `host[:port]`: lower case, without port; an IPv6 address in brackets, shortest form. Raises Ambiguous("host", …).
 
@@ -162,11 +166,22 @@ def withheld(key: str) -> bool:
 
 
 def response(headers: Headers) -> Headers:
-    """What of an upstream's answer goes on to the agent: all but hop-by-hop fields and those that only we may set."""
-    dropped = _connection_names(headers)
-    return tuple(
-        [field for field in headers if (key := field[0].lower()) not in _HOP_BY_HOP and key not in dropped and not key.startswith("stagewarden-")]
-    )
+    """What of an upstream's answer goes on to the agent: all but hop-by-hop fields and those that only we may set.
+
+    Total: the upstream has done its work, and what it says of its own connection is no reason to keep that from the agent.
+    """
+    kept = [field for field in headers if not _ends_here(field[0].lower())]
+    if len(kept) == len(headers):
+        return headers
+    listed = ",".join([value for name, value in headers if name.lower() == "connection"]).lower()
+    dropped = {name.strip(" \t") for name in listed.split(",")}
+    return tuple([field for field in kept if field[0].lower() not in dropped])
+
+
+@lru_cache(maxsize=512)
+def _ends_here(key: str) -> bool:
+    """Whether a field of an answer with this lower-case name is the hop's, or would speak in our name."""
+    return key in _HOP_BY_HOP or key.startswith("stagewarden-")
 
 
 def preference(headers: Headers) -> Preference:

@@ -65,7 +65,7 @@ class Listed:
 def refuse_case_variants(document: JSON, listed: Listed) -> None:
     """Refuse a member anywhere in the document whose name is not listed but which a lenient reader would take for one that is.
 
-    Lenient: other case (Go's encoding/json), compatibility forms, invisible characters (GHSA-4gph-2hhr-5mwg and its kin).
+    Lenient: other case (Go's encoding/json), compatibility forms, invisible characters (GHSA-4gph-2hhr-5mwg and its kin), an end at NUL.
     """
     names, folded = listed.names, listed.folded
     if not names:
@@ -84,7 +84,8 @@ def refuse_case_variants(document: JSON, listed: Listed) -> None:
 
 
 def fold(name: str) -> str:
-    """The name as the most lenient reader would compare it."""
+    """The name as the most lenient reader would compare it; one that keeps names as C strings ends them at NUL."""
+    name = name.partition("\0")[0]
     if name.isascii():
         return name.lower()
     kept = "".join([char for char in unicodedata.normalize("NFKC", name) if unicodedata.category(char) != "Cf"])

@@ -18,8 +18,10 @@ _ILLEGAL = re.compile(rb"[^\x21-\x7e]")
 # RFC 3986 pchar and `/`; a browser's `|`, `"`, `<`, `>`, `^`, `{`, `}` and backquote are not in it and every parser mends them its own way.
 _NOT_PATH = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,;=:@/%]")
 _NOT_QUERY = re.compile(rb"[^A-Za-z0-9\-._~!$&'()*+,=:@/%?|\[\]]")
-# Octets that must not be smuggled past the split into segments, encoded once or twice: / \ . NUL % ; # ?
-_SMUGGLED = re.compile(rb"%(?:2f|5c|00|3b)|%(?:25)+(?=[0-9a-f]{2})", re.IGNORECASE)
+# Octets that must not be smuggled past the split into segments: / \ NUL ;
+_SMUGGLED = re.compile(rb"%(?:2f|5c|00|3b)", re.IGNORECASE)
+# In what was decoded once: something a second decoding would change, however the first one was written (%252f, %25%32%66).
+_ENCODED_AGAIN = re.compile(r"%(?:[0-9a-f]{2}|u[0-9a-f]{4})", re.IGNORECASE)
 
 
 def parse_target(raw: bytes, limit: int) -> Target:
@@ -50,8 +52,10 @@ def _segments(path: bytes) -> tuple[str, ...]:
     if b";" in path:
         raise Ambiguous(_PART, "; in a segment; some servers cut there")  # CVE-2026-73553
     if smuggled := _SMUGGLED.search(path):
-        raise Ambiguous(_PART, f"{smuggled[0].decode('ascii')} in a path; an encoded separator or a second encoding")
+        raise Ambiguous(_PART, f"{smuggled[0].decode('ascii')} in a path; an encoded separator")
     segments = tuple([decode(segment, _PART) for segment in path[1:].split(b"/")])
+    if b"%25" in path and any(_ENCODED_AGAIN.search(segment) for segment in segments):
+        raise Ambiguous(_PART, "a second encoding in a path")  # CVE-2025-66490 and kin: one decoder more, another path
     if "." in segments or ".." in segments:
         raise Ambiguous(_PART, "a dot segment")  # CVE-2026-33494, also written %2e
     return segments

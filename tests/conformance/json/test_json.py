@@ -10,6 +10,7 @@ import pytest
 
 from stagewarden.errors import Ambiguous
 from stagewarden.wire import strict_json
+from tests.ground import request
 
 CASES = json.loads((Path(__file__).parent / "test_parsing.json").read_text())["cases"]
 DEPTH = 64
@@ -89,3 +90,15 @@ def test_decided(name, data):
     assert DECIDED[name]
     with pytest.raises(Ambiguous):
         strict_json.loads(data, DEPTH)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case["id"]) for case in CASES])
+def test_over_the_listener(ground, case):
+    """As a route's JSON body: 400 and nothing arrives, or exactly these bytes."""
+    body = b64decode(case["bytes"])
+    seen = ground.attack(request(b"POST", b"/items", b"Content-Type: application/json", body=body))
+    if case["expect"] == "accept" and case["id"] not in STRICTER:
+        assert seen.only.status == 200
+        assert [received.body for received in seen.reached] == [body]
+    else:
+        assert (seen.only.status, seen.only.code, seen.reached) == (400, "ambiguous_request", ())

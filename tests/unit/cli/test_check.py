@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from stagewarden.cli.check import check as command
 from stagewarden.cli.check import findings
 from stagewarden.cli.init import init
+from stagewarden.decision import bundle
 from tests.authority import Authority, Issued
 
 ROOT = Path(__file__).parents[3]
@@ -56,6 +57,21 @@ def test_a_sound_house_exits_0(ready):
     result = run(ready)
     assert result.exit_code == 0
     assert "errors 0, warnings 0" in result.output
+
+
+def test_a_cache_before_a_topic_that_may_read_the_clock_is_an_error(house):
+    """`policy.cache` with the shipped bundle is fine; with a topic whose author does not say `timeless: true` it is refused by name."""
+    change(house / "stagewarden.yaml", "policy: {", "policy: {cache: {age: 1s}, ")
+    assert run(house).exit_code == 0
+    shipped = bundle.read(ROOT / "src" / "stagewarden" / "bundle" / "stagewarden.tar.gz")
+    rego = tuple(sorted((*shipped.rego, ("stagewarden/rules/hours/hours.rego", b"package stagewarden.rules.hours\n"))))
+    (house / "bundle.tar.gz").write_bytes(bundle.pack(bundle.Bundle(rego, shipped.wasm)))
+    change(house / "stagewarden.yaml", "bundle: builtin", "bundle: bundle.tar.gz")
+    result = run(house, "--json")
+    assert result.exit_code == 1
+    (problem,) = [each for each in json.loads(result.output) if each["severity"] == "error"]
+    assert "stagewarden.rules.hours" in problem["message"]
+    assert problem["key"] == "policy.cache"
 
 
 def test_a_warning_exits_0(house):

@@ -59,6 +59,10 @@ ERRORS = {
     "deadline_zero": (changed("policy.deadline", "0s"), "policy.deadline", "between"),
     "deadline_long": (changed("policy.deadline", "1m"), "policy.deadline", "between"),
     "memory_small": (changed("policy.memory", "1MiB"), "policy.memory", "4MiB"),
+    "cache_of_nothing": (changed("policy.cache", {"entries": 0}), "policy.cache.entries", "between 1 and"),
+    "cache_of_everything": (changed("policy.cache", {"entries": 100_000}), "policy.cache.entries", "between 1 and"),
+    "cache_for_no_time": (changed("policy.cache", {"age": "0s"}), "policy.cache.age", "between"),
+    "cache_for_long": (changed("policy.cache", {"age": "1m"}), "policy.cache.age", "between"),
     "bundle_blank": (changed("policy.bundle", " "), "policy.bundle", "blank"),
     # listeners
     "public_bind": (changed("listen.agents.bind", "192.0.2.7:8080"), "listen.agents.bind", "reachable from other machines"),
@@ -254,6 +258,7 @@ SOUND = {
     "jwt": changed("identity.agents.1", JWT),
     "jwt_url": changed("identity.agents.1", JWT | {"keys": "https://issuer.example/jwks"}),
     "jwt_loopback": changed("identity.agents.1", JWT | {"keys": "http://127.0.0.1:9/jwks"}),
+    "cache": changed("policy.cache", {"entries": 10, "age": "5s"}),
     "opa_socket": changed("policy", {"engine": "opa", "opa": {"url": "unix:/run/opa.sock"}}),
     "opa_loopback": changed("policy", {"engine": "opa", "opa": {"url": "http://127.0.0.1:8181"}}),
     "root_mount": changed("upstreams.cms.mount", "/"),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from stagewarden.decision.bundle import Bundle
 from stagewarden.decision.wasm import WasmDecider
 from stagewarden.decision.wasm.calls import SUPPORTED, PublicCall, UncheckedCall
+from stagewarden.decision.wasm.decider import KEPT, KEPT_BYTES
 from stagewarden.decision.wasm.instance import MAX_RESULT, Instance
 from stagewarden.decision.wasm.program import Abilities, Program
 from stagewarden.errors import ConfigError, PolicyUnavailable
@@ -46,6 +47,37 @@ async def test_it_judges_by_the_registry() -> None:
         assert isinstance(await engine.decide(asks("nobody")), Deny)
     await engine.self_test()
     await engine.close()
+
+
+SAYS = f"""package stagewarden.main
+
+verdict := object.union({{"effect": "deny", {BODY}}}, {{"reasons": [{{"code": "no", "rule": "r", "text": input.text}}]}})
+"""
+
+
+async def test_an_equal_answer_is_read_once_and_another_never_taken_for_it() -> None:
+    """Equal bytes give the same frozen verdict; how many are remembered is bounded, whatever is asked, and a long one is not."""
+    engine = await decider(rego(SAYS))
+
+    async def said(text: str) -> Any:
+        return await engine.decide(asks("a", text=text))
+
+    assert await said("x") is await said("x")
+    for number in range(KEPT + 2):
+        assert (await said(f"{number}")).reasons[0].text == f"{number}"
+        assert len(engine._readings) <= KEPT
+    long = "y" * KEPT_BYTES
+    assert (await said(long)) == (await said(long))
+    assert not any(long.encode() in answer for answer in engine._readings)
+
+
+async def test_an_answer_that_is_not_understood_is_not_remembered() -> None:
+    """It is a no every time."""
+    engine = await decider(rego(SAYS))
+    for _ in range(2):
+        with pytest.raises(PolicyUnavailable, match="empty rule or text"):
+            await engine.decide(asks("a", text=""))
+    assert engine._readings == {}
 
 
 async def test_an_agent_removed_from_the_registry_is_denied_at_once() -> None:

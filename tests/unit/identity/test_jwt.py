@@ -84,6 +84,8 @@ async def test_other_algorithms_of_the_list(key: Any) -> None:
         pytest.param({"sub": 7}, id="subject a number"),
         pytest.param({"sub": "a\nb"}, id="subject with a line break, CVE-2024-45808"),
         pytest.param({"sub": "a\u202eb"}, id="subject turned around, CVE-2024-45808"),
+        pytest.param({"sub": "drafter-7\u200b"}, id="subject with a character nobody sees"),
+        pytest.param({"act": {"sub": "re\u00adlay"}}, id="actor with a character nobody sees"),
         pytest.param({"sub": "x" * 256}, id="subject too long"),
         pytest.param({"sub": "drafter-7"}, id="subject in the name of an agent with another identity"),
         pytest.param({"cnf": {"jkt": "x"}}, id="bound to a key"),

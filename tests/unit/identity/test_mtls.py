@@ -82,9 +82,9 @@ async def test_an_unregistered_workload_is_shown_as_seen(ours: Authority) -> Non
 async def test_no_certificate_is_not_mine(ours: Authority) -> None:
     """Whatever headers say: a certificate comes from the handshake alone (CVE-2026-30851)."""
     issued = ours.svid(DRAFTER)
-    claimed = msgspec.structs.replace(
-        head(), headers=tuple((name, issued.pem.decode().replace("\n", "")) for name in ("Client-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert"))
-    )
+    shown = issued.pem.decode().replace("\n", "")
+    headers = tuple((name, shown) for name in ("Client-Cert", "X-Client-Cert", "X-Forwarded-Client-Cert"))
+    claimed = msgspec.structs.replace(head(), headers=headers, named={name.lower(): value for name, value in headers})
     assert await knows(issued)[0].authenticate(claimed) is None
 
 

@@ -238,6 +238,7 @@ def test_the_other_facts(metrics) -> None:
         metrics.disk(1000)
         metrics.reload_failed("policy")
         metrics.loop_lag(0.1)
+        metrics.cache_asked("hit")
         metrics.phase("audit", 0.001)
 
     assert changed(metrics, all_of_them) == {
@@ -250,6 +251,7 @@ def test_the_other_facts(metrics) -> None:
         "audit_disk_free_bytes{}": 1000,
         "reload_failures_total{what=policy}": 1,
         "event_loop_lag_seconds{}": 0.1,
+        "cache_requests_total{cache=decision,result=hit}": 1,
         "phase_duration_seconds_count{phase=audit}": 1,
         "phase_duration_seconds_sum{phase=audit}": 0.001,
     }

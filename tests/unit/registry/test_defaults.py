@@ -107,17 +107,19 @@ def test_the_shipped_patterns_pass_our_own_lint(tmp_path):
     st.sampled_from(["", " ", "\u00a0"]),
 )
 def test_a_text_without_a_needle_has_no_match(parts, joint):
-    """The tables may only speed things up: every match holds a key of each table."""
+    """The tables may only speed things up: every match holds a key of each need."""
     text = joint.join(parts)
-    for entry in needles(LEGAL_OR_PRICE):
-        if any(re.search(pattern, text) for pattern in entry["patterns"]):
-            assert all(any(key in text.lower() for key in table) for table in entry["tables"])
+    found = needles(LEGAL_OR_PRICE)
+    assert len(found["needs"]) == len(LEGAL_OR_PRICE)
+    for pattern, needs in zip(LEGAL_OR_PRICE, found["needs"], strict=True):
+        if re.search(pattern, text):
+            assert all(any(key in text.lower() for table in need for key in found["tables"][table]) for need in needs)
 
 
 def test_patterns_of_ones_own_get_no_needles(tmp_path):
     """For them a table could be wrong, and a wrong one would silence the pattern."""
     registry = loaded(tmp_path, changed(("triggers/legal_or_price/patterns", ["(?i)cure", LEGAL_OR_PRICE[3]])))
-    assert [entry["patterns"] for entry in registry.document()["triggers"]["legal_or_price"]["needles"]] == [[LEGAL_OR_PRICE[3]]]
+    assert registry.document()["triggers"]["legal_or_price"]["needles"] == {"tables": [{"free": ""}], "needs": [[], [[0]]]}
 
 
 def test_needles_cannot_be_written(tmp_path):

@@ -83,6 +83,25 @@ def test_nothing_asserted_loosens() -> None:
             assert rank[policy.verdict({**question, "asserted": asserted})["effect"]] >= rank[before], (name, asserted)
 
 
+def test_a_cacheable_verdict_is_the_same_at_any_time() -> None:
+    """Whatever is marked cacheable did not read the clock: no other time changes one byte of it, in any example or with any one field changed."""
+    drafts = {name: evaluated(f"data.stagewarden.testing.{name}({{}})") for name in ("drafting", "queueing", "sharing")}
+    registry = evaluated("data.stagewarden.testing.registry")
+    examples = {**noes(), **{name: (question, registry) for name, question in drafts.items()}}
+    cacheable = 0
+    for name, (question, registry) in examples.items():
+        policy = Compiled(registry)
+        for path in [(), *fields(question)]:
+            asked = changed(question, path, "x") if path else question
+            verdict = policy.verdict(asked)
+            if verdict["cacheable"]:
+                cacheable += 1
+                assert (verdict["effect"], verdict["seats"]) == ("allow", []), (name, path)
+                for time, time_ns in (("1970-01-01T00:00:00Z", 0), ("2027-12-31T23:59:59Z", 1 << 60), ("9999-12-31T23:59:59Z", 1 << 62)):
+                    assert policy.verdict({**asked, "time": time, "time_ns": time_ns}) == verdict, (name, path)
+    assert cacheable > len(drafts)
+
+
 def test_an_agent_taken_out_of_the_registry_is_denied() -> None:
     """The compiled policy reads the registry it is given, not one it was built with."""
     question = evaluated("data.stagewarden.testing.drafting({})")

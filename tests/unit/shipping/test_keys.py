@@ -94,6 +94,8 @@ def _form(shape: inspect.Type) -> str:
 LIMITS = {
     "identity.agents[jwt].leeway": f"at most {identity.MAX_LEEWAY / 60:.0f}m",
     "policy.deadline": f"at most {values.MAX_POLICY_DEADLINE:.0f}s",
+    "policy.cache.entries": f"at most {values.MAX_CACHED}",
+    "policy.cache.age": f"at most {values.MAX_CACHE_AGE:.0f}s",
     "policy.memory": f"at least {values.MIN_WASM_MEMORY >> 20}MiB",
     "holds.wait": f"at most {values.MAX_WAIT:.0f}s",
     "limits.body": f"at most {values.MAX_BODY >> 20}MiB",

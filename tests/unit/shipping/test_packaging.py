@@ -27,7 +27,6 @@ PINS = dict(line.split("==") for line in (ROOT / "tests" / "constraints.txt").re
 NOT_IMPORTED = {
     "aiosqlite": "SQLAlchemy's driver, named in the engine's URL",
     "pytest-aiohttp": "a plugin",
-    "pytest-asyncio": "a plugin",
     "pytest-timeout": "a plugin",
 }
 BACKEND = {"hatchling": "run by the test below"}

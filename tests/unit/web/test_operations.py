@@ -147,3 +147,15 @@ async def test_a_stalled_event_loop_fails_readiness_for_a_while() -> None:
         assert "stood still" in (await watch.trouble() or "")
         task.cancel()
     assert max(seen) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("127.0.0.1:9", 200), ("[::1]", 200), ("10.1.2.3", 200), ("localhost:8082", 200), ("metrics.internal", 200), ("evil.test", 421), ("a b", 400)],
+)
+async def test_cve_2025_66414_a_name_that_is_not_ours_reads_nothing(aiohttp_client, host, status):
+    """A page whose name resolves to us gets no metrics; probes and scrapers, which come by address or a listed name, do."""
+    client = await aiohttp_client(operations(ready(), Metrics("1"), nothing, frozenset({"localhost", "metrics.internal"})))
+    answer = await client.get("/metrics", headers={"Host": host})
+    assert answer.status == status
+    assert (b"stagewarden_" in await answer.read()) == (status == 200)

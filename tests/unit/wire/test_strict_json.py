@@ -171,6 +171,9 @@ def test_nothing_else_is_raised(data):
         ({"\uff53tatus": 1}, True),  # fullwidth
         ({"status\u200b": 1}, True),  # zero width space
         ({"sta\u00adtus": 1}, True),  # soft hyphen
+        ({"status\0": 1}, True),  # a C string ends here
+        ({"Kind\0of": 1}, True),
+        ({"\0status": 1}, False),
         ({"statuses": 1, "stat": 1, "kinds": [{"x": 1}]}, False),
         (["Status"], False),
         ("Status", False),

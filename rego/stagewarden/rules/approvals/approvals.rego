@@ -3,11 +3,14 @@
 # description: |
 #   What is wrong with an approval that is there. Whether people are needed is decided by the other topics; an approval
 #   nobody asked for is not looked at, and no number of votes lifts a deny.
+# custom:
+#   timeless: true
 package stagewarden.rules.approvals
 
 import data.stagewarden.approval
 import data.stagewarden.reason
 import data.stagewarden.seats
+import data.stagewarden.topics
 
 # METADATA
 # title: The approval is about other bytes
@@ -16,7 +19,10 @@ import data.stagewarden.seats
 #   code: digest_mismatch
 #   owner: security
 #   controls: [aisvs:C9.2.8, csf:PR.DS-10, asi:ASI09]
-deny contains reason.of(rego.metadata.rule()) if {
+_digest_mismatch := reason.of(rego.metadata.rule())
+
+deny contains _digest_mismatch if {
+	is_object(input.approval)
 	_people_asked
 	not approval.bound
 }
@@ -28,7 +34,10 @@ deny contains reason.of(rego.metadata.rule()) if {
 #   code: approval_expired
 #   owner: security
 #   controls: [aisvs:C9.2.8, nhi:NHI7]
-deny contains reason.of(rego.metadata.rule()) if {
+_approval_expired := reason.of(rego.metadata.rule())
+
+deny contains _approval_expired if {
+	is_object(input.approval)
 	_people_asked
 	not approval.in_force
 }
@@ -40,7 +49,12 @@ deny contains reason.of(rego.metadata.rule()) if {
 #   code: votes_insufficient
 #   owner: security
 #   controls: [airmf:GOVERN-3.2, csf:PR.AA-05, maestro:L6]
-hold contains reason.of(rego.metadata.rule()) if _unfilled
+_votes_insufficient := reason.of(rego.metadata.rule())
+
+hold contains _votes_insufficient if {
+	is_object(input.approval)
+	_unfilled
+}
 
 # METADATA
 # title: Nobody approves what they asked for themselves
@@ -49,19 +63,20 @@ hold contains reason.of(rego.metadata.rule()) if _unfilled
 #   code: self_approval
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI03, maestro:L6]
-hold contains reason.with_detail(rego.metadata.rule(), {"people": sort(approval.own_voters)}) if {
+_self_approval(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+hold contains _self_approval({"people": sort(approval.own_voters)}) if {
+	is_object(input.approval)
 	_unfilled
 	count(approval.own_voters) > 0
 }
 
 _people_asked if {
-	approval.present
-	some topic
-	count(data.stagewarden.rules[topic].hold) > 0
+	some [_, answer] in topics.hold
+	count(answer) > 0
 }
 
 _unfilled if {
-	approval.present
 	seats.wanted
 	not approval.filled
 }

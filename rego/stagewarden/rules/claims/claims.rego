@@ -3,6 +3,8 @@
 # description: |
 #   What a text promises. Prices and legal statements stop and ask, whoever noticed them: the route's facts, the agent
 #   itself, or the registry's patterns. It never takes the agent's silence for the absence of a claim.
+# custom:
+#   timeless: true
 package stagewarden.rules.claims
 
 import data.stagewarden.reason
@@ -16,7 +18,9 @@ import data.stagewarden.reason
 #   code: legal_or_price
 #   owner: legal
 #   controls: [csf:GV.OC-03, airmf:GOVERN-1.1, airmf:MAP-3.5, asi:ASI09]
-hold contains reason.with_detail(rego.metadata.rule(), {"found": sort(_found)}) if _stated
+_legal_or_price(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+hold contains _legal_or_price({"found": sort(_found)}) if _stated
 
 _found contains "offers" if count(input.facts.offers) > 0
 
@@ -28,15 +32,17 @@ _found contains "pattern" if count(_matched) > 0
 
 tier contains object.get(data.registry, ["triggers", "legal_or_price", "tier"], "high") if _stated
 
+default _stated := false
+
 _stated if {
-	_leaves_the_draft
+	_leaves_the_draft(input.action)
 	count(_found) > 0
 }
 
-_leaves_the_draft if input.action.stage in {"queue", "approve", "export"}
+_leaves_the_draft(action) if action.stage in ["queue", "approve", "export"]
 
 # What already waits to go out takes an edit along.
-_leaves_the_draft if {
-	input.action.stage == "edit"
-	input.action.asset.state in {"queued", "approved"}
+_leaves_the_draft(action) if {
+	action.stage == "edit"
+	action.asset.state in ["queued", "approved"]
 }

@@ -70,17 +70,23 @@ test_registry[name] if {
 # A pattern is left out only where a whole table of what it needs is missing, whatever the case of the letters.
 test_needles[name] if {
 	pattern := `(?i)(usd|kr)\s*[0-9]`
-	tables := [{"usd": "", "kr": ""}, {"1": "", "2": ""}]
-	some name, [entries, text, found] in {
-		"needed and there": [[{"patterns": [pattern], "tables": tables}], "Kr 1", {"pattern"}],
-		"there, but no match": [[{"patterns": [pattern], "tables": tables}], "1 kr", set()],
-		"one table missing": [[{"patterns": [pattern], "tables": [{"nok": ""}]}], "kr 1", set()],
-		"of another pattern": [[{"patterns": ["x"], "tables": [{"nok": ""}]}], "kr 1", {"pattern"}],
-		"no table": [[{"patterns": [pattern], "tables": []}], "kr 1", {"pattern"}],
-		"a long s": [[{"patterns": [pattern], "tables": tables}], "u\u017fd 1", {"pattern"}],
-		"a kelvin sign": [[{"patterns": [pattern], "tables": tables}], "x\u212ar 1", {"pattern"}],
-		"no text": [[{"patterns": [pattern], "tables": tables}], 7, set()],
+	tables := [{"usd": "", "kr": ""}, {"1": "", "2": ""}, {"nok": ""}]
+	some name, [needs, text, found] in {
+		"needed and there": [[[[0], [1]]], "Kr 1", {"pattern"}],
+		"there, but no match": [[[[0], [1]]], "1 kr", set()],
+		"one table missing": [[[[2]]], "kr 1", set()],
+		"one of two missing": [[[[0], [2]]], "kr 1", set()],
+		"either of two there": [[[[0, 2]]], "kr 1", {"pattern"}],
+		"neither of two there": [[[[0, 2]]], "1", set()],
+		"of another pattern": [[[], [[2]]], "kr 1", {"pattern"}],
+		"no need": [[[]], "kr 1", {"pattern"}],
+		"a need of nothing": [[[[]]], "kr 1", {"pattern"}],
+		"a table that is not there": [[[[7]]], "kr 1", {"pattern"}],
+		"a long s": [[[[0], [1]]], "u\u017fd 1", {"pattern"}],
+		"a kelvin sign": [[[[0], [1]]], "x\u212ar 1", {"pattern"}],
+		"no text": [[[[0], [1]]], 7, set()],
 	}
-	registry := testing.registering({"triggers": {"legal_or_price": {"patterns": [pattern], "needles": entries}}})
+	needles := {"tables": tables, "needs": needs}
+	registry := testing.registering({"triggers": {"legal_or_price": {"patterns": [pattern], "needles": needles}}})
 	asked(body(text), registry) == [found, {"high" | count(found) > 0}]
 }

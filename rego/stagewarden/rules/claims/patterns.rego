@@ -1,32 +1,39 @@
 # The registry's patterns, searched in every string of the body and of the content that would go out
 #
 # A pattern is compiled anew at every question, which costs more than all other rules together. So the registry may say
-# what a match cannot do without: for some patterns, tables whose keys are lower-case strings, one of each table being part
-# of every match. Where a table has no key in the body, its patterns are not searched; all other patterns always are.
+# what a match cannot do without: `tables`, whose keys are lower-case strings, and for each pattern, by its place, `needs`: a
+# key of one of these tables is part of every match, and of one of those. Where all tables of a need have no key in the text,
+# the pattern is not searched; a pattern without needs always is.
 
 package stagewarden.rules.claims
 
 _matched contains pattern if {
-	some pattern in _patterns
-	not pattern in _needless
+	some at, pattern in _patterns
+	not at in _needless
 	some text in _texts
 	regex.match(pattern, text)
 }
 
 # A pattern that cannot be read might have matched.
 _matched contains pattern if {
-	some pattern in _patterns
-	not pattern in _needless
+	some at, pattern in _patterns
+	not at in _needless
 	not regex.is_valid(pattern)
 }
 
 _patterns := object.get(data.registry, ["triggers", "legal_or_price", "patterns"], []) if count(_texts) > 0
 
-_needless contains pattern if {
-	some entry in data.registry.triggers.legal_or_price.needles
-	some table in entry.tables
-	strings.replace_n(table, _haystack) == _haystack # one pass for all keys: taking none out changes nothing
-	some pattern in entry.patterns
+_needless contains at if {
+	some at, needs in data.registry.triggers.legal_or_price.needles.needs
+	some tables in needs
+	count(tables) > 0
+	every table in tables { table in _absent }
+}
+
+# Each table is looked for once, whoever needs it: one pass for all its keys, and taking none out changes nothing.
+_absent contains at if {
+	some at, table in data.registry.triggers.legal_or_price.needles.tables
+	strings.replace_n(table, _haystack) == _haystack
 }
 
 _texts contains text if {

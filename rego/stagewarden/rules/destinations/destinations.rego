@@ -3,6 +3,8 @@
 # description: |
 #   Where something would come out: the export boundary is the real control when work crosses into another system. It
 #   never trusts a destination nobody registered, and never a capability nobody vouched for lately.
+# custom:
+#   timeless: true
 package stagewarden.rules.destinations
 
 import data.stagewarden.parties
@@ -15,7 +17,9 @@ import data.stagewarden.reason
 #   code: destination_unknown
 #   owner: security
 #   controls: [csf:ID.AM-03, csf:GV.SC-07, asi:ASI02]
-deny contains reason.with_detail(rego.metadata.rule(), {"destination": input.action.destination}) if not parties.destination
+_destination_unknown(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _destination_unknown({"destination": input.action.destination}) if not parties.destination
 
 # METADATA
 # title: The destination cannot itself enforce what was decided
@@ -24,7 +28,9 @@ deny contains reason.with_detail(rego.metadata.rule(), {"destination": input.act
 #   code: destination_cannot_enforce
 #   owner: security
 #   controls: [csf:GV.SC-07, csf:ID.AM-04, asi:ASI08]
-deny contains reason.with_detail(rego.metadata.rule(), {"missing": _incapable}) if {
+_cannot_enforce(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _cannot_enforce({"missing": _incapable}) if {
 	parties.leaves
 	count(_incapable) > 0
 }
@@ -36,8 +42,11 @@ deny contains reason.with_detail(rego.metadata.rule(), {"missing": _incapable}) 
 #   code: destination_cannot_enforce
 #   owner: security
 #   controls: [csf:GV.SC-07, csf:ID.AM-04]
-hold contains reason.with_detail(rego.metadata.rule(), {"missing": _incapable}) if {
-	_stays
+_cannot_enforce_here(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+hold contains _cannot_enforce_here({"missing": _incapable}) if {
+	input.action.stage == "export"
+	parties.in_house
 	count(_incapable) > 0
 }
 
@@ -53,7 +62,9 @@ _incapable := sort({name |
 #   code: attestation_stale
 #   owner: security
 #   controls: [csf:GV.SC-07, airmf:GOVERN-6.1]
-deny contains reason.of(rego.metadata.rule()) if {
+_stale := reason.of(rego.metadata.rule())
+
+deny contains _stale if {
 	parties.leaves
 	parties.destination
 	not _attested
@@ -66,21 +77,20 @@ deny contains reason.of(rego.metadata.rule()) if {
 #   code: attestation_stale
 #   owner: security
 #   controls: [csf:GV.SC-07, airmf:GOVERN-6.1]
-hold contains reason.of(rego.metadata.rule()) if {
-	_stays
+_stale_here := reason.of(rego.metadata.rule())
+
+hold contains _stale_here if {
+	input.action.stage == "export"
+	parties.in_house
 	parties.destination
 	not _attested
 }
 
-_stays if {
-	input.action.stage == "export"
-	parties.in_house
-}
-
-# Dates of RFC 3339 compare as text; the day a year ago needs no calendar.
+# Dates of RFC 3339 compare as text; the day a year ago needs no calendar, and the form no pattern (compiled at every question).
 _attested if {
 	day := substring(parties.destination.attested.at, 0, 10)
-	regex.match(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`, day)
+	trim(day, "0123456789-") == ""
+	[4, 2, 2] == [count(part) | some part in split(day, "-")]
 	day <= substring(input.time, 0, 10)
 	day >= concat("", [format_int(to_number(substring(input.time, 0, 4)) - 1, 10), substring(input.time, 4, 6)])
 }
@@ -92,7 +102,9 @@ _attested if {
 #   code: sandbox_export
 #   owner: security
 #   controls: [nhi:NHI8, csf:PR.IR-01]
-deny contains reason.of(rego.metadata.rule()) if {
+_sandbox_export := reason.of(rego.metadata.rule())
+
+deny contains _sandbox_export if {
 	input.state.environment == "sandbox"
 	parties.leaves
 	not input.action.loopback == true

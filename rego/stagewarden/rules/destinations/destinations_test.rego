@@ -56,6 +56,9 @@ test_attested[name] if {
 		"tomorrow": ["2026-11-22", stale, stale],
 		"no date": ["last summer", stale, stale],
 		"another notation": ["2026/06/01", stale, stale],
+		"a letter among the digits": ["2026-0x-01", stale, stale],
+		"dashes elsewhere": ["2026-6-001", stale, stale],
+		"one part too many": ["2026-06-0-", stale, stale],
 		"nothing": [null, stale, stale],
 	}
 	tier := {"medium" | count(internal) > 0}

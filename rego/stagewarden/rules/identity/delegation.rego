@@ -16,8 +16,10 @@ import data.stagewarden.reason
 #   code: chain_incomplete
 #   owner: security
 #   controls: [csf:PR.AA-03, asi:ASI03, asi:ASI07, aisvs:C9.4.1]
-deny contains reason.of(rego.metadata.rule()) if {
-	parties.workflow.delegation in {"inherit", "jit"}
+_chain_incomplete := reason.of(rego.metadata.rule())
+
+deny contains _chain_incomplete if {
+	parties.workflow.delegation in ["inherit", "jit"]
 	not _chain_proven
 }
 
@@ -35,13 +37,15 @@ _chain_proven if {
 #   code: inherited_write
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI03, nhi:NHI5]
-deny contains reason.of(rego.metadata.rule()) if {
+_inherited_write := reason.of(rego.metadata.rule())
+
+deny contains _inherited_write if {
 	parties.workflow.delegation == "inherit"
 	not _read_only
 }
 
 _read_only if {
-	input.request.method in {"GET", "HEAD"}
+	input.request.method in ["GET", "HEAD"]
 	input.action.stage == "generate"
 }
 
@@ -52,7 +56,9 @@ _read_only if {
 #   code: owner_missing
 #   owner: business
 #   controls: [csf:GV.RR-02, airmf:GOVERN-2.1, nhi:NHI1]
-deny contains reason.with_detail(rego.metadata.rule(), {"owners": sort(_owners_missing)}) if count(_owners_missing) > 0
+_owner_missing(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _owner_missing({"owners": sort(_owners_missing)}) if count(_owners_missing) > 0
 
 _owners_missing contains "agent.human" if {
 	parties.agent
@@ -65,16 +71,15 @@ _owners_missing contains "workflow.business" if {
 }
 
 _owners_missing contains concat(".", ["agent", role]) if {
+	owners := parties.agent.owners
 	some role in ["human", "business", "technical"]
-	_gone(parties.agent.owners[role])
+	owner := owners[role]
+	is_string(owner)
+	not data.registry.people[owner].active == true
 }
 
 _owners_missing contains concat(".", ["workflow", role]) if {
 	some role, owner in parties.workflow.owners
-	_gone(owner)
-}
-
-_gone(owner) if {
 	is_string(owner)
 	not data.registry.people[owner].active == true
 }
@@ -86,7 +91,9 @@ _gone(owner) if {
 #   code: owners_not_distinct
 #   owner: security
 #   controls: [csf:GV.RR-02, csf:PR.AA-05, airmf:GOVERN-2.1]
-deny contains reason.of(rego.metadata.rule()) if {
+_owners_not_distinct := reason.of(rego.metadata.rule())
+
+deny contains _owners_not_distinct if {
 	parties.leaves
 	parties.workflow.risk.approval_level == "high"
 	owners := {humans.one(owner) |

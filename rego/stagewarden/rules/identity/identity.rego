@@ -3,6 +3,8 @@
 # description: |
 #   Who asks: a registered workload, in a workflow of its own, on behalf of people it can name. It never looks at what is
 #   asked, beyond whether that reads or writes.
+# custom:
+#   timeless: true
 package stagewarden.rules.identity
 
 import data.stagewarden.parties
@@ -15,11 +17,11 @@ import data.stagewarden.reason
 #   code: unregistered
 #   owner: security
 #   controls: [csf:ID.AM-02, csf:PR.AA-01, nhi:NHI1, asi:ASI10]
-deny contains reason.with_detail(rego.metadata.rule(), missing) if some missing in _unregistered
+_unknown(detail) := reason.with_detail(rego.metadata.rule(), detail)
 
-_unregistered contains {"agent": input.principal.agent} if not parties.agent
+deny contains _unknown({"agent": input.principal.agent}) if not parties.agent
 
-_unregistered contains {"workflow": input.principal.workflow} if {
+deny contains _unknown({"workflow": input.principal.workflow}) if {
 	is_string(input.principal.workflow)
 	not data.registry.workflows[input.principal.workflow]
 }
@@ -31,7 +33,9 @@ _unregistered contains {"workflow": input.principal.workflow} if {
 #   code: shared_identity
 #   owner: security
 #   controls: [nhi:NHI9, asi:ASI03, csf:PR.AA-01]
-deny contains reason.with_detail(rego.metadata.rule(), {"workflow": input.principal.workflow}) if {
+_shared_identity(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _shared_identity({"workflow": input.principal.workflow}) if {
 	parties.agent
 	not input.principal.workflow in parties.agent.workflows
 }
@@ -43,9 +47,12 @@ deny contains reason.with_detail(rego.metadata.rule(), {"workflow": input.princi
 #   code: stage_identity_reuse
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI03, nhi:NHI5]
-deny contains reason.of(rego.metadata.rule()) if {
-	"generate" in parties.agent.stages
-	"export" in parties.agent.stages
+_stage_identity_reuse := reason.of(rego.metadata.rule())
+
+deny contains _stage_identity_reuse if {
+	stages := parties.agent.stages
+	"export" in stages
+	"generate" in stages
 }
 
 # METADATA
@@ -55,19 +62,22 @@ deny contains reason.of(rego.metadata.rule()) if {
 #   code: human_credential
 #   owner: security
 #   controls: [nhi:NHI10, csf:PR.AA-01, asi:ASI03]
-deny contains reason.of(rego.metadata.rule()) if _presented_by_a_person
+_human_credential := reason.of(rego.metadata.rule())
 
-_presented_by_a_person if {
-	last := count(input.principal.chain) - 1
-	input.principal.chain[last].kind == "human"
+deny contains _human_credential if {
+	some at
+	input.principal.chain[at].kind == "human"
+	at == count(input.principal.chain) - 1
 }
 
 # Registered, but as one of its owners; that nobody else's identity is registered twice is the registry's own check.
-_presented_by_a_person if {
-	some owner in parties.agent.owners
-	identity := data.registry.people[owner].identity
-	identity.issuer == parties.agent.identity.issuer
-	identity.subject == parties.agent.identity.subject
+deny contains _human_credential if {
+	agent := parties.agent
+	people := data.registry.people
+	some owner in agent.owners
+	identity := people[owner].identity
+	identity.issuer == agent.identity.issuer
+	identity.subject == agent.identity.subject
 }
 
 # METADATA
@@ -77,7 +87,9 @@ _presented_by_a_person if {
 #   code: initiator_not_allowed
 #   owner: business
 #   controls: [csf:PR.AA-05, asi:ASI03]
-deny contains reason.with_detail(rego.metadata.rule(), {"initiator": initiator}) if {
+_initiator_not_allowed(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _initiator_not_allowed({"initiator": initiator}) if {
 	count(parties.workflow.initiators) > 0
 	some initiator in _initiators
 	not _listed(initiator)

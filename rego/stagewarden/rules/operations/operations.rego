@@ -3,6 +3,8 @@
 # description: |
 #   The mode an agent is in. The gate stops paused and revoked agents before any policy is asked; this says it once more,
 #   so that no answer of ours depends on that. It never loosens a mode.
+# custom:
+#   timeless: true
 package stagewarden.rules.operations
 
 import data.stagewarden.reason
@@ -14,9 +16,11 @@ import data.stagewarden.reason
 #   code: recommend_only
 #   owner: technical
 #   controls: [airmf:MANAGE-2.4, asi:ASI10]
-hold contains reason.of(rego.metadata.rule()) if {
+_recommend_only := reason.of(rego.metadata.rule())
+
+hold contains _recommend_only if {
 	input.state.mode == "recommend_only"
-	not input.request.method in {"GET", "HEAD"}
+	not input.request.method in ["GET", "HEAD"]
 }
 
 # METADATA
@@ -26,8 +30,10 @@ hold contains reason.of(rego.metadata.rule()) if {
 #   code: paused
 #   owner: technical
 #   controls: [airmf:MANAGE-2.4, asi:ASI10, aisvs:C9.1.3]
-deny contains reason.with_detail(rego.metadata.rule(), {"mode": input.state.mode}) if {
-	not input.state.mode in {"active", "recommend_only", "revoked"}
+_paused(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _paused({"mode": input.state.mode}) if {
+	not input.state.mode in ["active", "recommend_only", "revoked"]
 }
 
 # METADATA
@@ -37,6 +43,8 @@ deny contains reason.with_detail(rego.metadata.rule(), {"mode": input.state.mode
 #   code: revoked
 #   owner: technical
 #   controls: [airmf:MANAGE-2.4, nhi:NHI1, asi:ASI10, maestro:L6]
-deny contains reason.of(rego.metadata.rule()) if input.state.mode == "revoked"
+_revoked := reason.of(rego.metadata.rule())
+
+deny contains _revoked if input.state.mode == "revoked"
 
 tier contains "medium" if count(hold) > 0

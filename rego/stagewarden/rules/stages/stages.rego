@@ -3,6 +3,8 @@
 # description: |
 #   Which act an agent may do at all: its stage, its kind's class in the workflow, the asset's state, and people's word for
 #   everything that leaves. It never looks at content; that is the other topics' work.
+# custom:
+#   timeless: true
 package stagewarden.rules.stages
 
 import data.stagewarden.approval
@@ -16,7 +18,9 @@ import data.stagewarden.reason
 #   code: stage_granted
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI02, aisvs:C9.5.1]
-allow contains reason.of(rego.metadata.rule()) if {
+_granted := reason.of(rego.metadata.rule())
+
+allow contains _granted if {
 	parties.class == "allowed"
 	parties.stage_held
 	not parties.leaves
@@ -29,9 +33,11 @@ allow contains reason.of(rego.metadata.rule()) if {
 #   code: approved
 #   owner: security
 #   controls: [airmf:GOVERN-3.2, aisvs:C9.2.1, aisvs:C9.2.8, asi:ASI09]
-allow contains reason.of(rego.metadata.rule()) if {
+_approved := reason.of(rego.metadata.rule())
+
+allow contains _approved if {
 	approval.complete
-	parties.class in {"allowed", "restricted"}
+	parties.class in ["allowed", "restricted"]
 }
 
 # METADATA
@@ -41,7 +47,9 @@ allow contains reason.of(rego.metadata.rule()) if {
 #   code: restricted
 #   owner: security
 #   controls: [csf:PR.AA-05, airmf:MAP-3.5, aisvs:C9.2.1]
-hold contains reason.of(rego.metadata.rule()) if parties.class == "restricted"
+_restricted := reason.of(rego.metadata.rule())
+
+hold contains _restricted if parties.class == "restricted"
 
 # METADATA
 # title: Nothing is published before people approved exactly this
@@ -50,7 +58,9 @@ hold contains reason.of(rego.metadata.rule()) if parties.class == "restricted"
 #   code: publish_not_granted
 #   owner: security
 #   controls: [csf:PR.AA-05, airmf:GOVERN-3.2, aisvs:C9.2.1, asi:ASI02]
-hold contains reason.with_detail(rego.metadata.rule(), {"destination": input.action.destination}) if parties.leaves
+_publish_not_granted(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+hold contains _publish_not_granted({"destination": input.action.destination}) if parties.leaves
 
 # METADATA
 # title: The workflow prohibits this kind, or does not list it
@@ -59,7 +69,9 @@ hold contains reason.with_detail(rego.metadata.rule(), {"destination": input.act
 #   code: prohibited
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI02, asi:ASI01]
-deny contains reason.with_detail(rego.metadata.rule(), {"kind": input.action.kind}) if {
+_prohibited(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _prohibited({"kind": input.action.kind}) if {
 	parties.workflow
 	parties.class == "prohibited"
 }
@@ -71,7 +83,9 @@ deny contains reason.with_detail(rego.metadata.rule(), {"kind": input.action.kin
 #   code: stage_not_granted
 #   owner: security
 #   controls: [csf:PR.AA-05, asi:ASI03, nhi:NHI5]
-deny contains reason.with_detail(rego.metadata.rule(), {"stage": input.action.stage}) if {
+_stage_not_granted(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _stage_not_granted({"stage": input.action.stage}) if {
 	parties.agent
 	parties.class != "restricted"
 	not parties.stage_held
@@ -84,17 +98,20 @@ deny contains reason.with_detail(rego.metadata.rule(), {"stage": input.action.st
 #   code: illegal_transition
 #   owner: security
 #   controls: [csf:PR.AA-05, maestro:L3, asi:ASI02]
-deny contains reason.with_detail(rego.metadata.rule(), {"stage": input.action.stage, "state": input.action.asset.state}) if {
+_illegal_transition(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+deny contains _illegal_transition({"stage": input.action.stage, "state": input.action.asset.state}) if {
 	input.action.stage != "export"
-	not input.action.asset.state in _legal[input.action.stage]
+	not _legal(input.action.stage, input.action.asset.state)
 }
 
-_legal := {
-	"generate": {"none", "draft", "untracked"},
-	"edit": {"draft", "queued", "approved", "untracked"},
-	"queue": {"draft", "untracked"},
-	"approve": {"queued", "untracked"},
-}
+_legal("generate", state) if state in ["none", "draft", "untracked"]
+
+_legal("edit", state) if state in ["draft", "queued", "approved", "untracked"]
+
+_legal("queue", state) if state in ["draft", "untracked"]
+
+_legal("approve", state) if state in ["queued", "untracked"]
 
 tier contains "medium" if parties.class == "restricted"
 

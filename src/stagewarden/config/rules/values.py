@@ -19,6 +19,8 @@ ID_REMEDY = "use 1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning and ending with a
 MAX_WAIT = 55.0  # contract section 3: below the usual proxy's minute
 MAX_POLICY_DEADLINE = 5.0
 MIN_WASM_MEMORY = 4 << 20
+MAX_CACHED = 65_536
+MAX_CACHE_AGE = 10.0
 MAX_JSON_DEPTH = 256  # the parsers' own recursion stays far away
 MAX_BODY = 64 << 20  # a body is held in memory while it is judged
 MAX_SPOOL = 1 << 30  # a body on disk is read again for its digest and, held, stored in the state database
@@ -98,6 +100,11 @@ def policy(config: Config) -> Iterator[Problem]:
         yield config.source.problem((*place, "deadline"), f"is not between 1ms and {MAX_POLICY_DEADLINE:.0f}s", "200ms is the default")
     if settings.memory < MIN_WASM_MEMORY:
         yield config.source.problem((*place, "memory"), "is below 4MiB", "64MiB is the default")
+    if settings.cache is not None:
+        if not 0 < settings.cache.entries <= MAX_CACHED:
+            yield config.source.problem((*place, "cache", "entries"), f"is not between 1 and {MAX_CACHED}", "1024 is the default")
+        if not 0 < settings.cache.age <= MAX_CACHE_AGE:
+            yield config.source.problem((*place, "cache", "age"), f"is not between 1ms and {MAX_CACHE_AGE:.0f}s", "2s is the default")
     if "://" in settings.bundle:
         yield config.source.problem(
             (*place, "bundle"), "is not in this release: bundles by URL", "write builtin, a directory of Rego, or bundle.tar.gz"

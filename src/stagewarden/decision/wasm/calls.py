@@ -1,6 +1,6 @@
 """Calling an exported function of a Wasm instance: i32 in, one i32 out, in two ways that must agree.
 
-`UncheckedCall` is the only code that uses wasmtime-py's private surface (pyproject pins its version): one preallocated
+`UncheckedCall` and `UncheckedFuel` are the only code that uses wasmtime-py's private surface (pyproject pins its version): one preallocated
 frame instead of types and values read anew, a fifth of the time. It checks no signature, so a function must have been
 checked before (program.py). `PublicCall` is the fallback and the reference. Neither may be shared between threads.
 """
@@ -22,12 +22,15 @@ try:
         sys.byteorder == "little"  # the frame's cells are little-endian by definition
         and _FRAME_CELL % ctypes.sizeof(ctypes.c_int32) == 0
         and hasattr(ffi, "wasmtime_func_call_unchecked")
+        and hasattr(ffi, "wasmtime_context_set_fuel")
         and hasattr(func_internals, "maybe_raise_last_exn")
     )
 except (ImportError, AttributeError):  # another wasmtime-py: the public call works everywhere
     SUPPORTED = False
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from wasmtime import Func, Store
 
 Call: TypeAlias = "UncheckedCall | PublicCall"
@@ -85,6 +88,27 @@ class UncheckedCall:
         failure = WasmtimeError._from_ptr(error) if error else Trap._from_ptr(trap)  # type: ignore[truthy-bool]  # noqa: SLF001
         func_internals.maybe_raise_last_exn()  # what a host function raised; wasmtime-py keeps it in a global
         raise failure
+
+
+class UncheckedFuel:
+    """`wasmtime_context_set_fuel` without the search for it."""
+
+    __slots__ = ("_alive", "_context")
+
+    def __init__(self, store: Store) -> None:
+        self._alive = store  # the pointer below lives as long as this
+        self._context = store._context()  # noqa: SLF001  # see the module's docstring
+
+    def __call__(self, fuel: int) -> None:
+        """Raises WasmtimeError where the engine counts no fuel."""
+        error = ffi.wasmtime_context_set_fuel(self._context, fuel)
+        if error:  # type: ignore[truthy-bool]  # a NULL pointer is false
+            raise WasmtimeError._from_ptr(error)  # noqa: SLF001
+
+
+def fueling(store: Store) -> Callable[[int], None]:
+    """How this store is given fuel."""
+    return UncheckedFuel(store) if SUPPORTED else store.set_fuel
 
 
 def best() -> Maker:

@@ -15,7 +15,7 @@ from wasmtime import Func, FuncType, Limits, Memory, MemoryType, Store, Trap, Tr
 from wasmtime import Instance as WasmInstance
 
 from stagewarden.decision.wasm.builtins import NotFaithful, Undefined
-from stagewarden.decision.wasm.calls import best
+from stagewarden.decision.wasm.calls import best, fueling
 from stagewarden.decision.wasm.program import EXPORTS, IMPORTS, PAGE, refused
 from stagewarden.errors import PolicyUnavailable
 
@@ -58,6 +58,7 @@ class Instance:
         self._store = Store(program.engine)
         self._store.set_limits(memory_size=program.memory, instances=1, memories=1, tables=1)
         self._store.set_fuel(LOAD_FUEL)
+        self._fuel_up = fueling(self._store)
         self._memory = Memory(self._store, MemoryType(Limits(program.pages, program.memory // PAGE)))
         self._base = ctypes.addressof(self._memory.data_ptr(self._store).contents)  # never moves: Config.memory_may_move
         self._size = self._memory.data_len(self._store)
@@ -88,7 +89,7 @@ class Instance:
         if end >= self._size:
             self._grow(end)
         ctypes.memmove(self._base + self._heap, question, len(question))
-        self._store.set_fuel(self._fuel)
+        self._fuel_up(self._fuel)
         try:
             at = self._eval(0, self._abilities.entrypoint, self._data, self._heap, len(question), self._aligned(end), _JSON)
         except FAILURES as error:

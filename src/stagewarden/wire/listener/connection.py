@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
             exchange = Exchange(self, heading)
             exchange.feed(data[end + 4 :])
         except Refused as refused:
-            self._refuse(refused)
+            self._refuse(refused, headless=data.startswith(b"HEAD "))
             return
         self._buffer = b""
         self.deadline = None
@@ -159,10 +159,10 @@ class Connection(asyncio.Protocol):
             raise Ambiguous("framing", "a line that does not end with CRLF")
         return data
 
-    def _refuse(self, refused: Refused) -> None:
+    def _refuse(self, refused: Refused, *, headless: bool = False) -> None:
         reply = self._owner.refuse(refused, self.peer)
         fields = (*reply.headers, ("Content-Length", str(len(reply.body))), ("Connection", "close"))
-        self._write_last(head_bytes(reply.status, None, fields) + reply.body)
+        self._write_last(head_bytes(reply.status, None, fields) + (b"" if headless else reply.body))
 
     def next(self, *, keep: bool, rest: bytes) -> None:
         """The answer is out: await the next request, or end. Called by the exchange."""
@@ -201,7 +201,8 @@ class Connection(asyncio.Protocol):
         elif self._exchange is not None:
             self._exchange.late()
         elif self._buffer:
-            self._refuse(Ambiguous("framing", "the head did not arrive inside the deadline"))
+            late = Ambiguous("framing", "the head did not arrive inside the deadline")
+            self._refuse(late, headless=self._buffer.startswith(b"HEAD "))
         else:
             self.transport.close()
 

@@ -28,9 +28,10 @@ MOST_INTERIM = 8  # 1xx answers before the real one
 HIGH_WATER = 256 << 10  # bytes waiting for the reader at which the upstream has to wait
 LOW_WATER = 64 << 10
 
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # no control: an upstream must not split our answer (CVE-2026-34519)
+_BLOCK = re.compile(rb"(?:[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:%b\n)*" % _VALUE.pattern)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_VERSIONS = frozenset({"1.0", "1.1"})  # llhttp knows 0.9 and 2.0 too, and frames them as 1.x
 _NO_CONTENT, _NOT_MODIFIED, _FINAL, _SWITCHING, _LARGEST = 204, 304, 200, 101, 599
 
 
@@ -55,6 +56,9 @@ class Flow(Protocol):
     def abort(self) -> None:
         """End it at once."""
 
+    def expect(self, seconds: float | None) -> None:
+        """Call the answer's `late` unless told otherwise inside so many seconds; None: nothing is waited for."""
+
 
 class UpstreamAnswer:
     """Status, reason and headers as they came; then `chunks`, or `read`. `reusable`: nothing is left over on the connection."""
@@ -76,11 +80,13 @@ class UpstreamAnswer:
         "_skip",
         "_until_eof",
         "_waiter",
+        "_what",
         "early",
         "headers",
         "phase",
         "reason",
         "reusable",
+        "sized",
         "status",
     )  # fmt: skip
 
@@ -91,6 +97,7 @@ class UpstreamAnswer:
         self.phase = Phase.HEAD
         self.reusable = False
         self.early = False  # it came before all of the request had left, and the rest stayed here
+        self.sized = False  # its fields say how long the body is
         self._flow = flow
         self._loop = loop
         self._deadline = deadline
@@ -107,6 +114,7 @@ class UpstreamAnswer:
         self._paused = False
         self._failure: UpstreamFailed | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self._what = ""
 
     # What the reader does.
 
@@ -169,15 +177,17 @@ class UpstreamAnswer:
     async def _wait(self, what: str) -> None:
         """Until anything changes, at most for the deadline."""
         self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(self._deadline, self._expire, what)
+        self._what = what
+        self._flow.expect(self._deadline)
         try:
             await self._waiter
         finally:
-            timer.cancel()
+            self._flow.expect(None)
             self._waiter = None
 
-    def _expire(self, what: str) -> None:
-        self.fail(UpstreamTimeout(f"{what} inside {self._deadline:g} s"))
+    def late(self) -> None:
+        """What was waited for did not come in time."""
+        self.fail(UpstreamTimeout(f"{self._what} inside {self._deadline:g} s"))
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -253,6 +263,8 @@ class UpstreamAnswer:
     def on_headers_complete(self) -> None:
         """The head is whole: 1xx are skipped within a bound, framing is checked, then the reader may have it."""
         status = self._parser.get_status_code()
+        if self._parser.get_http_version() not in _VERSIONS:
+            raise ValueError("a version that was not asked for")
         if status < _FINAL:
             self._interim += 1
             if status == _SWITCHING or self._interim > MOST_INTERIM:
@@ -278,25 +290,20 @@ class UpstreamAnswer:
 
     def _check_framing(self, status: int) -> bool:
         """Raise ValueError for a body whose end could be seen in two places; say whether the connection may be used again."""
-        size = 0
-        lengths: list[bytes] = []
-        codings: list[bytes] = []
-        for name, value in self._fields:
-            size += len(name) + len(value)
-            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
-                raise ValueError("a header field with an illegal byte")
-            lowered = name.lower()
-            if lowered == b"content-length":
-                lengths.append(value)
-            elif lowered == b"transfer-encoding":
-                codings.append(value)
-        if size > HEAD_BYTES or not _VALUE.fullmatch(self._reason_bytes):
+        # All fields in one go, each ended by a byte that none of them may have.
+        block = b"".join([b"%b:%b\n" % field for field in self._fields])
+        if block.count(b"\n") != len(self._fields) or not _BLOCK.fullmatch(block):
+            raise ValueError("a header field with an illegal byte")
+        if len(block) > HEAD_BYTES or not _VALUE.fullmatch(self._reason_bytes):
             raise ValueError("a head too large, or an illegal byte in the reason")
+        lengths = [value for name, value in self._fields if name.lower() == b"content-length"]
+        codings = [value for name, value in self._fields if name.lower() == b"transfer-encoding"]
         if len(lengths) > 1 or (lengths and (codings or not _LENGTH.fullmatch(lengths[0]))):
             raise ValueError("Content-Length twice, not decimal, or beside Transfer-Encoding")
         if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or self._parser.get_http_version() != "1.1"):
             raise ValueError("Transfer-Encoding other than chunked")
         bodiless = self._head_request or status in {_NO_CONTENT, _NOT_MODIFIED}
+        self.sized = bool(lengths)
         self._until_eof = not (lengths or codings or bodiless)
         return not self._until_eof and (self._head_request or self._parser.should_keep_alive())
 

@@ -28,6 +28,8 @@ class Connection(asyncio.Protocol):
         self._answer: UpstreamAnswer | None = None
         self._poll = select.poll()
         self._encrypted = False
+        self._due: float | None = None  # when what is waited for is late
+        self._timer: asyncio.TimerHandle | None = None
         self._usable = False
         self._looked = False  # just now, by `quiet`: nothing waits to be read
         self._full = False  # the upstream does not take more for now
@@ -69,6 +71,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone."""
         self._usable = False
+        if self._timer is not None:
+            self._timer.cancel()
         if self._answer is not None:
             self._answer.fail(OutcomeUnknown(f"the connection broke: {exc or 'closed'}"))
         self._on_lost(self)
@@ -94,6 +98,29 @@ class Connection(asyncio.Protocol):
         """Read on."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def expect(self, seconds: float | None) -> None:
+        """One timer serves all waits of a connection: it looks when the first one would be late, and again when the last one is."""
+        if seconds is None:
+            self._due = None
+            return
+        self._due = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._due:
+            self._wind(self._due)
+
+    def _wind(self, due: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(due, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._due is None or self._answer is None:
+            return
+        if self._due <= self._loop.time():
+            self._answer.late()
+        else:
+            self._wind(self._due)
 
     def abort(self) -> None:
         """End it at once."""
@@ -146,7 +173,7 @@ class Connection(asyncio.Protocol):
         transport = self._transport
         # (1) Clean: nobody may have answered before we asked. What TLS has to say (session tickets) is not an answer.
         looked, self._looked = self._looked, False
-        if transport is None or not self.clean or not (looked or self._encrypted or not self._poll.poll(0)):
+        if transport is None or not (looked or (self.clean and (self._encrypted or not self._poll.poll(0)))):
             self.abort()
             raise UpstreamUnavailable("the connection was closed, or the upstream spoke before it was asked")
         # (2) From here on bytes may have left.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from stagewarden.errors import Ambiguous, CannotTell
 from stagewarden.wire.headers import parse_host
@@ -16,8 +17,7 @@ _LENGTH_EXPECTED = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: 
 _OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """An upstream's address as configured. `host` has no brackets; `authority` is the Host field, without a default port.
 
     `ca` is PEM: the certificates whose word counts for this upstream; None: the system's.
@@ -27,7 +27,11 @@ class Endpoint:
     host: str
     port: int
     authority: str
-    ca: str | None = field(default=None, repr=False)
+    ca: str | None = None
+
+    def __repr__(self) -> str:
+        """Without the authorities: nobody reads pages of PEM."""
+        return f"Endpoint({self.scheme}://{self.host}:{self.port})"
 
 
 def endpoint(url: str, ca: str | None = None) -> Endpoint:
@@ -50,11 +54,9 @@ def endpoint(url: str, ca: str | None = None) -> Endpoint:
 
 def serialize(method: str, target: str, authority: str, headers: Headers, body_length: int) -> bytes:
     """The head of one HTTP/1.1 request, headers in the given order, framed by us. Raises CannotTell for what would break a line."""
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {authority}"]
-    for name, value in headers:
-        if name.lower() in _OURS:
-            raise CannotTell(f"the header {name} is ours to set")
-        lines.append(f"{name}: {value}")
+    if not _OURS.isdisjoint([name.lower() for name, _ in headers]):
+        raise CannotTell(f"a header that is ours to set: {', '.join(sorted(_OURS))}")
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {authority}", *[f"{name}: {value}" for name, value in headers]]
     if body_length or method in _LENGTH_EXPECTED:
         lines.append(f"Content-Length: {body_length}")
     text = "\r\n".join(lines)

@@ -33,7 +33,7 @@ class Upstreams:
         """`own_addresses` are refused; idle below Node's 5 s, so that we close first."""
         self._clock = clock
         self._own = OwnListeners(own_addresses)
-        self._tls: dict[str | None, ssl.SSLContext] = {None: _tls_context(None)}  # by the authorities trusted
+        self._tls: dict[str | None, ssl.SSLContext] = {}  # by the authorities trusted; the system's are 2 MB, so only where they are wanted
         self._idle_timeout = idle_timeout
         self._idle: dict[tuple[Endpoint, tuple[str, ...]], list[Connection]] = {}
         self._idle_count = 0
@@ -41,6 +41,11 @@ class Upstreams:
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
         self._all_gone: asyncio.Future[None] | None = None
+
+    def trust(self, endpoint: Endpoint) -> None:
+        """Read now whose word counts for this upstream, so that no request waits for it."""
+        if endpoint.scheme == "https":
+            self._trusting(endpoint.ca)
 
     def refuse(self, addresses: Iterable[tuple[str, int]]) -> None:
         """More listeners of ours, for ports that are known only once bound."""

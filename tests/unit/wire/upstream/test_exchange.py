@@ -103,6 +103,8 @@ async def test_headers_come_as_they_were(pool):
     "raw",
     [
         pytest.param(b"SSH-2.0-OpenSSH_9\r\n", id="another protocol"),
+        pytest.param(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok", id="HTTP/2.0, found by fuzzing"),
+        pytest.param(b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok", id="HTTP/0.9, found by fuzzing"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="CL and TE"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", id="CL twice"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", id="CL not decimal"),

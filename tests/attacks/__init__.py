@@ -1,0 +1,1 @@
+"""One test per advisory: named after it, never deleted."""
