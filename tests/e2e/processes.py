@@ -90,6 +90,7 @@ class SidecarProcess:
     environ: Mapping[str, str] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    workers: int = 1
 
     def __post_init__(self) -> None:
         text = self.house.config.read_text()
@@ -112,6 +113,7 @@ class SidecarProcess:
     def launch(self) -> None:
         """Start, and wait for nothing."""
         words = [sys.executable, "-m", "stagewarden", "serve", "--config", self.house.config]
+        words += ["--workers", str(self.workers)] if self.workers > 1 else []
         with (self.house.folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**_environ(), **self.environ})
 
@@ -193,9 +195,9 @@ OPEN = frozenset({"pending", "approved", "claimed", "sent"})
 
 
 @contextmanager
-def serving(house: House, environ: Mapping[str, str] | None = None) -> Iterator[SidecarProcess]:
-    """A running sidecar process; gone at the end, however the test ends."""
-    sidecar = SidecarProcess(house, environ or {})
+def serving(house: House, environ: Mapping[str, str] | None = None, workers: int = 1) -> Iterator[SidecarProcess]:
+    """A running sidecar process, or the house of so many workers; gone at the end, however the test ends."""
+    sidecar = SidecarProcess(house, environ or {}, workers=workers)
     try:
         sidecar.start()
         yield sidecar

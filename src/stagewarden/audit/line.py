@@ -28,9 +28,13 @@ KINDS = frozenset({
     "ruling", "outcome", "hold", "vote", "grant", "mode", "kill", "release", "policy", "registry", "config", "read", "erase", "start", "heartbeat",
     "recovered", "refusals",
 })  # fmt: skip
+# These are made by entries.py, which lets only canonical values through; all others pass `members`.
+_KNOWN_CANONICAL = frozenset({"ruling", "outcome"})
 ENVELOPE = frozenset({"v", "seq", "time", "boot", "kind", "prev"})
 
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_HOLE = b"\x01"  # in no JSON text: control characters are escaped there
+_HOLES = dict.fromkeys(("boot", "prev", "seq", "time"), orjson.Fragment(_HOLE))
 _LARGEST = 1 << 53
 _TEXT, _ITEMS, _DEPTH = 1024, 1000, 16
 
@@ -38,6 +42,36 @@ _TEXT, _ITEMS, _DEPTH = 1024, 1000, 16
 def canonical(entry: Mapping[str, object]) -> bytes:
     """The line's bytes without the newline; raises TypeError for what has no canonical form."""
     return orjson.dumps(entry, option=_CANONICAL)
+
+
+def draft(kind: str, body: Mapping[str, object], entry_id: str | None) -> bytes:
+    """The line but for what only the log can say: its boot, prev, seq and time are holes. Raises TypeError, ValueError as `append` does."""
+    entry = {**body, **_HOLES, "v": VERSION, "kind": kind}
+    if entry_id is not None:
+        entry["id"] = entry_id
+    check_envelope(kind, len(body), len(entry), entry_id)
+    return canonical(entry)
+
+
+def fill(drafted: bytes, boot: str, prev: str, seq: int, time: str) -> bytes:
+    """The line of a draft; raises ValueError for what is no draft. The values are the log's own and need no escaping."""
+    before, after_boot, after_prev, after_seq, after_time = drafted.split(_HOLE)
+    return b'%b"%b"%b"%b"%b%d%b"%b"%b' % (before, boot.encode(), after_boot, prev.encode(), after_prev, seq, after_seq, time.encode(), after_time)
+
+
+def plain(kind: str, body: Document) -> Document:
+    """The body as one that has a canonical form; raises ValueError for an unknown kind, a fault in the caller."""
+    if kind in _KNOWN_CANONICAL:
+        return body
+    if kind not in KINDS:
+        raise ValueError(f"unknown kind {kind!r}")
+    return members(body)
+
+
+def check_envelope(kind: str, members: int, size: int, entry_id: str | None) -> None:
+    """A body may not use the log's own members; the entry made of it then has fewer. ValueError: a fault in the caller."""
+    if size != members + len(ENVELOPE) + (entry_id is not None):
+        raise ValueError(f"{kind}: the body uses a member of the envelope")
 
 
 def digest(line: bytes) -> str:

@@ -10,21 +10,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from stagewarden.audit import segments
+from stagewarden.audit.batch import Batch, Flushed, failed, follow, unobserved
 from stagewarden.audit.chain import Broken, walk
 from stagewarden.audit.disk import SystemDisk, Tail, Written
-from stagewarden.audit.line import ENVELOPE, KINDS, MAX_LINE, VERSION, Stamp, canonical, digest, members
+from stagewarden.audit.line import MAX_LINE, VERSION, Stamp, canonical, check_envelope, digest, fill, plain
 from stagewarden.clock import new_id
 from stagewarden.errors import AuditUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from stagewarden.audit.batch import Drafted, Observer, Then
     from stagewarden.audit.chain import Tip
     from stagewarden.audit.disk import Disk
     from stagewarden.clock import Clock
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 
 # What already happened, or makes things safer, may use the reserve: the end of what was begun is recorded to the last byte.
 _MAY_USE_RESERVE = frozenset({"outcome", "mode", "kill", "recovered", "start"})
-# These are made by entries.py, which lets only canonical values through; all others pass `members` here.
-_KNOWN_CANONICAL = frozenset({"ruling", "outcome"})
 _REMEMBERED = 100_000  # entry ids; the outbox is struck off within moments, so what recovery asks for is recent
 _WAITING = 20_000  # entries that may wait for one flush
 _AT_THE_LATEST = 0.01  # seconds an entry nobody waits for may wait for company
@@ -44,37 +43,11 @@ _STALLED = 5.0  # seconds a flush may take before the disk counts as gone
 _LOOK_AGAIN = 0.5  # seconds between looks at the free space
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
-    """One flush, for the metrics: how many entries, how long it took, and `ok` or `failed`; `refused` entries never got to one."""
-
-    entries: int
-    seconds: float
-    result: str
-
-
-Observer: TypeAlias = "Callable[[Flushed], None]"
-Then: TypeAlias = "Callable[[str | None], None]"  # told why the entry is not in the log; None: it is
-
-
-@dataclass(slots=True)
-class _Batch:
-    lines: list[bytes] = field(default_factory=list)
-    waiters: list[asyncio.Future[int] | None] = field(default_factory=list)  # as the lines; None where nobody waits
-    then: list[Then] = field(default_factory=list)  # what to call for those
-    ids: list[str] = field(default_factory=list)
-    urgent: bool = False  # somebody waits
-
-
-def _unobserved(_: Flushed) -> None:
-    """Nobody counts."""
-
-
 class AuditLog:
     """Append-only, hash-chained, durable. Belongs to the event loop it is made in; `open` before and `close` after."""
 
     def __init__(
-        self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = _unobserved, disk: Disk | None = None, retry: float = 1.0
+        self, config: Audit, clock: Clock, *, base: Path = Path(), observe: Observer = unobserved, disk: Disk | None = None, retry: float = 1.0
     ) -> None:  # fmt: skip
         self._config = config
         self._clock = clock
@@ -88,19 +61,20 @@ class AuditLog:
         self._seq = 0
         self._head = ""
         self._down: str | None = "the log is not open"
-        self._next = _Batch()
-        self._flying: _Batch | None = None
+        self._next = Batch()
+        self._flying: Batch | None = None
         self._since = 0.0
         self._scheduled = False
         self._later: asyncio.TimerHandle | None = None
         self._free, self._looked_at = 0, float("-inf")
         self._fine_until = float("-inf")
-        self._ids: set[str] = set()
+        self._over: asyncio.Future[None] | None = None  # whoever closes waits for the flush under way
+        self._ids: dict[str, int] = {}  # entry id → seq
         self._order: deque[str] = deque()
+        self._coming: dict[str, asyncio.Future[int]] = {}  # entry id → who waits for it to become durable
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._over: asyncio.Future[None] | None = None  # whoever closes waits for the flush under way
 
     async def open(self, about: Document | None = None) -> None:
         """Check the whole log, cut a torn last line, go on; `about` is recorded in the `start` entry.
@@ -122,27 +96,39 @@ class AuditLog:
     def append(self, kind: str, body: Document, entry_id: str | None = None) -> asyncio.Future[int]:
         """Queue one entry; the future resolves to its `seq` when it is durable, or raises AuditUnavailable.
 
-        The body becomes the entry. Raises ValueError for one that uses a member of the envelope, or an unknown kind: a fault in the caller.
+        An id is written once: who brings it again waits for, or is told of, the entry that is there. The body becomes the entry.
+        Raises ValueError for a body that uses a member of the envelope, or an unknown kind: a fault in the caller.
         """
+        if entry_id is not None and (known := self._known(entry_id)) is not None:
+            return known
         future: asyncio.Future[int] = self._loop.create_future()
-        if (why := self._queue(kind, body, entry_id, future)) is not None:
-            return _failed(future, why)
-        return future
+        why = self._place(kind, body, entry_id, future)
+        return future if why is None else failed(future, why)
 
     def report(self, kind: str, body: Document, then: Then) -> None:
         """Queue an entry nobody waits for: it comes along with the next one that somebody does, at the latest after 10 ms; `then` is told."""
-        if (why := self._queue(kind, body, None, None)) is not None:
-            then(why)
-        else:
+        why = self._place(kind, body, None, None)
+        if why is None:
             self._next.then.append(then)
+        else:
+            then(why)
 
-    def _queue(self, kind: str, body: Document, entry_id: str | None, waiter: asyncio.Future[int] | None) -> str | None:
+    def append_drafted(self, drafted: Drafted) -> asyncio.Future[int]:
+        """`append` for an entry that was made in another process of ours, where somebody waits for it."""
+        if drafted.id is not None and (known := self._known(drafted.id)) is not None:
+            return known
+        future: asyncio.Future[int] = self._loop.create_future()
+        if (why := self._refused(drafted.kind)) is None:
+            line = fill(drafted.text, self._boot, self._head, self._seq, self._stamp(self._clock.now_ns()))
+            why = self._queue(line, drafted.kind, drafted.id, future)
+        return future if why is None else failed(future, why)
+
+    def _place(self, kind: str, body: Document, entry_id: str | None, waiter: asyncio.Future[int] | None) -> str | None:
         """Give the entry its place in the chain; why not, where it gets none."""
-        now = self._clock.monotonic()
-        if (now >= self._fine_until or self._down is not None or len(self._next.lines) >= _WAITING) and (why := self._refusal(kind, now)) is not None:
-            self._observe(Flushed(1, 0.0, "refused"))
+        if (why := self._refused(kind)) is not None:
             return why
-        entry = body if kind in _KNOWN_CANONICAL else _plain(kind, body, entry_id)
+        entry = plain(kind, body)
+        members = len(entry)
         entry["v"] = VERSION
         entry["seq"] = self._seq
         entry["time"] = self._stamp(self._clock.now_ns())
@@ -151,24 +137,42 @@ class AuditLog:
         entry["prev"] = self._head
         if entry_id is not None:
             entry["id"] = entry_id
+        check_envelope(kind, members, len(entry), entry_id)
         try:
             line = canonical(entry)
         except TypeError as failure:
             return f"{kind}: no canonical form: {failure}"
+        return self._queue(line, kind, entry_id, waiter)
+
+    def _queue(self, line: bytes, kind: str, entry_id: str | None, waiter: asyncio.Future[int] | None) -> str | None:
+        """The line takes its place in the chain."""
         if len(line) > MAX_LINE:
             return f"{kind}: the entry has {len(line)} bytes"
-        self._seq += 1
-        self._head = digest(line)
         waiting = self._next
         waiting.lines.append(line)
         waiting.waiters.append(waiter)
-        if entry_id is not None:
-            waiting.ids.append(entry_id)
         if waiter is not None:
             waiting.urgent = True
+            if entry_id is not None:
+                waiting.ids.append((entry_id, self._seq))
+                self._coming[entry_id] = waiter
+        self._seq += 1
+        self._head = digest(line)
         if self._flying is None:
             self._schedule()
         return None
+
+    def _known(self, entry_id: str) -> asyncio.Future[int] | None:
+        """What somebody who brings this id again waits for; a future of their own, so that giving up is theirs alone."""
+        seq, coming = self._ids.get(entry_id), self._coming.get(entry_id)
+        if seq is None and coming is None:
+            return None
+        known: asyncio.Future[int] = self._loop.create_future()
+        if coming is not None:
+            coming.add_done_callback(lambda first: follow(first, known))
+        elif seq is not None:
+            known.set_result(seq)
+        return known
 
     def has(self, entry_id: str) -> bool:
         """Whether an entry of this id is in the log, as far as the last ones go."""
@@ -209,8 +213,17 @@ class AuditLog:
 
     # -- on the event loop ---------------------------------------------------------------------------------------------
 
+    def _refused(self, kind: str) -> str | None:
+        """Why this entry is not accepted now, counted. Where nothing stood against any, it is not asked again for a moment."""
+        now = self._clock.monotonic()
+        if now < self._fine_until and self._down is None and len(self._next.lines) < _WAITING:
+            return None
+        why = self._refusal(kind, now)
+        if why is not None:
+            self._observe(Flushed(1, 0.0, "refused"))
+        return why
+
     def _refusal(self, kind: str, now: float) -> str | None:
-        """Why this entry is not accepted now. Where nothing stands against any, that need not be asked again for a moment."""
         if self._down is not None:
             return self._down
         if self._flying is not None and now - self._since > _STALLED:
@@ -218,11 +231,10 @@ class AuditLog:
         if len(self._next.lines) >= _WAITING:
             return f"{_WAITING} entries are waiting for the disk"
         self._look(now)
-        if self._free < self._config.reserve:
-            if kind not in _MAY_USE_RESERVE:
-                return f"{self.directory}: {self._free} bytes free, fewer than the reserve of {self._config.reserve}"
-        else:
+        if self._free >= self._config.reserve:
             self._fine_until = self._looked_at + _LOOK_AGAIN  # long before a flush can count as stalled
+        elif kind not in _MAY_USE_RESERVE:
+            return f"{self.directory}: {self._free} bytes free, fewer than the reserve of {self._config.reserve}"
         return None
 
     def _look(self, now: float) -> None:
@@ -259,7 +271,7 @@ class AuditLog:
             self._later = None
         if not self._next.lines or self._flying is not None or self._down is not None:
             return
-        batch, self._next = self._next, _Batch()
+        batch, self._next = self._next, Batch()
         self._flying, self._since = batch, self._clock.monotonic()
         written = Written(b"\n".join(batch.lines) + b"\n", self._seq, self._head)
         self._jobs.put(lambda: self._write(written))
@@ -281,17 +293,20 @@ class AuditLog:
         for then in batch.then:
             then(None)
         self._remember(batch.ids)
+        self._forget_coming(batch)
         self._schedule()
 
-    def _go_down(self, failure: str, batch: _Batch) -> None:
+    def _go_down(self, failure: str, batch: Batch) -> None:
         """Nothing of this batch, nor of what came after it, is in the log: the chain goes back to what is durable."""
-        waiting, self._next = self._next, _Batch()
+        waiting, self._next = self._next, Batch()
         if waiting.lines:
             self._observe(Flushed(len(waiting.lines), 0.0, "failed"))
         self._seq, self._head, self._down = self._tail.seq, self._tail.head, failure
+        self._forget_coming(batch)
+        self._forget_coming(waiting)
         for waiter in (*batch.waiters, *waiting.waiters):
             if waiter is not None and not waiter.done():
-                _failed(waiter, failure)
+                failed(waiter, failure)
         for then in (*batch.then, *waiting.then):
             then(failure)
         self._retry = self._loop.call_later(self._try_again, self._jobs.put, self._recover)
@@ -306,11 +321,15 @@ class AuditLog:
         why, self._down, self._retry = self._down, None, None
         self.append("recovered", {"why": why, "cut": dropped, "after": self._seq - 1})
 
-    def _remember(self, ids: list[str]) -> None:
+    def _remember(self, ids: list[tuple[str, int]]) -> None:
         self._ids.update(ids)
-        self._order.extend(ids)
+        self._order.extend([entry_id for entry_id, _ in ids])
         while len(self._order) > _REMEMBERED:
-            self._ids.discard(self._order.popleft())
+            self._ids.pop(self._order.popleft(), None)
+
+    def _forget_coming(self, batch: Batch) -> None:
+        for entry_id, _ in batch.ids:
+            self._coming.pop(entry_id, None)
 
     # -- on the thread -------------------------------------------------------------------------------------------------
 
@@ -333,9 +352,9 @@ class AuditLog:
         return lock, tail, tip
 
     def _see(self, entry: Document) -> None:
-        entry_id = entry.get("id")
-        if isinstance(entry_id, str):
-            self._remember([entry_id])
+        entry_id, seq = entry.get("id"), entry.get("seq")
+        if isinstance(entry_id, str) and isinstance(seq, int):
+            self._remember([(entry_id, seq)])
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -362,21 +381,6 @@ class AuditLog:
             self._loop.call_soon_threadsafe(what)
         except RuntimeError:  # the loop is gone, and with it everybody who waited
             return
-
-
-def _failed(future: asyncio.Future[int], why: str) -> asyncio.Future[int]:
-    """Whoever waits is told; nobody waiting is no fault of its own, so the exception counts as seen."""
-    future.set_exception(AuditUnavailable(why))
-    future.exception()
-    return future
-
-
-def _plain(kind: str, body: Document, entry_id: str | None) -> Document:
-    if kind not in KINDS:
-        raise ValueError(f"unknown kind {kind!r}")
-    if not ENVELOPE.isdisjoint(body) or (entry_id is not None and "id" in body):
-        raise ValueError(f"{kind}: the body uses a member of the envelope: {sorted(body)}")
-    return members(body)
 
 
 def _said(failure: Exception) -> str:

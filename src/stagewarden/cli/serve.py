@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from pathlib import Path
@@ -13,21 +12,21 @@ import structlog
 import uvloop
 
 from stagewarden import config as configuration
-from stagewarden.app import Sidecar, running
+from stagewarden.app import Sidecar, Workers, running, settle
 from stagewarden.cli.logs import configure_logs
 from stagewarden.cli.problems import print_problems
+from stagewarden.cli.worker import COMMAND
 from stagewarden.errors import ConfigError, StagewardenError
-
-_COLLECT_AT = 20_000  # objects made and not freed; the default is 700
 
 
 @click.command()
 @click.option("--config", "path", required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The configuration file.")
-def serve(path: Path) -> None:
+@click.option("--workers", type=click.IntRange(min=1, max=64), default=1, show_default=True, help="Processes that serve agents, for several cores.")
+def serve(path: Path, workers: int) -> None:
     """Run the sidecar."""
     configure_logs()
     try:
-        uvloop.run(_serve(path))
+        uvloop.run(_serve(path, workers))
     except ConfigError as failure:
         print_problems(failure.problems)
         sys.exit(1)
@@ -36,19 +35,16 @@ def serve(path: Path) -> None:
         sys.exit(1)
 
 
-async def _serve(path: Path) -> None:
+async def _serve(path: Path, workers: int) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # while all is being read there is nothing to read again
-    async with running(configuration.load(path)) as sidecar:
+    house = Workers(workers, COMMAND, stop) if workers > 1 else None
+    async with running(configuration.load(path), workers=house) as sidecar:
         loop.add_signal_handler(signal.SIGHUP, sidecar.request_reload)
-        # What stands now stands to the end: the collector need not walk it again (4 % of a request's CPU in tests/bench).
-        gc.collect()
-        gc.freeze()
-        # Nothing of a request is in a cycle: the count of references frees it, and the collector need not look at every seventh one.
-        gc.set_threshold(_COLLECT_AT)
+        settle()
         _say_started(sidecar)
         await sidecar.until(stop)
 

@@ -15,6 +15,7 @@ from stagewarden.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from stagewarden.config.yaml_source import Source
     from stagewarden.model import JSON
 
 
@@ -25,9 +26,13 @@ def revision(document: JSON) -> str:
 
 def load(path: Path) -> Config:
     """Read, check and freeze; raises ConfigError with all problems. Secrets are not opened here (see Secrets)."""
-    source = yaml_source.read(path)
+    return of(yaml_source.read(path), path.resolve().parent)
+
+
+def of(source: Source, base: Path) -> Config:
+    """Check and freeze what was read; relative paths start at `base`."""
     config = reading.build(source, Config, later.CONFIGURATION, internal=INTERNAL)
-    config = msgspec.structs.replace(config, base=path.resolve().parent, revision=revision(source.document), source=source)
+    config = msgspec.structs.replace(config, base=base, revision=revision(source.document), source=source)
     errors = tuple([problem for problem in rules.problems(config) if problem.severity == "error"])
     if errors:
         raise ConfigError(errors)

@@ -5,8 +5,9 @@ Never turns an error into a verdict: what is not understood raises PolicyUnavail
 
 from __future__ import annotations
 
+from stagewarden.decision.bundle import Bundle
 from stagewarden.decision.cache import require_timeless
 from stagewarden.decision.engine import Decider, cached, load_bundle, make
 from stagewarden.decision.wasm import WasmDecider
 
-__all__ = ["Decider", "WasmDecider", "cached", "load_bundle", "make", "require_timeless"]
+__all__ = ["Bundle", "Decider", "WasmDecider", "cached", "load_bundle", "make", "require_timeless"]

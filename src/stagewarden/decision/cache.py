@@ -132,6 +132,18 @@ class CachingDecider:
             self.revision = self._inner.revision
             self._forget()
 
+    async def prepare(self, document: Document) -> Callable[[], None]:
+        """As the decider's own: nothing is in force, nor forgotten, before what is returned is called."""
+        commit = await self._inner.prepare(document)
+
+        def adopt() -> None:
+            commit()
+            self._registry = str(document.get("revision"))
+            self.revision = self._inner.revision
+            self._forget()
+
+        return adopt
+
     async def self_test(self) -> None:
         """After `load`, before the first request; raises PolicyUnavailable."""
         await self._inner.self_test()

@@ -38,6 +38,9 @@ class Decider(Protocol):
     async def load(self, document: Document) -> None:
         """Judge by this registry (`Registry.document()`) from now on; on ConfigError or PolicyUnavailable the last one stays."""
 
+    async def prepare(self, document: Document) -> Callable[[], None]:
+        """Make ready to judge by this registry; it comes into force when what is returned is called. For a worker: OPA is the house's to tell."""
+
     async def self_test(self) -> None:
         """After `load`, before the first request; raises PolicyUnavailable."""
 
@@ -59,10 +62,9 @@ def load_bundle(spec: str, base: Path, places: Places) -> Bundle:
         raise _refused("policy.bundle", str(error), "or name a bundle.tar.gz made by `stagewarden policy build`") from None
 
 
-def make(config: Config, secrets: Secrets, clock: Clock, places: Places) -> Decider:
-    """The configured engine with its bundle; raises ConfigError."""
+def make(config: Config, secrets: Secrets, clock: Clock, loaded: Bundle) -> Decider:
+    """The configured engine with this bundle (`load_bundle`); raises ConfigError."""
     policy = config.policy
-    loaded = load_bundle(policy.bundle, Path(config.base), places)
     if policy.cache is not None:
         require_timeless(loaded)
     if policy.engine == "wasm":

@@ -277,6 +277,7 @@ class Judge:
             self._inflight[draft.agent] -= 1
             if not self._inflight[draft.agent]:
                 del self._inflight[draft.agent]
+            self._rooms.places.leave(draft.agent)
             draft.agent = None
             self._under_way -= 1
             if not self._under_way and self._idle is not None:
@@ -317,7 +318,7 @@ class Judge:
         return await self._rooms.recorder.deliver(await self._rooms.holds.withdraw(hold_id, principal.agent))
 
     def _admit(self, draft: Draft, agent: str) -> None:
-        if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent:
+        if self._inflight[agent] >= self._rooms.config.limits.inflight_per_agent or not self._rooms.places.enter(agent):
             raise Refused("overloaded", "this agent has as many requests under way as it may")
         self._inflight[agent] += 1
         self._under_way += 1

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Protocol
+
+Key = tuple[str, ...]
+
+
+class Locks(Protocol):
+    """Whoever keeps the keys: this process, or the house for all its workers (remote_locks.py)."""
+
+    async def acquire(self, key: Key) -> None:
+        """Wait for the key."""
+
+    def release(self, key: Key) -> None:
+        """Hand it on."""
 
 
 class KeyedLocks:

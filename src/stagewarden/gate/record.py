@@ -12,8 +12,10 @@ from stagewarden.audit import entries
 from stagewarden.errors import AuditUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stagewarden.audit.entries import Standing
-    from stagewarden.audit.log import AuditLog
+    from stagewarden.audit.remote import Log
     from stagewarden.holds import Holds, Moved
     from stagewarden.metrics import Metrics
     from stagewarden.model import Document, Hold, Outcome, Ruling
@@ -24,7 +26,7 @@ _MOST_PEERS = 1000  # distinct (code, peer) pairs in one second's summary; beyon
 class Recorder:
     """Views of a ruling in the log and in the metrics, and the outbox of the state database."""
 
-    def __init__(self, log: AuditLog, metrics: Metrics, holds: Holds, standing: Standing) -> None:
+    def __init__(self, log: Log, metrics: Metrics, holds: Holds, standing: Standing) -> None:
         self._log = log
         self._holds = holds
         self.standing = standing  # replaced when another registry comes into force
@@ -66,7 +68,7 @@ class Recorder:
 
     async def make_good(self) -> int:
         """Append what was owed, once the log takes entries again: no hold is released, and no vote counts, before it is there. How many."""
-        if not self._owed or not self._log.writable:
+        if not self._owed or self._log.trouble is not None:
             return 0
         entries = [entry for entry in await self._holds.undelivered() if entry.id in self._owed]
         for entry in entries:
@@ -95,9 +97,18 @@ class Recorder:
 
     def refusal(self, code: str, peer: str) -> None:
         """Count a refusal of somebody unknown; nobody waits for it."""
-        key = (code, peer) if len(self._refusals) < _MOST_PEERS or (code, peer) in self._refusals else (code, "other")
-        self._refusals[key] += 1
+        self._refusals[self._row(code, peer)] += 1
         self.metrics.refused(code)
+
+    def take_refusals(self) -> list[tuple[str, str, int]]:
+        """What was counted since the last time, to be summed up elsewhere."""
+        counted, self._refusals = self._refusals, Counter()
+        return [(code, peer, count) for (code, peer), count in counted.items()]
+
+    def add_refusals(self, rows: Iterable[tuple[str, str, int]]) -> None:
+        """What a worker counted; it has shown it in its own metrics."""
+        for code, peer, count in rows:
+            self._refusals[self._row(code, peer)] += count
 
     async def summarize_refusals(self) -> None:
         """One entry per second with the refusals before identity, by code and peer."""
@@ -109,3 +120,6 @@ class Recorder:
             await self._log.append("refusals", {"refusals": [*rows]})
         except AuditUnavailable as failure:
             self._logger.error("refusals_not_recorded", count=sum(counted.values()), cause=str(failure))  # noqa: TRY400 - a known state
+
+    def _row(self, code: str, peer: str) -> tuple[str, str]:
+        return (code, peer) if len(self._refusals) < _MOST_PEERS or (code, peer) in self._refusals else (code, "other")

@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.gate.inflight import Alone
 from stagewarden.gate.question import Circumstances
 
 if TYPE_CHECKING:
-    from stagewarden.audit.log import AuditLog
+    from stagewarden.audit.remote import Log
     from stagewarden.classify import RouteTable
     from stagewarden.clock import Clock
     from stagewarden.config import Config
     from stagewarden.decision import Decider
-    from stagewarden.gate.locks import KeyedLocks
+    from stagewarden.gate.inflight import Places
+    from stagewarden.gate.locks import Locks
     from stagewarden.gate.record import Recorder
     from stagewarden.gate.sending import Sender
     from stagewarden.gate.stops import Stops
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from stagewarden.registry import Registry
     from stagewarden.store import Store
     from stagewarden.wire.spool import Spools
+
+_ALONE = Alone()
 
 
 @dataclass(slots=True)
@@ -40,11 +44,12 @@ class Rooms:
     modes: Modes
     sender: Sender
     recorder: Recorder
-    assets: KeyedLocks
+    assets: Locks
     stops: Stops
-    log: AuditLog
+    log: Log
     store: Store
     spools: Spools
+    places: Places = _ALONE
 
     def circumstances(self) -> Circumstances:
         """What stands at this moment. Asked right after `stopped`: in this release every mode but `active` is a stop."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from stagewarden.clock import NANOSECONDS
 
 if TYPE_CHECKING:
-    from stagewarden.audit.log import AuditLog
+    from stagewarden.audit.remote import Log
     from stagewarden.clock import Clock
     from stagewarden.gate.record import Recorder
     from stagewarden.holds import Holds
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Stops:
     """Follows the stop file. Acts and the watch both call `settle`; whoever comes first records."""
 
-    def __init__(self, modes: Modes, holds: Holds, log: AuditLog, recorder: Recorder, clock: Clock) -> None:
+    def __init__(self, modes: Modes, holds: Holds, log: Log, recorder: Recorder, clock: Clock) -> None:
         self._modes = modes
         self._clock = clock
         self._holds = holds

@@ -10,18 +10,26 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
 
 class Bell:
-    """One event per waited-for hold, and one for the watcher of all."""
+    """One event per waited-for hold, and one for the watcher of all. `tell` hears of every move made here, for those in other processes."""
 
     def __init__(self) -> None:
+        self.tell: Callable[[tuple[str, ...]], None] | None = None
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._any = asyncio.Event()
 
     def ring(self, holds: Iterable[str]) -> None:
-        """Wake whoever waits for one of these holds, and the watcher of all."""
+        """A move made here: wake whoever waits for one of these holds, and the watcher of all, wherever they are."""
+        moved = tuple(holds)
+        self.wake(moved)
+        if self.tell is not None and moved:
+            self.tell(moved)
+
+    def wake(self, holds: Iterable[str]) -> None:
+        """Wake whoever waits in this process."""
         for hold in holds:
             for event in self._waiting.get(hold, ()):
                 event.set()

@@ -173,6 +173,17 @@ class Desk:
                 await connection.execute(delete(outbox).where(outbox.c.id.in_(batch)))
         self.changed.ring(rung)
 
+    async def heed(self, ids: Iterable[str]) -> None:
+        """Another process moved these holds: from now on this one's clocks watch their deadlines too."""
+        async with self._store.reading() as connection:
+            for hold in await fetch(connection, None, holds.c.id.in_(tuple(ids))):
+                self._watch(hold)
+
+    def leave(self, ids: Iterable[str]) -> None:
+        """Another process watches the deadlines of these holds: forget them here."""
+        for hold in ids:
+            self._deadlines.forget(hold)
+
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Pen]:
         """One transaction; afterwards the clocks know the deadlines of what it moved."""

@@ -157,6 +157,11 @@ class Releasing(Desk):
                 self._watch(hold)
         return tuple(moved)
 
+    async def check_key(self) -> None:
+        """Refuse a database that was written with another `holds.key`; for a process that shares it and recovers nothing."""
+        async with self._writing() as pen:
+            await self._check_key(pen)
+
     async def _check_key(self, pen: Pen) -> None:
         """A database that was written with another `holds.key` must not start: its holds could be neither shown nor sent."""
         known = await pen.connection.scalar(select(meta.c.value).where(meta.c.name == _KEY_CHECK))

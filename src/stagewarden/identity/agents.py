@@ -18,6 +18,7 @@ from stagewarden.identity.keys import KeyAuthenticator, parse_keys
 from stagewarden.identity.mtls import MtlsAuthenticator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from stagewarden.clock import Clock
@@ -58,8 +59,18 @@ class AgentIdentities:
 
     async def reload(self, registry: Registry) -> None:
         """Read everything again and forget verified tokens; on ConfigError, or where an issuer is out of reach, the last good keys stay."""
-        self._authenticators = tuple([await self._build(one, registry) for one in self._settings])
-        self._registry = registry
+        commit = await self.prepare(registry)
+        commit()
+
+    async def prepare(self, registry: Registry) -> Callable[[], None]:
+        """`reload` in two steps: the second one cannot fail. Key sets are shared by both: an issuer's new keys count from now on."""
+        authenticators = tuple([await self._build(one, registry) for one in self._settings])
+
+        def commit() -> None:
+            self._authenticators = authenticators
+            self._registry = registry
+
+        return commit
 
     async def authenticate(self, head: Head) -> Principal:
         """Who asks. BadCredential where the credential is bad or nobody's, CannotTell where its issuer's keys are out of reach."""

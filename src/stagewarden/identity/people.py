@@ -22,7 +22,7 @@ from stagewarden.identity.throttle import Throttle
 from stagewarden.identity.tokens import TokenGrant, is_token, parse_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stagewarden.clock import Clock
     from stagewarden.config import PasswordPeople, Secrets
@@ -80,8 +80,17 @@ class People:
 
     def reload(self, registry: Registry) -> None:
         """Read again; on ConfigError all stays as it was. A session ends where its person's password changed."""
-        self._read = self._files()
-        self._registry = registry
+        self.prepare(registry)()
+
+    def prepare(self, registry: Registry) -> Callable[[], None]:
+        """`reload` in two steps: the second one cannot fail."""
+        read = self._files()
+
+        def commit() -> None:
+            self._read = read
+            self._registry = registry
+
+        return commit
 
     async def sign_in(self, person: str, password: str, *, peer: str = "", previous: str | None = None) -> Session:
         """A new session. BadCredential without saying which was wrong; Refused `overloaded` after too many failures.

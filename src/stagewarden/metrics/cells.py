@@ -94,11 +94,15 @@ class Counts(_Rows):
         """An info series: exactly one, whatever its value."""
         self._rows = {key: 1}
 
-    def collect(self) -> Metric:
-        """As prometheus_client wants it."""
+    def rows(self) -> dict[Key, float]:
+        """What stands here."""
+        return self._rows
+
+    def collect(self, rows: Mapping[Key, float] | None = None) -> Metric:
+        """As prometheus_client wants it; `rows` instead of what stands here, where several processes were added up."""
         make = CounterMetricFamily if self.family.kind == "counter" else GaugeMetricFamily
         metric = make(self.family.name, self.family.help, labels=self.family.labels)
-        for key, value in self._rows.items():
+        for key, value in (self._rows if rows is None else rows).items():
             metric.add_metric(key, value)
         return metric
 
@@ -123,10 +127,14 @@ class Spread(_Rows):
         if value > 0:
             row[-1] += value
 
-    def collect(self) -> Metric:
-        """As prometheus_client wants it: cumulative, then the sum."""
+    def rows(self) -> dict[Key, list[float]]:
+        """What stands here: per key one number a bucket, then the sum."""
+        return self._rows
+
+    def collect(self, rows: Mapping[Key, list[float]] | None = None) -> Metric:
+        """As prometheus_client wants it: cumulative, then the sum; `rows` as above."""
         metric = HistogramMetricFamily(self.family.name, self.family.help, labels=self.family.labels)
-        for key, row in self._rows.items():
+        for key, row in (self._rows if rows is None else rows).items():
             total = 0.0
             buckets: list[tuple[str, float]] = []
             for edge, count in zip(self._edges, row[:-1], strict=True):

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import AuditUnavailable, PolicyUnavailable, StateUnavailable, UpstreamFailed, UpstreamTimeout
 from stagewarden.metrics import families, labels
 from stagewarden.metrics.cells import Counts, Family, Spread
+from stagewarden.metrics.processes import Processes
+from stagewarden.metrics.rows import Rows, add_counts, add_spreads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -59,13 +61,15 @@ class _All:
         every = [value for value in vars(families).values() if isinstance(value, Family)]
         self.counts = {family: Counts(family) for family in every if family.kind != "histogram"}
         self.spreads = {family: Spread(family) for family in every if family.kind == "histogram"}
+        self.workers: tuple[Rows, ...] = ()
+        self.departed = Rows()
 
     def collect(self) -> Iterator[Metric]:
-        """For prometheus_client."""
-        for counts in self.counts.values():
-            yield counts.collect()
-        for spread in self.spreads.values():
-            yield spread.collect()
+        """For prometheus_client: what this process has counted, and the workers it speaks for."""
+        for family, counts in self.counts.items():
+            yield counts.collect(add_counts(family, counts.rows(), self.workers, self.departed))
+        for family, spread in self.spreads.items():
+            yield spread.collect(add_spreads(family, spread.rows(), self.workers, self.departed))
 
 
 class Metrics:
@@ -77,7 +81,8 @@ class Metrics:
         self._registry = CollectorRegistry()
         self._all = _All()
         self._registry.register(self._all)
-        ProcessCollector(registry=self._registry)
+        self.processes = Processes()
+        self._registry.register(self.processes)
         counts, spreads = self._all.counts, self._all.spreads
         self._decisions, self._reasons, self._workflows = counts[families.DECISIONS], counts[families.REASONS], counts[families.WORKFLOWS]
         self._violations, self._engine, self._engine_up = counts[families.VIOLATIONS], counts[families.ENGINE], counts[families.ENGINE_UP]
@@ -225,6 +230,25 @@ class Metrics:
     def loop_lag(self, seconds: float) -> None:
         """How late the event loop was."""
         self._all.counts[families.LOOP_LAG].set(seconds)
+
+    def workers(self, ready: int, starting: int, silent: int) -> None:
+        """How the workers are; all 0 where one process serves alone."""
+        self._all.counts[families.WORKERS].replace({("ready",): ready, ("starting",): starting, ("silent",): silent})
+
+    def worker_died(self) -> None:
+        """A worker ended that was not told to."""
+        self._all.counts[families.WORKER_DEATHS].add()
+
+    def speak_for(self, workers: Iterable[Rows], departed: Rows) -> None:
+        """What the workers have counted, and those that are gone: shown with our own from now on."""
+        self._all.workers, self._all.departed = tuple(workers), departed
+
+    def rows(self) -> Rows:
+        """Everything counted here, for another process that speaks for us."""
+        return Rows(
+            {family.name: [*counts.rows().items()] for family, counts in self._all.counts.items()},
+            {family.name: [*spread.rows().items()] for family, spread in self._all.spreads.items()},
+        )
 
     def render(self) -> bytes:
         """The exposition, in `content_type`."""

@@ -103,13 +103,17 @@ class Modes:
         self._tick = Tick(path.with_name(path.name + ".tick"))
         self._seen: _Seen | None = None
 
+    def join(self) -> None:
+        """Follow a file that another process has begun; where it is missing, every question raises CannotTell."""
+        try:
+            self._tick.open(self._give_to_owner)
+        except OSError as failure:
+            raise CannotTell(f"the stop file's tick cannot be opened: {failure.strerror}") from failure
+
     def open(self) -> None:
         """Read the file, or begin it when there has never been one; raises CannotTell when it does not read."""
         with self._locked():
-            try:
-                self._tick.open(self._give_to_owner)
-            except OSError as failure:
-                raise CannotTell(f"the stop file's tick cannot be opened: {failure.strerror}") from failure
+            self.join()
             if not self._path.exists():
                 self._replace(_File(version=1, epoch=0, kills=(), modes={}, changes=()), after=0)
         self._now()

@@ -64,6 +64,18 @@ class Store:
             await self.close()
             raise
 
+    async def join(self) -> None:
+        """Share the database of a process that has opened it and stays: no lock of our own, nothing created. A foreign one is refused."""
+        if not self._file.path.exists():  # SQLite would begin an empty one
+            raise StateUnavailable(f"state database {self._file.path}: is gone")
+        try:
+            self._engine = sqlite.engine(self._url, ours=True)
+            async with self.reading() as connection:
+                await connection.run_sync(self._check_ours)
+        except BaseException:
+            await self.close()
+            raise
+
     async def close(self) -> None:
         """Finish with the database; safe to call twice."""
         engine, self._engine = self._engine, None
@@ -116,6 +128,10 @@ class Store:
             metadata.create_all(connection)
             connection.execute(insert(meta), [{"name": "application", "value": APPLICATION}, {"name": "schema", "value": str(SCHEMA)}])
             return
+        self._check_ours(connection)
+
+    def _check_ours(self, connection: Connection) -> None:
+        present = set(inspect(connection).get_table_names())
         known: dict[str, str] = {}
         if meta.name in present and {"name", "value"} <= {column["name"] for column in inspect(connection).get_columns(meta.name)}:
             known = {row.name: row.value for row in connection.execute(select(meta.c.name, meta.c.value))}

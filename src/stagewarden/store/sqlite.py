@@ -1,7 +1,7 @@
 """SQLite alone: file modes, one owner per file, and the settings of every connection.
 
-The only file with SQLite's own words. Never opens a database that is not ours to own alone: what was `sent` when we start
-is judged by nobody else being there.
+The only file with SQLite's own words. Never opens a database that is not ours to own alone, or our house's: what was `sent` when we
+start is judged by nobody else being there.
 """
 
 from __future__ import annotations

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from stagewarden.config import Cache, Places, Seconds
 from stagewarden.decision import load_bundle, require_timeless

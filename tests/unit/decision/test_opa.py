@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from stagewarden.clock import SystemClock
 from stagewarden.config import Config, OpaServer, Places, Policy, Secret, Secrets
-from stagewarden.decision import make
+from stagewarden.decision import load_bundle, make
 from stagewarden.decision.opa import Address, OpaDecider
 from stagewarden.decision.opa.breaker import FAILURES, REST, Breaker
 from stagewarden.decision.opa.connection import MAX_OPEN
@@ -273,7 +273,7 @@ def configured(tmp_path: Path, environment: str, **opa: Any) -> Config:
 
 def made(config: Config, tmp_path: Path) -> object:
     """`make` with the parts it is given by app.py."""
-    return make(config, Secrets(tmp_path, {"OPA": "s3"}), SystemClock(), Places("", tmp_path))
+    return make(config, Secrets(tmp_path, {"OPA": "s3"}), SystemClock(), load_bundle(config.policy.bundle, tmp_path, Places("", tmp_path)))
 
 
 def test_production_wants_a_token_on_tcp(tmp_path: Path) -> None:

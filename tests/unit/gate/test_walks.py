@@ -186,7 +186,7 @@ async def test_draining_starts_nothing(running):
     running.sidecar.releases.drain()
     await asyncio.sleep(0)
     await running.vote(hold, "ines", "reviewer")
-    running.sidecar._door.drain()
+    running.sidecar.listener.door.drain()
     reply = await running.ask(*WRITE, json={"title": "x"})
     assert (reply.status, json.loads(reply.body)["type"]) == (503, "urn:stagewarden:problem:draining")
     assert not running.newsroom.arrivals

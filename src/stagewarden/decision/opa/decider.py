@@ -21,7 +21,7 @@ from stagewarden.model import QUESTION_VERSION, Deny, Question
 from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stagewarden.clock import Clock
     from stagewarden.decision.opa.connection import Address
@@ -68,6 +68,14 @@ class OpaDecider:
         """Push the registry; raises PolicyUnavailable. Until OPA holds it, main denies `registry_stale`."""
         await self._control.push(document)
         self._document = document
+
+    async def prepare(self, document: Document) -> Callable[[], None]:
+        """The house tells OPA; this process only has to know what it would tell it again."""
+
+        def commit() -> None:
+            self._document = document
+
+        return commit
 
     async def self_test(self) -> None:
         """OPA is healthy and its reply well-formed and of the expected revision, whatever its effect; raises PolicyUnavailable."""

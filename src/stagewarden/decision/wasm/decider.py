@@ -18,6 +18,8 @@ from stagewarden.errors import ConfigError, PolicyUnavailable
 from stagewarden.model import QUESTION_VERSION, Deny, Question
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stagewarden.decision.bundle import Bundle
     from stagewarden.decision.wasm.calls import Maker
     from stagewarden.model import Document, Verdict
@@ -60,9 +62,18 @@ class WasmDecider:
 
     async def load(self, document: Document) -> None:
         """Judge by this registry from now on; raises ConfigError and keeps the last one. Questions meanwhile see the last one."""
+        commit = await self.prepare(document)
+        commit()
+
+    async def prepare(self, document: Document) -> Callable[[], None]:
+        """`load` in two steps: the second one cannot fail."""
         pair = await asyncio.to_thread(self._pair, document)
-        self._document = document
-        self._current, self._spare = pair
+
+        def commit() -> None:
+            self._document = document
+            self._current, self._spare = pair
+
+        return commit
 
     async def self_test(self) -> None:
         """A question without an agent must be denied; raises PolicyUnavailable."""
