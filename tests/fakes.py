@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,12 @@ from stagewarden.modes import Kill, parse_scope
 from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Registry, RegistryData
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from stagewarden.clock import Clock
     from stagewarden.gate.people import VoteIntent
     from stagewarden.identity.people import Caller
-    from stagewarden.model import Document
+    from stagewarden.model import Body, Document
 
 HOUR = 3600 * 1_000_000_000
 PEOPLE = {
@@ -124,6 +127,14 @@ class FakeGate:
         if view.payload:
             self.reads.append((caller.person, hold_id))
         return view
+
+    @asynccontextmanager
+    async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:
+        """Its bytes."""
+        view = await self.show_hold(caller, hold_id)
+        if not view.payload:
+            raise NotAllowed("these bytes are shown to the hold's seats, its owners, security and privacy")
+        yield view.hold.request.body
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
         """Check and count."""

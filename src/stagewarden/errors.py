@@ -121,6 +121,16 @@ class Severed(UpstreamFailed):
         self.code = code  # type: ignore[misc]  # an instance narrows the class's code
 
 
+class AnswerWithheld(UpstreamFailed):
+    """The upstream answered, and its answer could not be reduced to what the agent may read; `status` is the upstream's."""
+
+    code = "answer_withheld"
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(f"the upstream answered {status}, and what happened there stands; the answer is withheld: {why}")
+        self.status = status
+
+
 class Conflict(StagewardenError):
     """The thing acted on is not (any longer) in the state the act was meant for."""
 

@@ -1,8 +1,7 @@
 """The vocabulary as frozen values: Request, Principal, Action, Question, Verdict, Hold, Ruling.
 
-Everything here is valid by construction and knows no I/O; structs of msgspec, because a dozen are made for each request and theirs cost a tenth of a
-dataclass's. The JSON shapes that leave the process (question, verdict)
-are held equal to `rego/schemas/` by a test. Never put behaviour here that needs a clock, a file or a socket.
+Everything here is valid by construction and knows no I/O; structs of msgspec: a dozen are made for each request, and theirs cost a tenth of
+a dataclass's. The JSON shapes that leave the process are held equal to `rego/schemas/` by a test. Never put a clock, a file or a socket here.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ import hashlib
 import struct
 from enum import StrEnum
 from itertools import chain
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 Document: TypeAlias = dict[str, JSON]
@@ -29,6 +28,8 @@ DataClass: TypeAlias = Literal[
 
 QUESTION_VERSION = 1
 DIGEST_FORMAT = b"stagewarden/request/1"
+REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
+_LENGTH = struct.Struct(">Q").pack
 
 
 class Stage(StrEnum):
@@ -60,8 +61,8 @@ class Tier(StrEnum):
 class Target(msgspec.Struct, frozen=True):
     """A request target read once, strictly (wire/target.py makes it).
 
-    `raw` is what is sent; `path` is `raw` up to `?`; `segments` are percent-decoded (nothing that decodes to a
-    separator, a dot segment or a control gets here); `query` holds decoded pairs in order, each name once.
+    `raw` is what is sent; `path` is `raw` up to `?`; `segments` are percent-decoded (nothing that decodes to a separator, a dot segment or a
+    control gets here); `query` holds decoded pairs in order, each name once.
     """
 
     raw: str
@@ -88,6 +89,24 @@ class Head(msgspec.Struct, frozen=True):
     certificate: bytes | None = None  # DER of the connection's client certificate, its chain verified; never from a header
 
 
+class Large(Protocol):
+    """A body that is not in memory. `digest` is the SHA-256 of its bytes alone, as `sha256:HEX`."""
+
+    @property
+    def size(self) -> int:
+        """Bytes in it."""
+
+    @property
+    def digest(self) -> str:
+        """Of exactly these bytes."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """All of it in order, each time from its beginning. Reads a disk: for a thread. Raises CannotTell."""
+
+
+Body: TypeAlias = "bytes | Large"
+
+
 class Request(msgspec.Struct, frozen=True):
     """Exactly what is judged, shown, logged and sent (law 1). Built once, before judgement.
 
@@ -101,16 +120,24 @@ class Request(msgspec.Struct, frozen=True):
     authority: str
     target: str
     headers: Headers
-    body: bytes
+    body: Body
+
+    @property
+    def size(self) -> int:
+        """Bytes in the body."""
+        return len(self.body) if isinstance(self.body, bytes) else self.body.size
 
     def digest(self, agent: str, stage: Stage | str) -> str:
-        """SHA-256 over the length-prefixed sequence of contract section 3, as `sha256:HEX`."""
+        """SHA-256 over the length-prefixed sequence of contract section 3, as `sha256:HEX`. Reads a large body: then for a thread."""
         parts = [DIGEST_FORMAT, agent.encode(), self.upstream.encode(), stage.encode(), self.method.encode(), self.scheme.encode(),
                  self.authority.encode(), self.target.encode()]  # fmt: skip
         for name, value in self.headers:
             parts += name.lower().encode(), value.encode("latin-1")
-        parts.append(self.body)
-        return _digest(parts)
+        size, blocks = (len(self.body), (self.body,)) if isinstance(self.body, bytes) else (self.body.size, self.body.blocks())
+        hashed = hashlib.sha256(_prefixed(parts) + _LENGTH(size))
+        for block in blocks:
+            hashed.update(block)
+        return f"sha256:{hashed.hexdigest()}"
 
     def repeat_digest(self, agent: str, ignores: frozenset[str] = frozenset()) -> str:
         """The digest by which a repeat is found: no stage, no tracing headers, no `date` (lifecycles.md, "A repeat")."""
@@ -118,15 +145,9 @@ class Request(msgspec.Struct, frozen=True):
         return Request(self.upstream, self.method, self.scheme, self.authority, self.target, kept, self.body).digest(agent, "repeat")
 
 
-REPEAT_IGNORES = frozenset({"traceparent", "tracestate", "baggage", "x-request-id", "date"})
-
-
-_LENGTH = struct.Struct(">Q").pack
-
-
-def _digest(parts: list[bytes]) -> str:
-    """SHA-256 of 8-byte big-endian length and bytes of each part: no two sequences share a preimage."""
-    return "sha256:" + hashlib.sha256(b"".join(chain.from_iterable(zip(map(_LENGTH, map(len, parts)), parts, strict=True)))).hexdigest()
+def _prefixed(parts: list[bytes]) -> bytes:
+    """8-byte big-endian length and bytes of each part: no two sequences share a preimage."""
+    return b"".join(chain.from_iterable(zip(map(_LENGTH, map(len, parts)), parts, strict=True)))
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -222,6 +243,7 @@ class Obligations(msgspec.Struct, frozen=True):
     """What an allow or hold obliges us to do. Only what we can honour is understood."""
 
     review: Literal["auto", "human", "sampled"] = "auto"
+    response_fields: tuple[str, ...] | None = None  # names or JSON pointers of all that the agent may see of the answer; None: as it came
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -293,11 +315,12 @@ class Vote(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An upstream's whole answer, as kept with a hold."""
+    """An upstream's answer as the agent may see it; kept with a hold. `withheld`: there was a body, and it is not here."""
 
     status: int
     headers: Headers
     body: bytes
+    withheld: bool = False
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -358,10 +381,11 @@ class Ruling(msgspec.Struct, frozen=True):
 
 
 Result: TypeAlias = Literal["done", "failed", "unknown", "not_sent"]
+Given: TypeAlias = Literal["whole", "filtered", "withheld"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What then happened; `status` is the upstream's, 0 without an answer."""
+    """What then happened; `status` is the upstream's, 0 without an answer. `given`: what the agent may see of that answer."""
 
     ruling: str
     result: Result
@@ -372,3 +396,4 @@ class Outcome(msgspec.Struct, frozen=True):
     upstream_seconds: float
     code: str | None = None
     hold: str | None = None
+    given: Given = "whole"

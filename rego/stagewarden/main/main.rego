@@ -5,6 +5,7 @@
 #   rule is heard. People's approval lifts holds, never a deny.
 package stagewarden.main
 
+import data.stagewarden.answers
 import data.stagewarden.approval
 import data.stagewarden.seats
 
@@ -18,7 +19,7 @@ verdict := {
 	"cacheable": _cacheable(effect),
 	"reasons": sort(reasons),
 	"seats": _asked(effect),
-	"obligations": {"response_fields": null, "review": _review(effect), "settle": null},
+	"obligations": {"response_fields": answers.fields, "review": _review(effect), "settle": null},
 } if {
 	[effect, reasons] := _outcome
 }

@@ -17,7 +17,7 @@ from stagewarden.audit import entries
 from stagewarden.audit.entries import Standing
 from stagewarden.audit.log import AuditLog
 from stagewarden.classify import RouteTable
-from stagewarden.config import expand_routes, stops_path
+from stagewarden.config import expand_routes, spool_path, stops_path
 from stagewarden.errors import PolicyUnavailable
 from stagewarden.gate import Recorder, Rooms, Sender
 from stagewarden.gate.locks import KeyedLocks
@@ -28,6 +28,7 @@ from stagewarden.identity.fetch import fetch
 from stagewarden.metrics import Metrics
 from stagewarden.modes import Modes
 from stagewarden.store import Store, locate
+from stagewarden.wire.spool import Spools
 from stagewarden.wire.upstream import endpoint
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Building:
         rooms = Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
             modes=modes, sender=self._sender(pool), recorder=recorder, assets=locks, stops=Stops(modes, holds, log, recorder, clock), log=log,
-            store=store,
+            store=store, spools=self._spools(),
         )  # fmt: skip
         return Built(rooms, bundle, log, locks)
 
@@ -121,7 +122,8 @@ class Building:
         return Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
             modes=modes, sender=self._sender(pool), recorder=recorder, assets=borrowed.locks,
-            stops=Stops(modes, holds, borrowed.log, recorder, clock), log=borrowed.log, store=store, places=borrowed.places,
+            stops=Stops(modes, holds, borrowed.log, recorder, clock), log=borrowed.log, store=store, spools=self._spools(),
+            places=borrowed.places,
         )  # fmt: skip
 
     async def _judges(self, bundle: Bundle) -> tuple[AgentIdentities, Decider]:
@@ -135,6 +137,10 @@ class Building:
     def _holds(self, store: Store) -> Holds:
         config = self.config
         return Holds(store, Vault(self.secrets.key(config.holds.key)), self.clock, config.holds, config.limits)
+
+    def _spools(self) -> Spools:
+        """Each process bounds its own; the reserve they leave alone is looked at on the disk itself."""
+        return Spools(spool_path(self.config), self.config.limits.spool, self.config.audit.reserve)
 
     def _routes(self) -> RouteTable:
         return RouteTable(self.config.upstreams, expand_routes, _is_loopback)

@@ -50,6 +50,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
     verdict, action, principal = ruling.verdict, ruling.action, ruling.principal
     workflow = principal.workflow if principal else None
     asserted = _asserted(ruling)
+    fields = None if verdict.effect == "deny" else verdict.obligations.response_fields  # all of the answer that the agent may see
     return {
         "ruling": ruling.id,
         "effect": verdict.effect,
@@ -57,6 +58,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
         "reasons": [_reason(reason) for reason in verdict.reasons],
         "seats": [{"functions": [*seat.functions], "count": seat.count} for seat in verdict.seats] if verdict.effect == "hold" else [],
         "review": NOT_APPLICABLE if verdict.effect == "deny" else verdict.obligations.review,
+        "response_fields": NOT_APPLICABLE if fields is None else [text(field, 200) for field in fields],
         "principal": NOT_APPLICABLE if principal is None else _principal(principal),
         "workflow": workflow or NOT_APPLICABLE,
         "scope": standing.workflows.get(workflow or "", NOT_RECORDED),
@@ -83,7 +85,7 @@ def outcome_entry(outcome: Outcome, approved: str | None = None) -> Document:
         "status": outcome.status,
         "sent": outcome.sent_digest or NOT_APPLICABLE,
         "as_approved": NOT_APPLICABLE if approved is None or outcome.sent_digest is None else approved == outcome.sent_digest,
-        "answer": {"digest": outcome.answer_digest or NOT_APPLICABLE, "bytes": outcome.answer_bytes},
+        "answer": {"digest": outcome.answer_digest or NOT_APPLICABLE, "bytes": outcome.answer_bytes, "given": outcome.given},
         "took_us": {"upstream": int(outcome.upstream_seconds * _MICRO)},
     }
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stagewarden.errors import Refused
+from stagewarden.errors import Ambiguous, Refused
 from stagewarden.model import Action, Asset, Stage
-from stagewarden.wire import form, strict_json
+from stagewarden.wire import form, multipart, strict_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from stagewarden.classify.lookup import Looked
     from stagewarden.classify.routes import CompiledCase, Match
@@ -40,9 +40,31 @@ def parse_body(match: Match, content_type: str | None, body: bytes, depth: int) 
         fields: Document = dict(form.loads(body))
         strict_json.refuse_case_variants(fields, match.route.body_names)
         return fields
-    if media not in match.route.settings.types:
-        raise Refused("unsupported_body", f"this route takes {', '.join(match.route.settings.types) or 'no media type'}")
+    check_type(match, content_type)
     return None
+
+
+def check_type(match: Match, content_type: str | None) -> None:
+    """For a body that is not read here, or only in parts: whether the route takes its type, before a byte of it is read."""
+    if match.route.settings.body == "multipart":
+        multipart.boundary(content_type or "")
+        return
+    media, charset = _media_type(content_type)
+    if media not in match.route.settings.types or charset not in {"", "utf-8"}:
+        raise Refused("unsupported_body", f"this route takes {', '.join(match.route.settings.types) or 'no media type'}")
+
+
+def parse_parts(match: Match, content_type: str | None, blocks: Iterable[bytes], text: int) -> Document:
+    """A multipart body as its parts; raises Refused, or Ambiguous. `text`: how many bytes all fields may have together."""
+    settings = match.route.settings
+    taken = multipart.Taken(frozenset(settings.types), frozenset(settings.several), text)
+    read = multipart.read(blocks, multipart.boundary(content_type or ""), taken)
+    strict_json.refuse_case_variants(dict(read.fields), match.route.body_names)
+    for part in read.parts:
+        # Some readers put a file where the field of that name is looked for, others leave the field out.
+        if part.filename is not None and (meant := match.route.body_names.folded.get(strict_json.fold(part.name))) is not None:
+            raise Ambiguous("body", f"the file {part.name!a} could be read as the field {meant!a}")
+    return read.document()
 
 
 def _media_type(content_type: str | None) -> tuple[str, str]:

@@ -6,7 +6,7 @@ remedy; all of them are reported, not the first. Importers see one module, howev
 
 from stagewarden.config.catalogue import expand_routes
 from stagewarden.config.load import load, of
-from stagewarden.config.places import Places, stops_path
+from stagewarden.config.places import Places, spool_path, stops_path
 from stagewarden.config.secrets import Secrets
 from stagewarden.config.shapes import (
     Audit,
@@ -71,5 +71,6 @@ __all__ = [
     "expand_routes",
     "load",
     "of",
+    "spool_path",
     "stops_path",
 ]

@@ -44,7 +44,6 @@ CONFIGURATION: Mapping[tuple[type, str], Later] = {
     (shapes.Audit, "key"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),
     (shapes.Audit, "checkpoint"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),
     (shapes.Audit, "payloads"): Later("a payload archive beside the log", "remove the key; bodies are kept with holds only"),
-    (shapes.Limits, "spool"): Later("spooling large bodies to disk", "remove the key; `limits.body` bounds a body"),
 }
 
 # Words that stand where a kind or a choice is expected

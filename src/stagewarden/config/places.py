@@ -32,5 +32,14 @@ class Places:
 
 def stops_path(config: Config) -> Path:
     """The stop file, beside the state database: on the volume that is written, and found from the configuration alone (`kill --config`)."""
+    return _beside_state(config) / "stops.json"
+
+
+def spool_path(config: Config) -> Path:
+    """The folder in which large bodies lie while they are judged and sent; every file in it is without a name."""
+    return _beside_state(config) / "spool"
+
+
+def _beside_state(config: Config) -> Path:
     kind, _, path = config.state.partition(":")
-    return (config.base / path).parent / "stops.json" if kind == "sqlite" else config.base / "stops.json"
+    return (config.base / path).parent if kind == "sqlite" else config.base

@@ -146,8 +146,9 @@ class Route(Struct, frozen=True, kw_only=True):
     kind: str
     reversible: Literal["restore", "compensate", "none"] = "compensate"
     query: tuple[str, ...] = ()
-    body: Literal["json", "form", "opaque", "none"] = "none"
-    types: tuple[str, ...] = ()  # media types of an opaque body
+    body: Literal["json", "form", "multipart", "opaque", "none"] = "none"
+    types: tuple[str, ...] = ()  # media types of an opaque body, or of a multipart body's files
+    several: tuple[str, ...] = ()  # names of files that a multipart body may carry more than once
     facts: dict[str, str] = {}
     cases: tuple[Case, ...] = ()
     lookup: Lookup | None = None
@@ -210,6 +211,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     """Bounds of one request, of one agent, of all together."""
 
     body: Bytes = Bytes(1 << 20)
+    spool: Bytes = Bytes(64 << 20)  # of an opaque or multipart body
     target: Bytes = Bytes(8 << 10)
     headers: int = 100
     header_bytes: Bytes = Bytes(32 << 10)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 from stagewarden.errors import PolicyUnavailable
 from stagewarden.model import Allow, Ask, Deny, Function, Obligations, Reason, Seat, Tier, Verdict
+from stagewarden.wire.reduced import FIELD, MOST_FIELDS
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -35,7 +36,7 @@ def parse(raw: object) -> Verdict:
     """The verdict, or PolicyUnavailable(cause="error") naming the member that is not understood.
 
     1. Exactly the six members, each of its exact type (a boolean is no number).
-    2. Every tier, function and obligation known; settling and filtered answers are not, so they are refused.
+    2. Every tier, function and obligation known; settling is not, so it is refused.
     3. Seats where, and only where, the effect is `hold`.
     """
     if type(raw) is not dict or raw.keys() != _MEMBERS:
@@ -112,15 +113,21 @@ def _obligations(raw: object) -> Obligations:
         raise _not_understood("obligations", "holds an unknown obligation")
     if not raw:
         return _NO_OBLIGATIONS
-    if raw.get("response_fields") is not None:
-        raise _not_understood("obligations.response_fields", "cannot be honoured: answers are relayed whole")
     if raw.get("settle") not in (None, "0s"):
         raise _not_understood("obligations.settle", "cannot be honoured: what is approved is sent at once")
     value = raw.get("review", "auto")
     review = _REVIEWS.get(value) if type(value) is str else None
     if review is None:
         raise _not_understood("obligations.review", "is not auto, human or sampled")
-    return Obligations(review)
+    fields = raw.get("response_fields")
+    return Obligations(review, None if fields is None else _fields(fields))
+
+
+def _fields(raw: object) -> tuple[str, ...]:
+    """All that the agent may see of the answer; an empty list is nothing of it, null is no bound."""
+    if type(raw) is not list or len(raw) > MOST_FIELDS or any(type(field) is not str or not FIELD.fullmatch(field) for field in raw):
+        raise _not_understood("obligations.response_fields", f"is not a list of at most {MOST_FIELDS} member names or JSON pointers")
+    return tuple(raw)
 
 
 def _not_understood(member: str, why: str) -> PolicyUnavailable:

@@ -5,10 +5,12 @@ Agents reach none of this. A vote never sends anything: it only moves the hold; 
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
 from stagewarden.gate.people import AgentView, HoldView
 from stagewarden.gate.successor import stricter, successor
@@ -19,13 +21,13 @@ from stagewarden.holds.paging import Filter
 from stagewarden.model import Ask, Deny, HoldState, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     from stagewarden.audit.reader import Reader
     from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
-    from stagewarden.model import Document, Hold
+    from stagewarden.model import Body, Document, Hold
     from stagewarden.modes import Kill
 
 _LOOSENS = frozenset({"security", "technical"})
@@ -59,6 +61,19 @@ class Acts:
             await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
         return view
 
+    @asynccontextmanager
+    async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:
+        """The exact bytes of the held request, for whoever may see its payload; recorded as read first."""
+        self._reads(caller)
+        hold = await self._rooms.holds.get(hold_id)
+        if not self._payload(caller, hold):
+            raise NotAllowed("these bytes are shown to the hold's seats, its owners, security and privacy")
+        if not hold.payload:
+            raise NotFound(f"hold {hold_id}: its bytes are deleted")
+        await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
+        async with bodies.whole(self._rooms, hold) as known:
+            yield known.request.body
+
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
         """Cast one vote. Order: hold state and digests (Conflict), person (NotAllowed), body (Invalid)."""
         hold = await self._rooms.holds.get(hold_id)
@@ -91,8 +106,9 @@ class Acts:
             await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))
             return False
         if isinstance(verdict, Ask) and stricter(verdict, hold):
-            linked = successor(hold, verdict, question, None)
-            await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons, linked))
+            async with bodies.whole(self._rooms, hold) as known:
+                linked = successor(known, verdict, question, None)
+                await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons, linked))
             return False
         return True
 

@@ -13,23 +13,28 @@ from msgspec.structs import replace
 
 from stagewarden.classify import Match, classify
 from stagewarden.classify import action as classing
-from stagewarden.errors import AuditUnavailable, CannotTell, ClientGone, NotFound, Refused, Severed, TooMuch, UpstreamFailed, UpstreamUnavailable
+from stagewarden.errors import AuditUnavailable, CannotTell, NotFound, Refused, TooMuch, UpstreamFailed, UpstreamUnavailable
+from stagewarden.gate import bodies, filtering
 from stagewarden.gate.admission import Admission
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.question import Parts, build
 from stagewarden.gate.rooms import is_edit_of_asset
-from stagewarden.gate.sending import Relay, result_of
+from stagewarden.gate.rulings import outcome_of, ruling_of
+from stagewarden.gate.sending import Relay
 from stagewarden.gate.streams import Stopped
 from stagewarden.holds import NewHold
 from stagewarden.holds.eligibility import candidates
 from stagewarden.holds.seats import fillable
-from stagewarden.model import Allow, Ask, Deny, Outcome, Principal, Request, Ruling
+from stagewarden.model import Allow, Ask, Deny, Principal, Request
 from stagewarden.wire import headers as wire_headers
+from stagewarden.wire.spool import Spool, in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from stagewarden.classify import Looked
     from stagewarden.gate.rooms import Rooms
-    from stagewarden.model import Action, Head, Hold, Question, Result, Verdict
+    from stagewarden.model import Action, Body, Head, Hold, Question, Ruling, Verdict
     from stagewarden.wire.upstream import Lease
 
 
@@ -42,6 +47,9 @@ class Incoming(Protocol):
 
     async def body(self, limit: int) -> bytes:
         """The whole body, at most `limit` bytes; raises Refused over it."""
+
+    def pieces(self, limit: int) -> AsyncGenerator[bytes, None]:
+        """The same as it arrives."""
 
 
 class Draft(msgspec.Struct):
@@ -57,6 +65,7 @@ class Draft(msgspec.Struct):
     body_read: bool = False
     match: Match | None = None
     looked: Looked | None = None
+    body: Body = b""  # a large one is ours to close
     phases: dict[str, float] = msgspec.field(default_factory=dict)
     agent: str | None = None  # counted as in flight for this agent
     asset: tuple[str, ...] | None = None  # the look-up's lock we hold
@@ -157,18 +166,21 @@ class Judge:
         if isinstance(match, Deny):
             return match
         draft.match = match
-        if (encoding := head.named.get("content-encoding")) is not None:
-            raise Refused("unsupported_body", f"Content-Encoding {encoding[:32]!r} is not read: send the body as it is")
-        if match.route.settings.body == "none" and not incoming.empty:
-            raise Refused("unsupported_body", "this route takes no body")
-        body = await incoming.body(rooms.config.limits.body)
+        _check_body(head, match, incoming)
+        spooled, limits = match.route.settings.body in bodies.SPOOLED, rooms.config.limits
+        draft.body = body = await (bodies.take(rooms, head, match, incoming.pieces(limits.spool)) if spooled else incoming.body(limits.body))
         draft.body_read = True
         request = draft.request = self._request(head, match, principal, body)
-        document = classing.parse_body(match, head.named.get("content-type"), body, rooms.config.limits.json_depth)
+        document = (
+            await bodies.describe(rooms, head, match, body)
+            if spooled or not isinstance(body, bytes)
+            else classing.parse_body(match, head.named.get("content-type"), body, limits.json_depth)
+        )
         # (4) What already stands? The asset is looked up and stays ours until the answer.
         refusal = await self._look_up(draft, match, principal)
         action = draft.action = classify(match, document, draft.looked, external=rooms.is_external(match.upstream.settings.destination))
-        draft.digest = request.digest(principal.agent, action.stage)
+        small = isinstance(body, bytes)
+        draft.digest = request.digest(principal.agent, action.stage) if small else await in_thread(request.digest, principal.agent, action.stage)
         if refusal is not None:
             return refusal
         if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
@@ -202,7 +214,7 @@ class Judge:
     async def _record(self, draft: Draft, verdict: Verdict) -> Ruling:
         """(7) Record before anything happens; if this fails, nothing happens."""
         rooms = self._rooms
-        ruling = _ruling(draft, verdict, rooms)
+        ruling = ruling_of(draft, verdict, rooms)
         if draft.principal is None:
             rooms.recorder.refusal(verdict.reasons[0].code, draft.head.peer)
             return ruling
@@ -211,7 +223,7 @@ class Judge:
             await rooms.recorder.ruling(ruling)
         except AuditUnavailable as failure:
             rooms.recorder.metrics.error(failure)
-            ruling = _ruling(draft, Deny.by_gate(failure.code, "The record could not be made durable, so nothing happens"), rooms)
+            ruling = ruling_of(draft, Deny.by_gate(failure.code, "The record could not be made durable, so nothing happens"), rooms)
             rooms.recorder.metrics.observe(ruling)
             return ruling
         rooms.recorder.metrics.phase("audit", rooms.clock.monotonic() - started)
@@ -232,14 +244,16 @@ class Judge:
             if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
                 raise Stopped(stop)
             relay = sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
+            if relay.open:
+                rooms.streams.begin(relay, ruling, rooms.stopped_now)
+            if (fields := ruling.verdict.obligations.response_fields) is not None:
+                await filtering.reduce(relay, fields, rooms.config.limits, request.method)
         except CannotTell as error:
             sending.failure = UpstreamUnavailable(str(error))
             raise sending.failure from error
         except UpstreamFailed as error:
             sending.failure = error
             raise
-        if relay.open:
-            rooms.streams.begin(relay, ruling, rooms.stopped_now)
         return relay
 
     def sent(self, sending: Sending, draft: Draft, ruling: Ruling) -> None:
@@ -250,7 +264,7 @@ class Judge:
         if sending.lease is not None:
             sending.lease.close()
         draft.upstream_seconds = self.now() - sending.started
-        self._rooms.recorder.outcome(_outcome(ruling, sending, draft.upstream_seconds), ruling.action.upstream, ruling.digest)
+        self._rooms.recorder.outcome(outcome_of(ruling, sending, draft.upstream_seconds), ruling.action.upstream, ruling.digest)
 
     def served(self, draft: Draft, ruling: Ruling) -> None:
         """Count what an answer took, without the time people take; nobody unknown is counted here."""
@@ -259,6 +273,8 @@ class Judge:
 
     def close(self, draft: Draft) -> None:
         """Let go of what the draft holds; safe to call twice."""
+        if isinstance(draft.body, Spool):
+            draft.body.close()
         if draft.asset is not None:
             self._rooms.assets.release(draft.asset)
             draft.asset = None
@@ -321,7 +337,7 @@ class Judge:
         workflow = principal.workflow or of_route or only
         return principal if workflow == principal.workflow else replace(principal, workflow=workflow)
 
-    def _request(self, head: Head, match: Match, principal: Principal, body: bytes) -> Request:
+    def _request(self, head: Head, match: Match, principal: Principal, body: Body) -> Request:
         address = self._rooms.sender.address(match.upstream.name)
         kept = wire_headers.end_to_end(head.headers, principal.credential.header)
         withheld = self._rooms.sender.withheld(match.upstream.name)
@@ -350,7 +366,8 @@ class Judge:
         assert question is not None
         initiator = principal.initiator or ""
         ignores = frozenset(name.lower() for name in rooms.config.upstreams[action.upstream].repeat_ignores)
-        repeat = request.repeat_digest(principal.agent, ignores)
+        small = isinstance(request.body, bytes)
+        repeat = request.repeat_digest(principal.agent, ignores) if small else await in_thread(request.repeat_digest, principal.agent, ignores)
         looked = draft.looked
         lookup_digest = looked.digest if looked else None
         known = await rooms.holds.find_repeat(principal.agent, principal.workflow or "", initiator, repeat, lookup_digest)
@@ -373,22 +390,9 @@ class Judge:
         return now
 
 
-def _ruling(draft: Draft, verdict: Verdict, rooms: Rooms) -> Ruling:
-    return Ruling(
-        id=draft.head.id, at_ns=rooms.clock.now_ns(), head=draft.head, verdict=verdict, principal=draft.principal, action=draft.action,
-        request=draft.request, question=draft.question, hold=draft.hold, digest=draft.digest, phases=draft.phases,
-        policy=rooms.decider.revision, registry=rooms.registry.revision, body_read=draft.body_read,
-    )  # fmt: skip
-
-
-def _outcome(ruling: Ruling, sending: Sending, seconds: float) -> Outcome:
-    """What came of a direct send: an answer below 400 is done, 4xx failed, 5xx or none unknown; not sent where no byte left."""
-    relay = sending.relay
-    failure = sending.failure or (relay.failure if relay else None)
-    code = failure.code if failure else None
-    if relay is None:
-        result: Result = "not_sent" if isinstance(failure, UpstreamUnavailable | Stopped) else "unknown"
-        return Outcome(ruling.id, result, 0, None if result == "not_sent" else ruling.digest, None, 0, seconds, code)
-    # The agent that left half-way, or was stopped, missed the answer; the upstream gave it all the same.
-    result = "unknown" if failure and not isinstance(failure, ClientGone | Severed) else result_of(relay.answer.status)
-    return Outcome(ruling.id, result, relay.answer.status, ruling.digest, relay.digest, relay.size, seconds, code)
+def _check_body(head: Head, match: Match, incoming: Incoming) -> None:
+    """What the head alone says of a body that this route does not take; raises Refused before any of it is read."""
+    if (encoding := head.named.get("content-encoding")) is not None:
+        raise Refused("unsupported_body", f"Content-Encoding {encoding[:32]!r} is not read: send the body as it is")
+    if match.route.settings.body == "none" and not incoming.empty:
+        raise Refused("unsupported_body", "this route takes no body")

@@ -95,7 +95,7 @@ def _request(parts: Parts) -> Document:
         values.append(value)
     return {
         "method": request.method, "upstream": request.upstream, "host": parts.host, "path": list(parts.target.segments),
-        "raw_path": parts.target.path, "query": dict(parts.target.query), "headers": headers, "body": parts.body, "size": len(request.body),
+        "raw_path": parts.target.path, "query": dict(parts.target.query), "headers": headers, "body": parts.body, "size": request.size,
         "digest": parts.digest,
     }  # fmt: skip
 

@@ -6,7 +6,6 @@ Nothing here retries a send: what is not known to have stayed here is unknown an
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,10 +14,11 @@ import structlog
 from msgspec.structs import replace
 
 from stagewarden.clock import new_id
-from stagewarden.errors import CannotTell, Conflict, Refused, StagewardenError, UpstreamFailed, UpstreamUnavailable
+from stagewarden.errors import AnswerWithheld, CannotTell, Conflict, Refused, StagewardenError, UpstreamFailed, UpstreamUnavailable
+from stagewarden.gate import bodies, filtering
 from stagewarden.gate import question as asking
 from stagewarden.gate.lookup import look_up, lookup_key
-from stagewarden.gate.sending import result_of
+from stagewarden.gate.sending import Relay, result_of
 from stagewarden.gate.successor import successor
 from stagewarden.holds.eligibility import standing
 from stagewarden.holds.seats import fill, filled
@@ -123,8 +123,8 @@ class Releases:
             if isinstance(match, Deny):
                 await self._supersede(hold, attempt, match.reasons)
                 return
-            async with self._asset(match), self._kept(hold.id, attempt):
-                await self._judged(hold, attempt, match, counting)
+            async with self._asset(match), self._kept(hold.id, attempt), bodies.whole(rooms, hold) as known:
+                await self._judged(known, attempt, match, counting)
         except (CannotTell, UpstreamUnavailable):
             await rooms.recorder.deliver(await rooms.holds.release_claim(hold.id, attempt))
             raise
@@ -176,8 +176,8 @@ class Releases:
             # (9) The bytes leave, once. From here on every failure is `unknown`.
             sent = _Sent()
             try:
-                upstream = await rooms.sender.exchange(connection, hold.request, head)
-                sent.answer = Answer(upstream.status, upstream.headers, await upstream.read(_ANSWER_LIMIT))
+                relay = sent.relay = Relay(await rooms.sender.exchange(connection, hold.request, head))
+                sent.answer = await self._answer(relay, verdict.obligations.response_fields, hold.request.method)
                 # How the asset stands now: a stored answer is repeated until it changes.
                 sent.after = await self._look_after(hold, match)
             except (UpstreamFailed, Refused) as failure:
@@ -186,13 +186,25 @@ class Releases:
                 # (10) What came of it, also when we are being cancelled.
                 await asyncio.shield(self._finish(hold, attempt, sent, rooms.clock.monotonic() - started))
 
+    async def _answer(self, relay: Relay, fields: tuple[str, ...] | None, method: str) -> Answer:
+        """What is kept of the answer: all of it, or what the agent may see."""
+        if fields is None:
+            return Answer(relay.answer.status, relay.answer.headers, await relay.read_whole(_ANSWER_LIMIT))
+        with suppress(AnswerWithheld):  # the send is done all the same, and the hold says that its answer is withheld
+            await filtering.reduce(relay, fields, self._rooms.config.limits, method)
+        assert relay.given is not None
+        return relay.given
+
     async def _finish(self, hold: Hold, attempt: str, sent: _Sent, seconds: float) -> None:
         rooms, answer = self._rooms, sent.answer
         await rooms.recorder.deliver(await rooms.holds.finish(hold.id, attempt, answer, code=sent.code, after_digest=sent.after))
         outcome = Outcome(hold.ruling, "unknown", 0, hold.digest, None, 0, seconds, sent.code, hold.id)
-        if answer is not None:
-            digest = "sha256:" + hashlib.sha256(answer.body).hexdigest()
-            outcome = replace(outcome, result=result_of(answer.status), status=answer.status, answer_digest=digest, answer_bytes=len(answer.body))
+        if answer is not None and (relay := sent.relay) is not None:
+            outcome = replace(
+                outcome, result=result_of(answer.status), status=answer.status, answer_digest=relay.digest, answer_bytes=relay.size,
+                sent_digest=None if relay.answer.early else hold.digest, code=AnswerWithheld.code if answer.withheld else relay.remark,
+                given=relay.given_as,
+            )  # fmt: skip
         rooms.recorder.outcome(outcome, hold.upstream, hold.digest)
 
     async def _look_after(self, hold: Hold, match: Match) -> str | None:
@@ -264,6 +276,7 @@ class Releases:
 class _Sent:
     """What is known of a send while it is under way."""
 
+    relay: Relay | None = None
     answer: Answer | None = None
     code: str | None = None
     after: str | None = None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stagewarden.modes import Modes
     from stagewarden.registry import Registry
     from stagewarden.store import Store
+    from stagewarden.wire.spool import Spools
 
 _ALONE = Alone()
 
@@ -48,6 +49,7 @@ class Rooms:
     stops: Stops
     log: Log
     store: Store
+    spools: Spools
     places: Places = _ALONE
     streams: Streams = field(default_factory=Streams)
 

@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stagewarden.config.certificates import authorities
-from stagewarden.errors import CannotTell, UpstreamFailed
+from stagewarden.errors import Ambiguous, CannotTell, OutcomeUnknown, UpstreamFailed
 from stagewarden.model import Stage
+from stagewarden.wire import spool
 from stagewarden.wire.upstream import Phase, endpoint, serialize
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from stagewarden import config
-    from stagewarden.model import Headers, Request, Result
+    from stagewarden.model import Answer, Given, Headers, Request, Result
     from stagewarden.wire.upstream import Connection, Endpoint, Lease, UpstreamAnswer, Upstreams
 
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
@@ -58,7 +59,7 @@ class Sender:
         if credential is None:
             raise CannotTell(f"upstream {request.upstream} has no credential for stage {stage}")
         announced = ours if destination.config.announce else ()
-        return serialize(request.method, request.target, request.authority, (*request.headers, credential, *announced), len(request.body))
+        return serialize(request.method, request.target, request.authority, (*request.headers, credential, *announced), request.size)
 
     def connected(self, agent: str, request: Request, stage: Stage, *, fresh: bool = False) -> Lease:
         """A connection nobody else uses: pooled per (agent, upstream, credential). Raises UpstreamUnavailable when entered."""
@@ -68,7 +69,13 @@ class Sender:
 
     async def exchange(self, connection: Connection, request: Request, head: bytes) -> UpstreamAnswer:
         """Write head and body once and read the answer's head."""
-        return await connection.exchange(head, request.body, self._destinations[request.upstream].config.answer_deadline)
+        deadline = self._destinations[request.upstream].config.answer_deadline
+        if isinstance(request.body, bytes):
+            return await connection.exchange(head, request.body, deadline)
+        try:
+            return await connection.exchange_pieces(head, spool.pieces(request.body), deadline)
+        except CannotTell as error:
+            raise OutcomeUnknown(f"its body could not be read to the end: {error}") from error
 
 
 def _destination(upstream: config.Upstream, secrets: config.Secrets) -> _Destination:
@@ -91,14 +98,17 @@ def result_of(status: int) -> Result:
 
 
 class Relay:
-    """An upstream's answer on its way to the agent, counted and digested as it passes."""
+    """An upstream's answer on its way to the agent, counted and digested as it passes. `given`: what the agent gets in its place."""
 
-    __slots__ = ("_digest", "_on_cut", "answer", "failure", "size")
+    __slots__ = ("_digest", "_on_cut", "_unread", "answer", "failure", "given", "given_as", "size")
 
     def __init__(self, answer: UpstreamAnswer) -> None:
         self.answer = answer
         self.size = 0
         self.failure: UpstreamFailed | None = None
+        self.given: Answer | None = None
+        self.given_as: Given = "whole"
+        self._unread = False
         self._digest = hashlib.sha256()
         self._on_cut: Callable[[], None] | None = None
 
@@ -129,6 +139,33 @@ class Relay:
         if self.failure is not None:
             act()
 
+    async def read(self, limit: int) -> bytes:
+        """The whole body. Raises Ambiguous over the limit, what is left of it unread; UpstreamFailed where it is cut short."""
+        pieces: list[bytes] = []
+        async for piece in self:
+            pieces.append(piece)
+            if self.size > limit:
+                raise Ambiguous("answer", f"it is over {limit} bytes")
+        self._unread = False
+        return b"".join(pieces)
+
+    async def read_whole(self, limit: int) -> bytes:
+        """The same, where nothing is kept back: OutcomeUnknown over the limit."""
+        try:
+            return await self.read(limit)
+        except Ambiguous as refused:
+            self.failure = OutcomeUnknown(refused.detail)
+            self.answer.fail(self.failure)
+            raise self.failure from refused
+
+    def keep_back(self) -> None:
+        """Nothing passes from here on: only what is given counts, and what is not read whole has no digest."""
+        self._unread = True
+
+    def give(self, given: Answer, given_as: Given) -> None:
+        """The agent gets this and nothing else of the answer."""
+        self.given, self.given_as = given, given_as
+
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
@@ -146,6 +183,11 @@ class Relay:
         return chunk
 
     @property
-    def digest(self) -> str:
-        """SHA-256 of what has passed so far."""
-        return f"sha256:{self._digest.hexdigest()}"
+    def remark(self) -> str | None:
+        """What the record says of an answer that came before the whole request had left; None of any other."""
+        return "answered_early" if self.answer.early else None
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 of what has passed so far; None where the answer was kept back and not read whole."""
+        return None if self._unread else f"sha256:{self._digest.hexdigest()}"

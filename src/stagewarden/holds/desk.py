@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from stagewarden import clock as clocks
 from stagewarden.errors import Conflict, NotFound
-from stagewarden.holds import lifecycle, rows
+from stagewarden.holds import bodies, lifecycle, rows
 from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
@@ -88,7 +88,10 @@ class Pen:
 
     async def add(self, hold: Hold, cause: Cause) -> Moved:
         """Store a fresh hold; Clash where one stands for the same repeat."""
-        await self.connection.execute(insert(holds).values(rows.stored(hold, self._vault)))
+        row = rows.stored(hold, self._vault)
+        await self.connection.execute(insert(holds).values(row))
+        if not isinstance(hold.request.body, bytes):
+            await bodies.store(self.connection, hold.id, self._vault.unwrap(hold.id, row["data_key"]), hold.request.body)
         self.touched[hold.id] = hold
         return Moved(hold, (await self._entry("hold", hold, hold_body(hold, None, "opened", cause)),))
 

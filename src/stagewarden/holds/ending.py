@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Invalid, NotFound
@@ -16,7 +16,7 @@ from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
 from stagewarden.model import HoldState
-from stagewarden.store.tables import holds, votes
+from stagewarden.store.tables import bodies, holds, votes
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -89,6 +89,7 @@ class Ending(Desk):
             before = self._clock.now_ns() - int(self._terms.replay * NANOSECONDS)
             ended = (holds.c.state.in_(sorted(lifecycle.FINAL)), holds.c.ended_at_ns <= before, holds.c.data_key.is_not(None))
             await connection.execute(update(votes).where(votes.c.hold.in_(select(holds.c.id).where(*ended))).values(note=None))
+            await connection.execute(delete(bodies).where(bodies.c.hold.in_(select(holds.c.id).where(*ended))))
             blank = dict.fromkeys(("data_key", *rows.SEALED))
             result = await connection.execute(update(holds).where(*ended).values(**blank))
         return int(result.rowcount)

@@ -20,6 +20,7 @@ from stagewarden.holds.lifecycle import Event
 from stagewarden.model import Hold, HoldState
 from stagewarden.store import Clash
 from stagewarden.store.tables import holds
+from stagewarden.wire.spool import in_thread
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -36,6 +37,7 @@ class Opening(Desk):
 
     async def open(self, new: NewHold) -> Moved:
         """The hold of this request: opened, or (no entries) the one that stands for it already. Refused over the agent's limit."""
+        await _check_digest(new)
         try:
             async with self._writing() as pen:
                 standing = await self._answering(pen.connection, (new.agent, new.workflow, new.initiator, new.repeat_digest), new.lookup_digest)
@@ -62,6 +64,8 @@ class Opening(Desk):
 
         `attempt` says that only the holder of that claim may do it. The successor's id is in `hold.successor`, its entry among the entries.
         """
+        if successor is not None:
+            await _check_digest(successor)
         async with self._writing() as pen:
             hold = await pen.load(hold_id)
             if attempt is not None:
@@ -85,8 +89,6 @@ class Opening(Desk):
         """A pending hold; CannotTell where it could not mean what it says."""
         if not new.seats or any(seat.count < 1 or not seat.functions for seat in new.seats):
             raise CannotTell("a hold without a seat that somebody could fill is not understood")
-        if new.request.digest(new.agent, new.stage) != new.digest:
-            raise CannotTell("the digest to be approved is not the request's")
         return Hold(
             id=new_id("h", now_ns), state=HoldState.PENDING, ruling=new.ruling, digest=new.digest,
             view_digest=view_digest(new.digest, new.verdict, new.lookup_digest, new.evidence), repeat_digest=new.repeat_digest,
@@ -125,6 +127,14 @@ class Opening(Desk):
         if hold.state is HoldState.DONE:
             return recent and hold.payload and not _moved_on(hold, lookup_digest)
         return recent and hold.state in {HoldState.REJECTED, HoldState.STOPPED}
+
+
+async def _check_digest(new: NewHold) -> None:
+    """CannotTell where people would approve other bytes than they are shown."""
+    small = isinstance(new.request.body, bytes)
+    found = new.request.digest(new.agent, new.stage) if small else await in_thread(new.request.digest, new.agent, new.stage)
+    if found != new.digest:
+        raise CannotTell("the digest to be approved is not the request's")
 
 
 def _moved_on(hold: Hold, lookup_digest: str | None) -> bool:

@@ -5,25 +5,29 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from sqlalchemy import insert, select, update
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import CannotTell, Conflict, StateUnavailable
-from stagewarden.holds import rows
+from stagewarden.holds import bodies, rows
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import LEASE_NS, Event, answer_event
 from stagewarden.holds.seats import fill, filled
 from stagewarden.model import HoldState
 from stagewarden.store.tables import holds, meta, outbox, votes
+from stagewarden.wire.spool import in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from stagewarden.holds.desk import Pen
     from stagewarden.model import Answer, Hold
+    from stagewarden.wire.spool import Spool
 
 _KEY_CHECK = "holds.key"
 _LONGEST_PAUSE = 30.0  # seconds between two tries to connect
@@ -56,6 +60,20 @@ class Releasing(Desk):
             _check_approval(hold)
             lease = pen.now_ns + LEASE_NS
             return await pen.move(hold, Event.CLAIMED, Cause(), attempt=attempt, fence=holds.c.fence + 1, lease_until_ns=lease)
+
+    async def with_body(self, hold: Hold, into: Spool) -> Hold:
+        """The hold with its large body in the spool: exactly the bytes that were asked about, or StateUnavailable."""
+        async with self._store.reading() as connection:
+            wrapped = await connection.scalar(select(holds.c.data_key).where(holds.c.id == hold.id))
+            if wrapped is None:
+                raise StateUnavailable(f"hold {hold.id}: its stored request is missing")
+            async with aclosing(bodies.load(connection, hold.id, self._vault.unwrap(hold.id, wrapped))) as pieces:
+                async for piece in pieces:
+                    await into.write(piece)
+        request = replace(hold.request, body=into)
+        if await in_thread(request.digest, hold.agent, hold.stage) != hold.digest:
+            raise StateUnavailable(f"hold {hold.id}: the stored body is not the one that was asked about")
+        return replace(hold, request=request)
 
     async def claim_next(self, attempt: str) -> Moved | None:
         """Claim the hold that has waited longest, or None when none is ready."""
@@ -170,8 +188,9 @@ def _check_attempt(hold: Hold, attempt: str) -> None:
 
 
 def _check_approval(hold: Hold) -> None:
-    """CannotTell where what is stored is not what was approved: nothing may be sent on it."""
-    if not hold.payload or hold.request.digest(hold.agent, hold.stage) != hold.digest:
+    """CannotTell where what is stored is not what was approved: nothing may be sent on it. A large body is checked by `with_body`."""
+    small = isinstance(hold.request.body, bytes)
+    if not hold.payload or (small and hold.request.digest(hold.agent, hold.stage) != hold.digest):
         raise StateUnavailable(f"hold {hold.id}: the stored request is not the one that was approved")
     counted = (vote for vote in hold.votes if (vote.digest, vote.view_digest) == (hold.digest, hold.view_digest))
     if not filled(fill(hold.seats, counted)):

@@ -12,6 +12,7 @@ import orjson
 from msgspec.structs import replace
 
 from stagewarden.errors import StateUnavailable
+from stagewarden.holds.bodies import Kept
 from stagewarden.model import Answer, Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
 
 if TYPE_CHECKING:
@@ -113,25 +114,31 @@ def _with_payload(hold: Hold, row: RowMapping, payload: Payload) -> Hold:
 
 def answer_bytes(answer: Answer) -> bytes:
     """An upstream's answer, ready for sealing."""
-    head = {"status": answer.status, "headers": answer.headers}
+    head: dict[str, object] = {"status": answer.status, "headers": answer.headers}
+    if answer.withheld:
+        head["withheld"] = True
     return orjson.dumps(head) + b"\n" + answer.body
 
 
 def _answer(plain: bytes) -> Answer:
     head, _, body = plain.partition(b"\n")
     read = orjson.loads(head)
-    return Answer(read["status"], _pairs(read["headers"]), body)
+    return Answer(read["status"], _pairs(read["headers"]), body, read.get("withheld", False))
 
 
 def _request_bytes(request: Request) -> bytes:
-    """One JSON line without line breaks, then the body as it is."""
+    """One JSON line without line breaks, then the body as it is; a large one lies beside its hold, and its size and digest stand in the line."""
     head = {"method": request.method, "scheme": request.scheme, "authority": request.authority, "target": request.target, "headers": request.headers}
-    return orjson.dumps(head) + b"\n" + request.body
+    if isinstance(request.body, bytes):
+        return orjson.dumps(head) + b"\n" + request.body
+    return orjson.dumps({**head, "large": {"size": request.body.size, "digest": request.body.digest}}) + b"\n"
 
 
 def _request(upstream: str, plain: bytes) -> Request:
-    head, _, body = plain.partition(b"\n")
+    head, _, small = plain.partition(b"\n")
     read = orjson.loads(head)
+    large = read.get("large")
+    body = small if large is None else Kept(large["size"], large["digest"])
     return Request(upstream, read["method"], read["scheme"], read["authority"], read["target"], _pairs(read["headers"]), body)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stagewarden.holds.seats import SeatView
-    from stagewarden.model import JSON, Answer, Document, Headers, Hold, Vote
+    from stagewarden.model import JSON, Answer, Body, Document, Headers, Hold, Vote
 
 _TEXT_CONTROLS = frozenset("\t\n\r")
 _ANSWERED = frozenset({HoldState.SENT, HoldState.DONE, HoldState.FAILED, HoldState.UNKNOWN})
@@ -65,19 +65,25 @@ def _exact(hold: Hold) -> Document:
     """The request as it will be sent, and the answer once there is one; after their deletion, what is left."""
     request: Document = {"method": hold.request.method, "target": hold.request.target}
     if hold.payload:
-        request = {**request, "headers": _headers(hold.request.headers), **_content(hold.request.body)}
+        request = {**request, "headers": _headers(hold.request.headers), **_body(hold.request.body)}
     if hold.response is None or hold.state not in _ANSWERED:
         return {"request": request}
     return {"request": request, "response": _answer(hold.response)}
 
 
 def _answer(answer: Answer) -> Document:
-    return {"status": answer.status, "headers": _headers(answer.headers), **_content(answer.body)}
+    shown: Document = {"status": answer.status, "headers": _headers(answer.headers), **_content(answer.body)}
+    return {**shown, "withheld": True} if answer.withheld else shown
 
 
 def _headers(headers: Headers) -> list[JSON]:
     """Pairs in order: a name may come twice, and order is part of the bytes."""
     return [[name, value] for name, value in headers]
+
+
+def _body(body: Body) -> Document:
+    """A large one by its size and the SHA-256 of its bytes alone."""
+    return _content(body) if isinstance(body, bytes) else {"body_file": {"size": body.size, "digest": body.digest}}
 
 
 def _content(body: bytes) -> Document:

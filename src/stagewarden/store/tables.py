@@ -1,14 +1,14 @@
 """The tables, portable between SQLite and PostgreSQL.
 
 Columns that hold what an agent wrote are bytes, and only ever ciphertext (holds/crypto.py): `data_key`, `request`, `question`,
-`before`, `response`, `note`. Times are nanoseconds since the epoch, 0 = not set. A change here raises `SCHEMA`.
+`before`, `response`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set. A change here raises `SCHEMA`.
 """
 
 from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text
 
-SCHEMA = 1
+SCHEMA = 2
 APPLICATION = "stagewarden"
 
 # One hold at most for one repeat while it is open, or while nobody knows what became of it (lifecycles.md, "A repeat").
@@ -75,6 +75,15 @@ holds = Table(
     Index("holds_agent", "agent", "state"),
     Index("holds_asset", "upstream", "asset"),
     sqlite_autoincrement=True,
+)
+
+# A large body of a hold, in pieces, so that nobody ever has to hold it whole.
+bodies = Table(
+    "bodies",
+    metadata,
+    Column("hold", String, ForeignKey("holds.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 votes = Table(

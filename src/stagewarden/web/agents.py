@@ -15,6 +15,7 @@ import structlog
 from stagewarden.clock import NANOSECONDS, new_id
 from stagewarden.errors import (
     Ambiguous,
+    AnswerWithheld,
     BadCredential,
     CannotTell,
     ClientGone,
@@ -29,12 +30,13 @@ from stagewarden.holds.view import agent_view
 from stagewarden.model import Allow, Ask, Head, HoldState
 from stagewarden.web import render
 from stagewarden.wire import headers as wire_headers
+from stagewarden.wire.listener.reply import has_body
 
 if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Config
     from stagewarden.gate import Judge, Passage
-    from stagewarden.model import Document, Hold, Ruling
+    from stagewarden.model import Answer, Document, Hold, Ruling
     from stagewarden.wire.listener import Exchange, Heading, Reply
 
 OWN_PREFIX = "/.stagewarden/"
@@ -133,6 +135,9 @@ class AgentsDoor:
         try:
             relay = await passage.send()
             answer = relay.answer
+            if relay.given is not None:
+                _give(exchange, ruling, relay.given, answer.reason)
+                return
             fields = wire_headers.response(answer.headers)
             ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", ruling.verdict.obligations.review))
             body = relay.whole()
@@ -161,6 +166,9 @@ class AgentsDoor:
         if hold.state in _OPEN and wait > 0 and not preference.respond_async:
             hold = await self._outcome(hold, min(wait, _LONGEST_WAIT))
         if hold.response is not None and hold.state in {HoldState.DONE, HoldState.FAILED}:
+            if hold.response.withheld:
+                exchange.answer(self._dated(render.failed(ruling, AnswerWithheld(hold.response.status, "the agent may not see all of it"))))
+                return
             ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", "human"), ("Stagewarden-Hold", hold.id))
             exchange.answer(render.stored(hold.response, wire_headers.response(hold.response.headers), ours))
             return
@@ -201,6 +209,15 @@ class AgentsDoor:
         """With the Date an answer of our own must have (RFC 9110 section 6.6.1)."""
         date = formatdate(self._clock.now_ns() // NANOSECONDS, usegmt=True)
         return render.with_fields(reply, ("Date", date))
+
+
+def _give(exchange: Exchange, ruling: Ruling, given: Answer, reason: str) -> None:
+    """An answer reduced to what the agent may see; a HEAD is not told a length (RFC 9110 section 8.6)."""
+    assert isinstance(ruling.verdict, Allow)
+    ours = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Review", ruling.verdict.obligations.review))
+    length = (("Content-Length", str(len(given.body))),) if has_body(given.status, exchange.heading.method) else ()
+    exchange.begin(given.status, reason, (*wire_headers.response(given.headers), *length, *ours), sized=True, body=given.body)
+    exchange.end()
 
 
 def _status_url(hold: Hold) -> str:

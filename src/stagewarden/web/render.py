@@ -12,6 +12,7 @@ import orjson
 from aiohttp import web
 
 from stagewarden.errors import (
+    AnswerWithheld,
     AuditUnavailable,
     CannotTell,
     Conflict,
@@ -57,6 +58,7 @@ _STATUS = {
     "internal": 500,
     "upstream_unavailable": 502,
     "outcome_unknown": 502,
+    "answer_withheld": 502,
     "cannot_tell": 503,
     "audit_unavailable": 503,
     "draining": 503,
@@ -83,6 +85,7 @@ _TITLES = {
     "internal": "Our mistake",
     "upstream_unavailable": "The upstream could not be reached",
     "outcome_unknown": "The upstream left half-way; what happened there is not known",
+    "answer_withheld": "The upstream answered; what it said cannot be reduced to what this agent may read",
     "cannot_tell": "Could not find out, so the answer is no",
     "audit_unavailable": "The record could not be made durable, so nothing happens",
     "draining": "Shutting down",
@@ -149,7 +152,13 @@ def refused(ruling: Ruling, challenge: str) -> Reply:
 
 def failed(ruling: Ruling, failure: UpstreamFailed) -> Reply:
     """The answer to an allowed request whose upstream gave none."""
-    return problem_reply(failure.code, str(failure), members={"ruling": ruling.id}, headers=(("Stagewarden-Ruling", ruling.id),))
+    members: dict[str, object] = {"ruling": ruling.id}
+    headers: Headers = (("Stagewarden-Ruling", ruling.id),)
+    if isinstance(failure, AnswerWithheld):
+        members["upstream_status"] = failure.status
+        if ruling.hold is not None:
+            headers = (*headers, ("Stagewarden-Hold", ruling.hold.id))
+    return problem_reply(failure.code, str(failure), members=members, headers=headers)
 
 
 def held(ruling: Ruling, hold: Hold, view: Document, status_url: str, retry_after: int, *, accepted: bool) -> Reply:
@@ -220,6 +229,14 @@ def title_of(code: str) -> str:
 def page(html: str, code: str | None = None) -> web.Response:
     """A page for people; with the status of the problem it tells of, if any."""
     return web.Response(status=OK if code is None else _STATUS.get(code, 403), text=html, content_type="text/html", charset="utf-8")
+
+
+def download(size: int, name: str) -> web.StreamResponse:
+    """The head of a file that an agent wrote: saved, never shown, never guessed at (`nosniff` is on every answer)."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Content-Length": str(size), "Cache-Control": "no-store"}
+    response = web.StreamResponse(status=OK, headers=headers)
+    response.content_type = "application/octet-stream"
+    return response
 
 
 def see_other(location: str) -> web.Response:

@@ -34,11 +34,16 @@ def loads(data: bytes) -> dict[str, str]:
             raise Ambiguous("body", "a form field is name=value")
         name = decode_component(raw_name, "body")
         value = decode_component(raw_value, "body", text=True)
-        if any(char in _NESTING for char in name):
-            raise Ambiguous("body", f"the form field {name!a} could be read as a nested one")
+        refuse_nesting(name)
         if name in fields:
             raise Ambiguous("body", f"the form field {name!a} stands twice")
         if name.lower() in _METHODS:
             raise Ambiguous("body", f"the form field {name!a} would change the request judged")
         fields[name] = value
     return fields
+
+
+def refuse_nesting(name: str) -> None:
+    """Raises Ambiguous for a field's name that somebody would take apart."""
+    if any(char in _NESTING for char in name):
+        raise Ambiguous("body", f"the form field {name!a} could be read as a nested one")

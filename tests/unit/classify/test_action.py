@@ -3,7 +3,7 @@
 import pytest
 
 from stagewarden.classify import Looked, RouteTable, classify, read_lookup
-from stagewarden.classify.action import facts, parse_body
+from stagewarden.classify.action import check_type, facts, parse_body, parse_parts
 from stagewarden.config import Case, Lookup, Route, Upstream
 from stagewarden.errors import Ambiguous, Refused
 from stagewarden.model import Stage
@@ -108,6 +108,56 @@ def test_a_body_the_route_does_not_take_is_refused(route, content_type, body, er
     """A body is what the route lists, read strictly, or it is refused."""
     with pytest.raises(error):
         parse_body(match(route), content_type, body, 64)
+
+
+FORM = Route(
+    match="PATCH /posts/{id}", stage="export", kind="publish", body="multipart", types=("image/png",), facts={"offers": "/fields/offer"},
+    cases=(
+        Case(when={"/fields/status": ["draft", None]}, stage="generate", kind="draft"),
+        Case(when={"/parts/*/type": "image/png"}, stage="edit", kind="illustrate"),
+    ),
+)  # fmt: skip
+PNG = '; filename="a.png"\r\nContent-Type: image/png'
+
+
+def form(*parts):
+    """A form of (name and what follows it, text)."""
+    lines = [f'--B\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n{text}\r\n' for name, more, text in parts]
+    return ["".join([*lines, "--B--\r\n"]).encode()]
+
+
+@pytest.mark.parametrize(
+    ("parts", "stage", "kind", "offers"),
+    [
+        ([], "generate", "draft", []),
+        ([("status", "", "draft"), ("offer", "", "summer")], "generate", "draft", ["summer"]),
+        ([("status", "", "publish")], "export", "publish", []),
+        ([("image", PNG, "x")], "edit", "illustrate", []),
+        ([("status", "", "publish"), ("image", PNG, "x")], "edit", "illustrate", []),
+    ],
+    ids=["absent", "draft", "strict", "a-file-raises-it", "a-case-of-the-file"],
+)
+def test_fields_and_parts_of_a_form_choose_the_case(parts, stage, kind, offers):
+    """`/fields/NAME` is text, `/parts/*/…` what is known of each part; facts are found the same way."""
+    matched = match(FORM)
+    document = parse_parts(matched, "multipart/form-data; boundary=B", form(*parts), 100)
+    action = classify(matched, document, None, external=True)
+    assert (action.stage, action.kind, action.fields) == (stage, kind, ("fields", "parts"))
+    assert facts(matched, action, document, None)["offers"] == offers
+
+
+@pytest.mark.parametrize("parts", [[("Status", "", "x")], [("STATUS", PNG, "x")], [("status", PNG, "publish")]], ids=["case", "file-case", "file"])
+def test_ghsa_4gph_2hhr_5mwg_a_part_that_passes_for_a_field_is_refused(parts):
+    """Another case of a field that is looked at, or a file of its name: some readers take it for the field."""
+    with pytest.raises(Ambiguous):
+        parse_parts(match(FORM), "multipart/form-data; boundary=B", form(*parts), 100)
+
+
+@pytest.mark.parametrize("content_type", [None, "image/png", "multipart/mixed; boundary=B", "multipart/form-data; boundary=A; boundary=B"])
+def test_a_forms_type_is_judged_before_its_body(content_type):
+    """By the head alone."""
+    with pytest.raises(Refused):
+        check_type(match(FORM), content_type)
 
 
 def test_lookup_reads_state_and_digest():

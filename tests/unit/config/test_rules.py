@@ -16,6 +16,7 @@ JWT = {"kind": "jwt", "issuer": "https://issuer.example", "audience": "stageward
 HOSTED = {**{key: value for key, value in OTHER.items() if key != "mount"}, "hosts": ["cms.internal"]}
 TLS = {"certificate": "file:svid.pem", "key": "file:svid_key.pem", "client_ca": "file:bundle.pem"}
 MTLS = {"kind": "mtls", "trust_domain": "example.org"}
+FORM = {"match": "POST /forms", "stage": "export", "kind": "x", "body": "multipart"}
 EXPORT_BY_ID = {"match": "POST /posts/{id}/publish", "stage": "export", "kind": "post.publish"}
 POSTS_LOOKUP = {"get": "/posts/{id}", "state": "/status", "states": {"draft": "draft"}, "digest": True}
 
@@ -153,6 +154,30 @@ ERRORS = {
     "body_on_get": (changed(f"{R}.2", {"match": "GET /x", "stage": "generate", "kind": "read", "body": "json"}), f"{R}[2].body", "takes no body"),
     "opaque_without_types": (changed(f"{R}.2", {"match": "POST /x", "stage": "export", "kind": "x", "body": "opaque"}), f"{R}[2].types", "empty"),
     "types_without_opaque": (changed(f"{R}.0.types", ["image/png"]), f"{R}[0].types", "opaque"),
+    "several_without_multipart": (changed(f"{R}.0.several", ["file"]), f"{R}[0].several", "multipart"),
+    "multipart_case_elsewhere": (
+        changed(f"{R}.2", FORM | {"cases": [{"when": {"/status": "draft"}, "stage": "generate", "kind": "x"}]}),
+        f'{R}[2].cases[0].when["/status"]',
+        "never has",
+    ),
+    "multipart_case_below_a_field": (
+        changed(f"{R}.2", FORM | {"cases": [{"when": {"/fields/meta/status": "draft"}, "stage": "generate", "kind": "x"}]}),
+        f'{R}[2].cases[0].when["/fields/meta/status"]',
+        "never has",
+    ),
+    "multipart_case_with_a_number": (
+        changed(f"{R}.2", FORM | {"cases": [{"when": {"/fields/count": 1}, "stage": "generate", "kind": "x"}]}),
+        f'{R}[2].cases[0].when["/fields/count"]',
+        "not text",
+    ),
+    "multipart_fact_elsewhere": (changed(f"{R}.2", FORM | {"facts": {"claims": "/claims"}}), f"{R}[2].facts.claims", "never has"),
+    "opaque_case": (
+        changed(f"{R}.2", FORM | {"body": "opaque", "types": ["image/png"], "cases": [{"when": {"/fields/a": "b"}, "stage": "edit", "kind": "x"}]}),
+        f'{R}[2].cases[0].when["/fields/a"]',
+        "does not read",
+    ),
+    "spool_zero": (changed("limits", {"spool": "0B"}), "limits.spool", "not above zero"),
+    "spool_endless": (changed("limits", {"spool": "2GiB"}), "limits.spool", "above 1GiB"),
     "media_type": (
         changed(f"{R}.2", {"match": "POST /x", "stage": "export", "kind": "x", "body": "opaque", "types": ["image/*"]}),
         f"{R}[2].types[0]",
@@ -247,6 +272,17 @@ SOUND = {
     "delete_by_id": changed(f"{R}.2", {"match": "DELETE /posts/{id}", "stage": "export", "kind": "post.delete", "reversible": "none"}),
     "facts_of_the_looked_up": changed(f"{R}.2", EXPORT_BY_ID | {"lookup": POSTS_LOOKUP, "facts": {"claims": "/claims"}}),
     "opaque": changed(f"{R}.2", {"match": "POST /media", "stage": "export", "kind": "upload", "body": "opaque", "types": ["image/png"]}),
+    "multipart": changed(
+        f"{R}.2",
+        FORM
+        | {
+            "types": ["image/png"],
+            "several": ["files"],
+            "facts": {"claims": "/fields/claim"},
+            "cases": [{"when": {"/fields/status": ["draft", None], "/parts/*/filename": {"absent": True}}, "stage": "generate", "kind": "x"}],
+        },
+    ),
+    "spool": changed("limits", {"spool": "1GiB"}),
     "agents_only": changed("listen", {"agents": {"bind": "[::1]:8080"}}) | {"identity": {"agents": [JWT]}, "environment": "production"},
 }
 

@@ -24,6 +24,16 @@ def test_an_allow_is_read() -> None:
     assert verdict == Allow(Tier.LOW, (Reason(**REASON),), Obligations("sampled"), cacheable=True)
 
 
+@pytest.mark.parametrize("fields", [[], ["title"], ["/author/name", "id", "/items/*/id"]], ids=str)
+def test_a_bound_on_the_answer_is_read(fields: list[str]) -> None:
+    """Names and pointers, on an allow and on a hold alike; an empty list is a bound too."""
+    obligations = {"response_fields": fields, "review": "auto"}
+    for document in (GOOD, HOLD):
+        verdict = parse({**document, "obligations": obligations})
+        assert isinstance(verdict, Allow | Ask)
+        assert verdict.obligations == Obligations("auto", tuple(fields))
+
+
 def test_a_hold_is_read_with_its_seats() -> None:
     """Seats arrive with sorted functions, so that equal seats are equal values."""
     seats = [{"functions": ["reviewer", "manager"], "count": 1}, {"functions": ["legal", "compliance"], "count": 2}]
@@ -91,7 +101,12 @@ NOT_UNDERSTOOD = {
     "seat with more": {**HOLD, "seats": [{**SEAT, "optional": True}]},
     "obligations list": {**GOOD, "obligations": ["log"]},
     "obligation unknown": {**GOOD, "obligations": {"encrypt": True}},
-    "obligation to filter": {**GOOD, "obligations": {"response_fields": ["title"]}},
+    "obligation to filter by a text": {**GOOD, "obligations": {"response_fields": "title"}},
+    "obligation to filter by a number": {**GOOD, "obligations": {"response_fields": ["title", 7]}},
+    "obligation to filter by an empty name": {**GOOD, "obligations": {"response_fields": [""]}},
+    "obligation to filter by half a pointer": {**GOOD, "obligations": {"response_fields": ["author/name"]}},
+    "obligation to filter by a wildcard name": {**GOOD, "obligations": {"response_fields": ["*"]}},
+    "obligation to filter by too many": {**GOOD, "obligations": {"response_fields": [f"f{number}" for number in range(1001)]}},
     "obligation to settle": {**GOOD, "obligations": {"settle": "5m"}},
     "obligation to settle zero as a number": {**GOOD, "obligations": {"settle": 0}},
     "obligation review unknown": {**GOOD, "obligations": {"review": "later"}},

@@ -40,6 +40,8 @@ ERRORS = {
     "star_workflow": (changed((f"{A}/workflows/1", "*")), "agents.drafter.workflows[1]", "wildcard"),
     "generate_and_export": (changed((f"{A}/stages", ["generate", "export"])), "agents.drafter.stages", "both generate and export"),
     "kind_grammar": (changed((f"{W}/actions/allowed/2", "Post Draft")), "workflows.newsletter.actions.allowed[2]", "not a kind"),
+    "half_a_pointer": (changed((f"{W}/scope", {"fields": {"read": ["a/b"]}})), "workflows.newsletter.scope.fields.read[0]", "JSON pointer"),
+    "pointer_to_nothing": (changed((f"{W}/scope", {"fields": {"read": ["/"]}})), "workflows.newsletter.scope.fields.read[0]", "JSON pointer"),
     "kind_twice": (changed((f"{W}/actions/restricted/2", "post.draft")), "workflows.newsletter.actions.restricted[2]", "already allowed"),
     "inherit_writes": (
         changed((f"{W}/delegation", "inherit"), (f"{W}/scope", {"fields": {"write": ["a"]}})),

@@ -99,6 +99,7 @@ LIMITS = {
     "policy.memory": f"at least {values.MIN_WASM_MEMORY >> 20}MiB",
     "holds.wait": f"at most {values.MAX_WAIT:.0f}s",
     "limits.body": f"at most {values.MAX_BODY >> 20}MiB",
+    "limits.spool": f"at most {values.MAX_SPOOL >> 30}GiB",
     "limits.json_depth": f"at most {values.MAX_JSON_DEPTH}",
 }
 

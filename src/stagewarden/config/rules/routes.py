@@ -26,6 +26,9 @@ _TAKEN_FACTS = frozenset({"content"})  # the looked-up asset, put there by the s
 _QUERY_NAME = re.compile(r"[^\x00-\x20&=#+%\x7f-\uffff]+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+", re.ASCII)
 _PARAMETER = re.compile(r"\{([^{}]*?)(?:\.\.\.)?\}")
+_READ = frozenset({"json", "form", "multipart"})
+_PART = re.compile(r"/fields/(?:[^~/]|~[01])+|/parts/(?:\*|[0-9]+)/(?:name|filename|type|size|digest)")  # what wire/multipart.py describes
+_PART_REMEDY = "write /fields/NAME, or /parts/*/filename (name, filename, type, size, digest)"
 _WHEN_REMEDY = "a literal, a list of literals, {exists: true} or {absent: true}"
 
 
@@ -65,11 +68,6 @@ def findings(route: Route) -> Iterator[Finding]:
         return
     yield from _names(route)
     yield from _body(route, parsed)
-    for name, pointer in route.facts.items():
-        if not _FACT.fullmatch(name) or name in _TAKEN_FACTS:
-            yield ("facts", name), "is not a name for a fact", "claims, offers, or a name of your own in a-z, 0-9, _"
-        if not _POINTER.fullmatch(pointer):
-            yield ("facts", name), "is not a JSON pointer", "write it as in /meta/claims"
     for index, case in enumerate(route.cases):
         yield from _case(route, case, ("cases", index))
     if route.lookup is not None:
@@ -91,15 +89,28 @@ def _names(route: Route) -> Iterator[Finding]:
 def _body(route: Route, parsed: Template) -> Iterator[Finding]:
     if route.body == "opaque" and not route.types:
         yield ("types",), "is empty: no media type would be taken", "list them, as in [image/png]"
-    if route.body != "opaque" and route.types:
-        yield ("types",), "is for opaque bodies", "remove it, or write `body: opaque`"
+    if route.body not in {"opaque", "multipart"} and route.types:
+        yield ("types",), "is for opaque bodies and for files of multipart ones", "remove it, or write `body: opaque`"
+    if route.body != "multipart" and route.several:
+        yield ("several",), "is for files of multipart bodies", "remove it, or write `body: multipart`"
     for index, media in enumerate(route.types):
         if not _MEDIA_TYPE.fullmatch(media):
             yield ("types", index), f"`{media}` is not a media type", "write it in lower case without parameters, as in image/png"
     if route.body != "none" and parsed.method in template.SAFE_METHODS:
         yield ("body",), f"{parsed.method} takes no body here", "remove `body`"
-    if route.facts and route.body not in {"json", "form"} and route.lookup is None:
+    yield from _facts(route)
+
+
+def _facts(route: Route) -> Iterator[Finding]:
+    if route.facts and route.body not in _READ and route.lookup is None:
         yield ("facts",), "are read from a body that this route does not read", "write `body: json` or `body: form`, or add a `lookup`"
+    for name, pointer in route.facts.items():
+        if not _FACT.fullmatch(name) or name in _TAKEN_FACTS:
+            yield ("facts", name), "is not a name for a fact", "claims, offers, or a name of your own in a-z, 0-9, _"
+        if not _POINTER.fullmatch(pointer):
+            yield ("facts", name), "is not a JSON pointer", "write it as in /meta/claims"
+        elif route.body == "multipart" and route.lookup is None and not _PART.fullmatch(pointer):
+            yield ("facts", name), "looks at what a multipart body never has", _PART_REMEDY
 
 
 def _case(route: Route, case: Case, place: Place) -> Iterator[Finding]:
@@ -112,14 +123,18 @@ def _case(route: Route, case: Case, place: Place) -> Iterator[Finding]:
             yield at, "is not a value to compare with", _WHEN_REMEDY
         elif key.startswith("query:") and not _is_textual(value):
             yield at, "compares a query parameter with something that is not text", "quote it: a query parameter is always text"
+        elif route.body == "multipart" and key.startswith("/fields/") and not _is_textual(value):
+            yield at, "compares a field of a form with something that is not text", "quote it: a field is always text"
 
 
 def _key(route: Route, key: str, at: Place) -> Iterator[Finding]:
     """The left side of a condition: its grammar, and that the route can answer it."""
     side, _, rest = key.partition(":")
     if key.startswith("/"):
-        if route.body not in {"json", "form"}:
+        if route.body not in _READ:
             yield at, "looks at a body that this route does not read", "write `body: json` or `body: form`"
+        if route.body == "multipart" and not _PART.fullmatch(key):
+            yield at, "looks at what a multipart body never has", _PART_REMEDY
         if not _POINTER.fullmatch(key):
             yield at, "is not a JSON pointer", "write it as in /status"
     elif side == "lookup" and rest.startswith("/"):

@@ -23,6 +23,7 @@ MAX_CACHED = 65_536
 MAX_CACHE_AGE = 10.0
 MAX_JSON_DEPTH = 256  # the parsers' own recursion stays far away
 MAX_BODY = 64 << 20  # a body is held in memory while it is judged
+MAX_SPOOL = 1 << 30  # a body on disk is read again for its digest and, held, stored in the state database
 
 
 def names(config: Config) -> Iterator[Problem]:
@@ -58,6 +59,7 @@ def limits(config: Config) -> Iterator[Problem]:
     """Bounds that bound."""
     for key in (
         "body",
+        "spool",
         "target",
         "headers",
         "header_bytes",
@@ -75,6 +77,8 @@ def limits(config: Config) -> Iterator[Problem]:
         yield config.source.problem(("limits", "json_depth"), f"is above {MAX_JSON_DEPTH}", "64 is plenty")
     if config.limits.body > MAX_BODY:
         yield config.source.problem(("limits", "body"), f"is above {MAX_BODY >> 20}MiB", "a body is kept in memory while it is judged")
+    if config.limits.spool > MAX_SPOOL:
+        yield config.source.problem(("limits", "spool"), f"is above {MAX_SPOOL >> 30}GiB", "write at most 1GiB, as in 64MiB")
     for key in ("reserve", "segment"):
         if getattr(config.audit, key) <= 0:
             yield config.source.problem(("audit", key), "is zero", "write a size, as in 64MiB")

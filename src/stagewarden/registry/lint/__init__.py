@@ -24,6 +24,7 @@ RULES: tuple[Callable[[Registry], Iterator[Finding]], ...] = (
     parties.distinct,
     parties.groups,
     scopes.stars,
+    scopes.fields,
     scopes.stages,
     scopes.actions,
     scopes.delegation,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from stagewarden.config.rules.routes import KIND
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from stagewarden.config.yaml_source import Place
     from stagewarden.registry.registry import Registry
 
+_FIELD = re.compile(r"[^/~*\x00-\x1f]{1,200}|(?:/(?:[^/~\x00-\x1f]|~[01]){1,200}){1,20}")  # as wire/reduced.py takes it
+_FIELD_REMEDY = "write a member's name, as in title, or a pointer, as in /author/name"
 CLASSES = ("allowed", "restricted", "prohibited")
 
 
@@ -33,6 +36,14 @@ def stars(registry: Registry) -> Iterator[Finding]:
         for index, value in enumerate(values):
             if "*" in value:
                 yield Finding((*place, index), f"`{value}` is a wildcard", "list what is meant, one by one")
+
+
+def fields(registry: Registry) -> Iterator[Finding]:
+    """What may be read of an answer is a member's name or a JSON pointer; anything else would be a bound that nobody understands."""
+    for name, workflow in registry.data.workflows.items():
+        for index, field in enumerate(workflow.scope.fields.read):
+            if field.strip() and "*" not in field and not _FIELD.fullmatch(field):
+                yield Finding(("workflows", name, "scope", "fields", "read", index), f"`{field}` is neither a name nor a JSON pointer", _FIELD_REMEDY)
 
 
 def stages(registry: Registry) -> Iterator[Finding]:

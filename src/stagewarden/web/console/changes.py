@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl
 import orjson
 
 from stagewarden.web.console import found, lines
-from stagewarden.web.console.exact import Run, reveal
+from stagewarden.web.console.exact import Run, reveal, size
 
 if TYPE_CHECKING:
-    from stagewarden.model import JSON, Request
+    from stagewarden.model import JSON, Document, Request
 
 _LONG = 160  # characters from which a text is compared line by line
 FIELDS = 300  # fields in the table; the rest is said to stand in the exact request
@@ -62,10 +62,16 @@ class Changes:
         return not (self.changed or self.same or self.texts)
 
 
-def title(request: Request, before: bytes | None = None) -> str | None:
+def described(question: Document) -> JSON:
+    """The body as it was described to the policy: all that is known of a body too large for memory, or of one in parts."""
+    request = question.get("request")
+    return request.get("body") if isinstance(request, dict) else None
+
+
+def title(request: Request, before: bytes | None = None, said: JSON = None) -> str | None:
     """What the thing is called: the first of the usual names that holds a text, in the request, else in the asset."""
     asset = _object(before) if before is not None else None
-    return _called(_fields(request)) or (None if asset is None else _called(_leaves(asset)))
+    return _called(_fields(request, said)) or (None if asset is None else _called(_leaves(asset)))
 
 
 def _called(fields: dict[str, str]) -> str | None:
@@ -73,14 +79,14 @@ def _called(fields: dict[str, str]) -> str | None:
     return next((value for name in names if (value := fields.get(name, "").strip())), None)
 
 
-def changes(request: Request, before: bytes | None) -> Changes:
-    """Compare the request's fields with the asset before."""
+def changes(request: Request, before: bytes | None, said: JSON = None) -> Changes:
+    """Compare the request's fields with the asset before; `said` is the body as it was described to the policy."""
     asset = _object(before) if before is not None else None
     old = {} if asset is None else _leaves(asset)
     changed: list[Field] = []
     same: list[Field] = []
     texts: list[Text] = []
-    fields = _fields(request)
+    fields = _fields(request, said)
     for name, after in fields.items():
         earlier = _earlier(old, name)
         if earlier == after:
@@ -108,16 +114,32 @@ def _earlier(old: dict[str, str], name: str) -> str | None:
     return next((old[key] for key in (name, f"{name}.raw", f"{name}.rendered") if key in old), None)
 
 
-def _fields(request: Request) -> dict[str, str]:
+def _fields(request: Request, said: JSON) -> dict[str, str]:
     """Query and body as names and texts, in the order they are sent."""
     query = request.target.partition("?")[2]
     fields = {f"?{name}": value for name, value in parse_qsl(query, keep_blank_values=True)}
     kind = next((value for name, value in request.headers if name.lower() == "content-type"), "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data" and isinstance(said, dict):
+        return fields | _parts(said)
+    if not isinstance(request.body, bytes):
+        return fields | {"body": f"{kind}, {size(request.body.size)}, {request.body.digest}"}
     body = _form(request.body) if kind == "application/x-www-form-urlencoded" else _object(request.body)
     if body is not None:
         return fields | _leaves(body)
     text = _text(request.body)
     return fields | {"body": text} if text else fields
+
+
+def _parts(said: Document) -> dict[str, str]:
+    """Fields as they are, files by name, type, size and digest; `wire.multipart` has counted and hashed them."""
+    texts, parts = said.get("fields"), said.get("parts")
+    fields = {name: str(value) for name, value in texts.items()} if isinstance(texts, dict) else {}
+    for part in parts if isinstance(parts, list) else ():
+        if isinstance(part, dict) and part.get("filename") is not None:
+            shown = f"{part['filename']}, {part['type']}, {size(int(str(part['size'])))}, {part['digest']}"
+            name = str(part["name"])
+            fields[name] = f"{fields[name]}\n{shown}" if name in fields else shown
+    return fields
 
 
 def _form(body: bytes) -> dict[str, JSON] | None:

@@ -9,6 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stagewarden.model import Body
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,7 @@ _EMOJI_STYLE = "(?<![\u203c-\u3299\U0001f000-\U0001faff#*0-9\u00a9\u00ae])\ufe0f
 _HIDDEN = re.compile(f"[{_BLANK}{_CONTROL}{_FORMAT}{_WIDE}{_SPACES}{_PRIVATE}]|{_EMOJI_STYLE}")
 
 _TAGS = range(0xE0000, 0xE0080)
+_KIB, _MIB = 1 << 10, 1 << 20
 _SHORT = 12  # ids up to this long are not shortened
 _NAMES = {
     0x0D: "carriage return",
@@ -107,6 +112,16 @@ def content(data: bytes) -> Bytes:
         lines = "\n".join(data[at : at + 16].hex(" ") for at in range(0, len(data), 16))
         return Bytes((Run(lines),), len(data), 0, text=False)
     return Bytes(reveal(text), len(data), count(text), text=True)
+
+
+def body(held: Body) -> Bytes:
+    """A request's body; a large one is named instead of shown."""
+    return content(held) if isinstance(held, bytes) else Bytes((Run(f"a file of {size(held.size)}, {held.digest}"),), held.size, 0, text=True)
+
+
+def size(count: int) -> str:
+    """`12.0 MiB`."""
+    return f"{count / _MIB:.1f} MiB" if count >= _MIB else f"{count / _KIB:.1f} KiB" if count >= _KIB else f"{count} bytes"
 
 
 def digest_parts(digest: str) -> tuple[str, str]:

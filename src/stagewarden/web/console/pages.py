@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,12 +15,14 @@ from stagewarden.web.console import forms, inbox, request, when
 from stagewarden.web.console.site import Site
 from stagewarden.web.console.stopping import Stopping
 from stagewarden.web.people.repeats import Repeats
+from stagewarden.wire import spool
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller, People
+    from stagewarden.model import Body
     from stagewarden.web.console.forms import Kept
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     Page = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
     Act = Callable[[web.Request, Caller, dict[str, str]], Awaitable[web.StreamResponse]]
 
+_DOWNLOAD = 600.0  # seconds: whoever reads slower keeps a spool from others
 _SHOWN = 100  # rows of one list
 _SAID = {"approve": "Your approval is recorded.", "reject": "Your rejection is recorded; the hold has ended.", "stop": "This hold is stopped."}
 _TABS = (("mine", "Mine"), ("all", "All open"), ("done", "Done"))
@@ -54,6 +59,7 @@ class Console:
             web.post("/sign-out", self._form(self._sign_out)),
             web.get("/", self._page(self._inbox)),
             web.get("/holds/{id}", self._page(self._request)),
+            web.get("/holds/{id}/body", self._page(self._body), allow_head=False),
             web.post("/holds/{id}/vote", self._form(self._vote)),
             web.post("/holds/{id}/stop", self._form(self._stop)),
             web.get("/agents", self._page(stopping.agents)),
@@ -164,6 +170,21 @@ class Console:
     async def _request(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
         return await self._shown(asked, caller, forms.Kept(), said=_SAID.get(asked.query.get("said", "")))
 
+    async def _body(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
+        """The exact bytes, as a file to be saved."""
+        identifier = asked.match_info["id"]
+        async with self._gate.body(caller, identifier) as body:
+            response = render.download(len(body) if isinstance(body, bytes) else body.size, f"{identifier}.bin")
+            response.force_close()  # should it break off, nothing may pass for its rest
+            self._guard.answer_headers(response)
+            await response.prepare(asked)
+            with suppress(ConnectionError, TimeoutError):  # the reader left, or is too slow
+                async with asyncio.timeout(_DOWNLOAD), aclosing(_blocks(body)) as blocks:
+                    async for block in blocks:
+                        await response.write(block)
+                    await response.write_eof()
+        return response
+
     async def _shown(self, asked: web.Request, caller: Caller, kept: Kept, *, said: str | None = None, code: str | None = None) -> web.Response:
         view = await self._gate.show_hold(caller, asked.match_info["id"])
         points = forms.open_points(kept, view.hold.questions) if code == "invalid" else ()
@@ -195,6 +216,14 @@ class Console:
         except Conflict as conflict:
             return await self._shown(asked, caller, forms.Kept(refused=f"It could not be stopped: {_sentence(conflict)}"), code="conflict")
         return render.see_other(f"/holds/{identifier}?said=stop")
+
+
+async def _blocks(body: Body) -> AsyncGenerator[bytes, None]:
+    if isinstance(body, bytes):
+        yield body
+        return
+    async for block in spool.pieces(body):
+        yield block
 
 
 def _door(asked: web.Request) -> str:

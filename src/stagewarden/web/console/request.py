@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.model import HoldState
 from stagewarden.web.console import exact, rail, seats, when, words
-from stagewarden.web.console.changes import Changes, changes
+from stagewarden.web.console.changes import Changes, changes, described
 from stagewarden.web.people.views import blinded, votes_hidden
 
 if TYPE_CHECKING:
@@ -127,9 +127,9 @@ def _content(hold: Hold) -> Content:
     request, response = hold.request, hold.response
     said = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in words.asserted(hold).items()}
     return Content(
-        changes=changes(request, hold.before),
+        changes=changes(request, hold.before, described(hold.question)),
         headers=_pairs(request.headers),
-        body=exact.content(request.body),
+        body=exact.body(request.body),
         authority=f"{hold.upstream}, {request.scheme}://{request.authority}",
         says=tuple((exact.reveal(name), exact.reveal(value)) for name, value in said.items()),
         says_hidden=sum(exact.count(name) + exact.count(value) for name, value in said.items()),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stagewarden.model import HoldState
-from stagewarden.web.console.changes import title
+from stagewarden.web.console.changes import described, title
 from stagewarden.web.console.exact import one_line
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def effect(hold: Hold, *, payload: bool) -> Sentence:
     destination = str(action.get("destination") or hold.upstream)
     phrase = _PHRASES.get(verb) or (f"{verb.capitalize()} the" if verb in _VERBS else None)
     lead = f"{phrase} {re.sub('[._]', ' ', noun) or 'content'}" if phrase else f"{str(hold.stage).capitalize()} ({hold.kind})"
-    called = title(hold.request, hold.before) if payload else None
+    called = title(hold.request, hold.before, described(hold.question)) if payload else None
     shown = one_line(called) if called else None
     if shown and len(shown) > _LONGEST_TITLE:
         shown = f"{shown[:_LONGEST_TITLE]}… (its {len(shown):,} characters stand below)"

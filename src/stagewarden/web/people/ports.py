@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from stagewarden.gate.people import AgentView, HoldView, VoteIntent
     from stagewarden.identity.people import Caller
-    from stagewarden.model import Document, Hold
+    from stagewarden.model import Body, Document, Hold
     from stagewarden.modes import Kill
 
 
@@ -23,6 +25,9 @@ class Gate(Protocol):
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes is recorded."""
+
+    def body(self, caller: Caller, hold_id: str) -> AbstractAsyncContextManager[Body]:
+        """The exact bytes of one held request, while the block lasts; recorded as read."""
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
         """Cast one vote."""

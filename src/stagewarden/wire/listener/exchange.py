@@ -10,7 +10,7 @@ from stagewarden.wire.listener.chunked import Chunked
 from stagewarden.wire.listener.reply import has_body, head_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from stagewarden.model import Headers
     from stagewarden.wire.listener.connection import Connection
@@ -108,7 +108,7 @@ class Exchange:
             return self._ahead[0] if len(self._ahead) == 1 else b"".join(self._ahead)
         return b"".join([piece async for piece in self.pieces(limit)])
 
-    async def pieces(self, limit: int) -> AsyncIterator[bytes]:
+    async def pieces(self, limit: int) -> AsyncGenerator[bytes, None]:
         """The body as it arrives; raises Refused over the limit, and where it never comes whole."""
         if (self.heading.length or 0) > limit:
             raise _too_large(limit)

@@ -81,6 +81,7 @@ class UpstreamAnswer:
         "_until_eof",
         "_waiter",
         "_what",
+        "early",
         "headers",
         "phase",
         "reason",
@@ -95,6 +96,7 @@ class UpstreamAnswer:
         self.headers: Headers = ()
         self.phase = Phase.HEAD
         self.reusable = False
+        self.early = False  # it came before all of the request had left, and the rest stayed here
         self.sized = False  # its fields say how long the body is
         self._flow = flow
         self._loop = loop
@@ -163,6 +165,14 @@ class UpstreamAnswer:
                 raise OutcomeUnknown(f"the answer is over {limit} bytes")
             pieces.append(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def stirred(self) -> None:
+        """Until the upstream takes more of the request, answers or fails; at the deadline it has failed."""
+        await self._wait("the request was not taken")
+
+    def writable(self) -> None:
+        """The upstream takes more of the request. Called by the connection."""
+        self._wake()
 
     async def _wait(self, what: str) -> None:
         """Until anything changes, at most for the deadline."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import select
 import ssl
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from stagewarden.errors import OutcomeUnknown, UpstreamUnavailable
 from stagewarden.wire.upstream.answer import Phase, UpstreamAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
 _ONE_WRITE = 64 << 10  # up to this, head and body leave in one piece
 
@@ -31,6 +32,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._usable = False
         self._looked = False  # just now, by `quiet`: nothing waits to be read
+        self._full = False  # the upstream does not take more for now
 
     # The transport's side.
 
@@ -74,6 +76,16 @@ class Connection(asyncio.Protocol):
         if self._answer is not None:
             self._answer.fail(OutcomeUnknown(f"the connection broke: {exc or 'closed'}"))
         self._on_lost(self)
+
+    def pause_writing(self) -> None:
+        """More than enough waits to be written."""
+        self._full = True
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        self._full = False
+        if self._answer is not None:
+            self._answer.writable()
 
     # The answer's side.
 
@@ -123,14 +135,7 @@ class Connection(asyncio.Protocol):
 
         Raises UpstreamUnavailable when nothing left, OutcomeUnknown or UpstreamTimeout when anything may have.
         """
-        transport = self._transport
-        # (1) Clean: nobody may have answered before we asked. What TLS has to say (session tickets) is not an answer.
-        looked, self._looked = self._looked, False
-        if transport is None or not (looked or (self.clean and (self._encrypted or not self._poll.poll(0)))):
-            self.abort()
-            raise UpstreamUnavailable("the connection was closed, or the upstream spoke before it was asked")
-        # (2) From here on bytes may have left.
-        answer = self._answer = UpstreamAnswer(self, self._loop, deadline, head_request=head.startswith(b"HEAD "))
+        transport, answer = self._begin(head, deadline)
         if len(body) <= _ONE_WRITE:
             transport.write(head + body)
         else:
@@ -139,6 +144,41 @@ class Connection(asyncio.Protocol):
         # (3) Once. Whatever happens now is told, not mended.
         await answer.head()
         return answer
+
+    async def exchange_pieces(self, head: bytes, body: AsyncGenerator[bytes, None], deadline: float) -> UpstreamAnswer:
+        """The same for a body in pieces: the next is written when the upstream has taken the last, each inside the deadline.
+
+        An upstream that answers before it has everything gets no more of it, and the connection is not used again (RFC 9112 section 9.3).
+        """
+        transport, answer = self._begin(head, deadline)
+        transport.write(head)
+        try:
+            async with aclosing(body):
+                async for piece in body:
+                    if answer.phase is not Phase.HEAD:
+                        answer.early = True
+                        break
+                    transport.write(piece)
+                    while self._full and answer.phase is Phase.HEAD:
+                        await answer.stirred()
+            answer.early = answer.early or (answer.phase is not Phase.HEAD and transport.get_write_buffer_size() > 0)
+            self._usable = self._usable and not answer.early
+        except BaseException:
+            self.abort()  # what has left must not look whole
+            raise
+        await answer.head()
+        return answer
+
+    def _begin(self, head: bytes, deadline: float) -> tuple[asyncio.Transport, UpstreamAnswer]:
+        transport = self._transport
+        # (1) Clean: nobody may have answered before we asked. What TLS has to say (session tickets) is not an answer.
+        looked, self._looked = self._looked, False
+        if transport is None or not (looked or (self.clean and (self._encrypted or not self._poll.poll(0)))):
+            self.abort()
+            raise UpstreamUnavailable("the connection was closed, or the upstream spoke before it was asked")
+        # (2) From here on bytes may have left.
+        answer = self._answer = UpstreamAnswer(self, self._loop, deadline, head_request=head.startswith(b"HEAD "))
+        return transport, answer
 
     @property
     def clean(self) -> bool:

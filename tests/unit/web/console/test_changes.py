@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from stagewarden.holds.bodies import Kept
 from stagewarden.model import Request
 from stagewarden.web.console import found
 from stagewarden.web.console.changes import FIELDS, changes, title
@@ -96,3 +97,24 @@ def test_title() -> None:
     assert title(held(1).request) == "Winter opening hours"
     assert title(request(b"{}")) is None
     assert title(request(b'{"title": {"raw": "A"}}')) == "A"
+
+
+IMAGE = {"name": "files", "filename": "a.png", "type": "image/png", "size": 2048, "digest": "sha256:ab"}
+
+
+@pytest.mark.parametrize("body", [b"--B--", Kept(9 << 20, "sha256:cd")], ids=["small", "large"])
+def test_a_form_in_parts_is_shown_as_it_was_described(body: bytes | Kept) -> None:
+    """Fields as fields, files by name, type, size and digest, from what the policy saw."""
+    request = Request("cms", "POST", "https", "cms.internal", "/forms", (("Content-Type", "multipart/form-data; boundary=B"),), body)
+    said = {"fields": {"title": "Winter"}, "parts": [{"name": "title", "filename": None}, IMAGE, IMAGE | {"filename": "b.png"}]}
+    fields = {field.name[0].text: "".join(run.text for run in field.after) for field in changes(request, None, said).changed}
+    assert fields["title"] == "Winter"
+    assert [text.name[0].text for text in changes(request, None, said).texts] == ["files"]
+    assert title(request, None, said) == "Winter"
+
+
+def test_a_large_body_is_one_line() -> None:
+    """Type, size and digest."""
+    request = Request("cms", "POST", "https", "cms.internal", "/media", (("Content-Type", "image/png"),), Kept(9 << 20, "sha256:cd"))
+    (field,) = changes(request, None).changed
+    assert "".join(run.text for run in field.after) == "image/png, 9.0 MiB, sha256:cd"

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stagewarden.holds.bodies import Kept
 from stagewarden.web.console import exact
 
 
@@ -71,3 +72,15 @@ def test_bytes_that_are_not_text() -> None:
     """Shown whole, in hexadecimal."""
     shown = exact.content(bytes(range(250, 256)))
     assert (shown.text, shown.size, shown.runs[0].text) == (False, 6, "fa fb fc fd fe ff")
+
+
+@pytest.mark.parametrize(("count", "shown"), [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (12 << 20, "12.0 MiB")])
+def test_sizes(count: int, shown: str) -> None:
+    """As people say them."""
+    assert exact.size(count) == shown
+
+
+def test_a_large_body_is_named_and_not_shown() -> None:
+    """Its size and the digest anybody can compute; never its bytes, which are not in memory."""
+    shown = exact.body(Kept(12 << 20, "sha256:ab"))
+    assert (shown.runs[0].text, shown.size) == ("a file of 12.0 MiB, sha256:ab", 12 << 20)

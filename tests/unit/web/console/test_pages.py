@@ -117,6 +117,30 @@ async def test_the_tabs(served: Served, http: ClientSession) -> None:
     assert (await get(served, http, "/?tab=nothing"))[0] == 422
 
 
+@pytest.mark.parametrize("body", [b"<script>alert(1)</script>", b"\x89PNG\r\n"], ids=["a page", "an image"])
+async def test_the_bytes_are_saved_and_never_shown(served: Served, http: ClientSession, body: bytes) -> None:
+    """An attachment of no type, under a name of ours: no browser renders what an agent wrote."""
+    hold = served.gate.add(held(time.time_ns(), body))
+    await sign_in(http, served)
+    _, page = await get(served, http, f"/holds/{hold.id}")
+    assert f'href="/holds/{hold.id}/body" download' in page
+    async with http.get(f"{served.url}/holds/{hold.id}/body") as answer:
+        assert (answer.status, await answer.read()) == (200, body)
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="{hold.id}.bin"'
+        assert (answer.headers["X-Content-Type-Options"], answer.headers["Cache-Control"]) == ("nosniff", "no-store")
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+async def test_the_bytes_are_for_those_who_may_see_them(served: Served, http: ClientSession) -> None:
+    """A stranger comes to the door; whoever holds no seat is refused; nothing is read."""
+    hold = served.gate.add(held(time.time_ns(), b"secret bytes", seats=(Seat(("legal",), 1),)))
+    assert "Sign in" in (await get(served, http, f"/holds/{hold.id}/body"))[1]
+    await sign_in(http, served, "samir")
+    status, page = await get(served, http, f"/holds/{hold.id}/body")
+    assert (status, "secret bytes" in page, served.gate.reads) == (403, False, [])
+
+
 async def test_a_vote(served: Served, http: ClientSession) -> None:
     """Approve: one vote, the state, and what happens next, watched by reloading."""
     hold = served.gate.add(held(time.time_ns()))

@@ -371,3 +371,104 @@ async def test_cancelled_while_waiting_is_not_pooled(pool):
         with pytest.raises(asyncio.CancelledError):
             await task
         assert pool._idle_count == 0
+
+
+async def cut(body: bytes, pieces: list[bytes], size: int = 1 << 20):
+    """A large body in pieces; `pieces` are those that were asked for."""
+    for at in range(0, len(body), size):
+        pieces.append(body[at : at + size])
+        yield pieces[-1]
+
+
+def large_head(upstream: ScriptedUpstream, size: int) -> bytes:
+    """Of a request with so many bytes."""
+    return serialize("POST", "/x", endpoint(upstream.url).authority, (), size)
+
+
+LARGE = bytes(range(256)) * (12 << 12)
+
+
+async def test_a_body_in_pieces_leaves_whole_and_framed_once(pool):
+    """Byte for byte, one Content-Length, and the connection is used again."""
+    async with RecordingUpstream() as upstream:
+        for _ in range(2):
+            async with pool.lease(KEY, endpoint(upstream.url), SOON) as connection:
+                got = await connection.exchange_pieces(large_head(upstream, len(LARGE)), cut(LARGE, []), SOON)
+                assert (got.status, await got.read(100)) == (200, b'{"ok":true}')
+        assert [each.body == LARGE for each in upstream.requests] == [True, True]
+        assert [each.raw.lower().count(b"content-length:") for each in upstream.requests] == [1, 1]
+        assert upstream.connections == 1
+
+
+async def test_a_slow_upstream_is_waited_for_and_not_stuffed(pool):
+    """No piece is asked for before the last was taken: at most what sockets hold lies between the disk and the upstream."""
+    stepped = asyncio.Event()
+    asked: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        await stepped.wait()
+        assert len(await peer.reader.readexactly(len(large_head(upstream, 4 * len(LARGE))) + 4 * len(LARGE))) > len(LARGE)
+        await peer.send(answer(b"ok"))
+
+    async with ScriptedUpstream(script) as upstream, pool.lease(KEY, endpoint(upstream.url), SOON) as connection:
+        sending = asyncio.create_task(connection.exchange_pieces(large_head(upstream, 4 * len(LARGE)), cut(4 * LARGE, asked), SOON))
+        while not connection._full:  # noqa: ASYNC110 - a turn of the loop at a time
+            await asyncio.sleep(0)
+        held = len(asked)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(asked) == held < 4 * len(LARGE) >> 20
+        stepped.set()
+        assert (await sending).status == 200
+        assert b"".join(asked) == 4 * LARGE
+
+
+async def test_an_early_answer_ends_the_sending(pool):
+    """413 before everything is there (RFC 9112 section 9.3): the rest stays here, the answer is the upstream's, the connection ends."""
+    asked: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.send(answer(b"too large", "413 Content Too Large"))
+        await asyncio.sleep(SOON)
+
+    async with ScriptedUpstream(script) as upstream:
+        async with pool.lease(KEY, endpoint(upstream.url), SOON) as connection:
+            got = await connection.exchange_pieces(large_head(upstream, 8 * len(LARGE)), cut(8 * LARGE, asked), SOON)
+            assert (got.status, got.early, await got.read(100)) == (413, True, b"too large")
+            assert sum(map(len, asked)) < 8 * len(LARGE)
+        assert not connection.clean
+
+
+async def test_an_upstream_that_takes_no_more_is_given_up(pool):
+    """Inside the deadline of one piece; what happened there is not known."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(SOON)
+
+    async with ScriptedUpstream(script) as upstream, pool.lease(KEY, endpoint(upstream.url), SOON) as connection:
+        with pytest.raises(UpstreamTimeout):
+            await connection.exchange_pieces(large_head(upstream, 8 * len(LARGE)), cut(8 * LARGE, []), 0.2)
+
+
+async def test_a_body_that_cannot_be_read_on_never_looks_whole(pool):
+    """Our own fault half-way: the connection is cut, so that the upstream cannot take what came for all."""
+    over = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        try:
+            await peer.request()
+        finally:
+            over.set()
+
+    async def failing():
+        yield LARGE[: 1 << 20]
+        raise OSError("the disk is gone")
+
+    async with ScriptedUpstream(script) as upstream, pool.lease(KEY, endpoint(upstream.url), SOON) as connection:
+        with pytest.raises(OSError, match="disk is gone"):
+            await connection.exchange_pieces(large_head(upstream, len(LARGE)), failing(), SOON)
+        assert not connection.clean
+        await asyncio.wait_for(over.wait(), SOON)
+        assert upstream.requests == []
