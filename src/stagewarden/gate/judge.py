@@ -118,6 +118,7 @@ class Judge:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._admission = Admission(rooms.config.limits, rooms.clock)
+        rooms.recorder.metrics.counted(lambda: self._admission.under_way)
 
     def now(self) -> float:
         """Monotonic seconds."""
@@ -282,7 +283,6 @@ class Judge:
             self._rooms.places.leave(draft.agent)
             self._admission.leave(draft.agent)
             draft.agent = None
-            self._rooms.recorder.metrics.inflight(self._admission.under_way)
 
     async def idle(self) -> None:
         """Until nothing is under way."""
@@ -328,7 +328,6 @@ class Judge:
             self._admission.leave(agent)
             raise TooMuch("this agent has as many requests under way as it may", "inflight_per_agent", agent)
         draft.agent = agent
-        self._rooms.recorder.metrics.inflight(self._admission.under_way)
 
     def _at_work(self, principal: Principal, of_route: str | None) -> Principal:
         """With its workflow: the credential's, else the route's, else the agent's only one; more than one left is None (`shared_identity`)."""

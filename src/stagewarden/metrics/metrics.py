@@ -17,7 +17,7 @@ from stagewarden.metrics.processes import Processes
 from stagewarden.metrics.rows import Rows, add_counts, add_spreads
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from prometheus_client.core import Metric
 
@@ -88,6 +88,7 @@ class Metrics:
         self._violations, self._engine, self._engine_up = counts[families.VIOLATIONS], counts[families.ENGINE], counts[families.ENGINE_UP]
         self._phase, self._request, self._overhead = spreads[families.PHASE], spreads[families.REQUEST], spreads[families.OVERHEAD]
         self._phases = {name: (name,) for name in labels.PHASES}
+        self._under_way: Callable[[], int] = int
         counts[families.FAIL_OPEN].add(amount=0)
         self._info(families.BUILD_INFO, version)
 
@@ -146,9 +147,9 @@ class Metrics:
                 component, kind = "upstream", "timeout" if isinstance(failure, UpstreamTimeout) else "unavailable"
         self._all.counts[families.ERRORS].add((component, kind))
 
-    def inflight(self, count: int) -> None:
-        """Requests under way now."""
-        self._all.counts[families.INFLIGHT].set(count)
+    def counted(self, under_way: Callable[[], int]) -> None:
+        """Who knows how many requests are under way; asked when somebody reads."""
+        self._under_way = under_way
 
     def shed(self, limit: str, count: int = 1) -> None:
         """So much was over a limit."""
@@ -249,6 +250,7 @@ class Metrics:
 
     def rows(self) -> Rows:
         """Everything counted here, for another process that speaks for us."""
+        self._all.counts[families.INFLIGHT].set(self._under_way())
         return Rows(
             {family.name: [*counts.rows().items()] for family, counts in self._all.counts.items()},
             {family.name: [*spread.rows().items()] for family, spread in self._all.spreads.items()},
@@ -256,6 +258,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """The exposition, in `content_type`."""
+        self._all.counts[families.INFLIGHT].set(self._under_way())
         return generate_latest(self._registry)
 
     # ------------------------------------------------------------------------------------------------------------------

@@ -231,7 +231,7 @@ def test_the_other_facts(metrics) -> None:
 
     def all_of_them() -> None:
         metrics.refused("unauthenticated")
-        metrics.inflight(3)
+        metrics.counted(lambda: 3)
         metrics.mode_changed("paused")
         metrics.killed("all")
         metrics.revoked(0.5)

@@ -28,7 +28,7 @@ def worker(served: int, lag: float = 0.0, *, up: bool = True) -> Metrics:
         metrics.served("allow", 0.02)
         metrics.refused("ambiguous_request")
     metrics.error(StateUnavailable("x"))
-    metrics.inflight(served)
+    metrics.counted(lambda: served)
     metrics.loop_lag(lag)
     metrics.engine_up(up=up)
     return metrics
