@@ -136,6 +136,7 @@ async def test_by_keyboard_alone(console: Console, browser: Browser) -> None:
     """Skip link first; every control of the vote can be reached and used without a pointer."""
     async with page_of(browser) as page:
         await sign_in(page, console, f"/holds/{console.hold}")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Publish the post")  # the key is for this page, not for the door
         await page.keyboard.press("Tab")
         assert await page.evaluate("document.activeElement.textContent") == "Skip to the content"
         names = []
