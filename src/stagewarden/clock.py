@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Protocol
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_SHIFTS = tuple(range(70, -1, -10))
 _PAIRS = tuple(a + b for a in _CROCKFORD for b in _CROCKFORD)
+_LETTERS = bytes(ord(_CROCKFORD[byte & 31]) for byte in range(256))  # five bits of each random byte
 NANOSECONDS = 1_000_000_000
 
 
@@ -37,14 +37,15 @@ class SystemClock:
 
 def new_id(letter: str, now_ns: int) -> str:
     """A letter, `_` and a ULID (26 Crockford base32 characters: 48 bits of milliseconds, 80 random bits)."""
-    value = int.from_bytes(os.urandom(10), "big")
-    return letter + _moment(now_ns // 1_000_000) + "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+    millis = now_ns // 1_000_000
+    moment = _quarter_hour(millis >> 20) + _PAIRS[millis >> 10 & 1023] + _PAIRS[millis & 1023]
+    return letter + moment + os.urandom(16).translate(_LETTERS).decode("ascii")
 
 
-@lru_cache(maxsize=16)
-def _moment(millis: int) -> str:
-    """`_` and the ten characters of a millisecond; written once for the many ids that share it."""
-    return "_" + "".join([_PAIRS[millis >> shift & 1023] for shift in (40, 30, 20, 10, 0)])
+@lru_cache(maxsize=4)
+def _quarter_hour(millis_20: int) -> str:
+    """`_` and the first six characters of a ULID's milliseconds, of which the last twenty bits are dropped."""
+    return "_" + "".join([_PAIRS[millis_20 >> shift & 1023] for shift in (20, 10, 0)])
 
 
 @lru_cache(maxsize=16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from stagewarden.errors import Ambiguous, Refused
@@ -67,6 +68,7 @@ def parse_parts(match: Match, content_type: str | None, blocks: Iterable[bytes],
     return read.document()
 
 
+@lru_cache(maxsize=64)
 def _media_type(content_type: str | None) -> tuple[str, str]:
     """Type and charset in lower case; any other parameter is none that this sidecar reads by."""
     media, *parameters = (part.strip() for part in (content_type or "").lower().split(";"))

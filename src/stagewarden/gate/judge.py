@@ -338,9 +338,7 @@ class Judge:
 
     def _request(self, head: Head, match: Match, principal: Principal, body: Body) -> Request:
         address = self._rooms.sender.address(match.upstream.name)
-        kept = wire_headers.end_to_end(head.headers, principal.credential.header)
-        withheld = self._rooms.sender.withheld(match.upstream.name)
-        kept = tuple([field for field in kept if field[0].lower() not in withheld])
+        kept = wire_headers.end_to_end(head.headers, principal.credential.header, self._rooms.sender.withheld(match.upstream.name))
         return Request(match.upstream.name, head.method, address.scheme, address.authority, match.target.raw, kept, body)
 
     async def _look_up(self, draft: Draft, match: Match, principal: Principal) -> Deny | None:

@@ -27,6 +27,7 @@ _PART = "headers"
 _NAME = re.compile(rb"[!#$%&'*+\-.^`|~0-9A-Za-z]+")
 _LINE = re.compile(_NAME.pattern + rb":[\t\x20-\x7e]*")
 _BLOCK = re.compile(rb"(?:%b\r\n)*" % _LINE.pattern)
+_FIELD = re.compile(r"([^:]+):[ \t]*([^\r]*)\r\n")  # in a block that matched: name, and value as far as the end of its line
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TAB_IN_FRAMING = re.compile(rb"(?:^|\n)(?:content-length|transfer-encoding):[^\r]*\t", re.IGNORECASE)
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -40,7 +41,7 @@ _SINGLETONS = frozenset(
 )  # fmt: skip
 _REFUSED = frozenset({"upgrade", "http2-settings", "trailer"})
 # The request line would not be the request any more (section 1b of the bypasses, rows 24 and 35).
-_OVERRIDES = ("x-http-method", "x-method-override", "x-original-", "x-rewrite-")
+_OVERRIDE = re.compile(r"^(?:x-http-method|x-method-override|x-original-|x-rewrite-).*", re.MULTILINE)
 
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -82,9 +83,10 @@ def read(block: bytes, limits: Limits, *, http10: bool = False) -> Fields:
     # (2) Every line is `name: value`, every byte one that all parsers read alike.
     if not _BLOCK.fullmatch(block):
         raise Ambiguous(_PART, _bad_line(block))
-    lines = [line.partition(":") for line in block.decode("ascii").split("\r\n")[:-1]]
     # White space around a value is no part of it (RFC 9110 section 5.5): what is judged is what any upstream reads (GHSA-qc2q-p7wx-3px3).
-    headers = tuple([(name, value.strip(" \t")) for name, _, value in lines])
+    headers: Headers = tuple(_FIELD.findall(block.decode("ascii")))
+    if b" \r" in block or b"\t\r" in block:
+        headers = tuple([(name, value.rstrip(" \t")) for name, value in headers])
     if b"\t" in block and _TAB_IN_FRAMING.search(block):
         raise Ambiguous("framing", "a tab beside the length or the coding; parsers disagree on it")
     named = {name.lower(): value for name, value in reversed(headers)}
@@ -94,7 +96,7 @@ def read(block: bytes, limits: Limits, *, http10: bool = False) -> Fields:
     # (4) Nothing that makes another request of this one.
     if not _REFUSED.isdisjoint(named):
         raise Ambiguous(_PART, f"{min(_REFUSED & named.keys())} is not accepted")
-    if override := [key for key in named if key.startswith(_OVERRIDES)]:
+    if override := _OVERRIDE.search("\n".join(named)):
         raise Ambiguous(_PART, f"{override[0]} would change the request judged")
     # (5) One length.
     _check_framing(named, http10=http10)
@@ -153,10 +155,13 @@ _REG_NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]*)(?:\.[a-z0-9_](?:[a-z0-9_-]*))*"
 _PORT = re.compile(r":[0-9]{1,5}")
 
 
-def end_to_end(headers: Headers, credential_header: str) -> Headers:
-    """What goes on to the upstream (contract section 3, "Forwarded"), in order and as it came."""
-    dropped = {credential_header.lower(), *_connection_names(headers)}
-    return tuple([field for field in headers if (key := field[0].lower()) not in dropped and not withheld(key)])
+def end_to_end(headers: Headers, credential_header: str, ours: frozenset[str] = frozenset()) -> Headers:
+    """What goes on to the upstream (contract section 3, "Forwarded"), in order and as it came; `ours`: lower-case names that we set ourselves."""
+    keys = [name.lower() for name, _ in headers]
+    dropped = {credential_header.lower(), *ours}
+    if "connection" in keys:
+        dropped |= _connection_names(headers)
+    return tuple([field for field, key in zip(headers, keys, strict=True) if key not in dropped and not withheld(key)])
 
 
 @lru_cache(maxsize=512)

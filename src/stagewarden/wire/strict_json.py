@@ -25,10 +25,11 @@ from stagewarden.errors import Ambiguous
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from stagewarden.model import JSON
+    from stagewarden.model import JSON, Document
 
 SAFE_INTEGER = 2**53 - 1  # RFC 7493 section 2.2: beyond it, readers that use doubles see another number
 LARGEST = 1e308
+_CONTAINERS = (dict, list)
 _DIGITS = bytes.maketrans(b"0123456789Ee+-", b"0000000000ee++")
 _LONG = b"0" * 17  # more digits than 2^53 has
 
@@ -70,16 +71,15 @@ def refuse_case_variants(document: JSON, listed: Listed) -> None:
     names, folded = listed.names, listed.folded
     if not names:
         return
-    level: list[JSON] = [document]
+    level = [document] if isinstance(document, _CONTAINERS) else []
     while level:
-        children: list[JSON] = []
+        children: list[Document | list[JSON]] = []
         for node in level:
             if isinstance(node, dict):
                 for key in node:
                     if key not in names and (meant := folded.get(fold(key))) is not None:
                         raise Ambiguous("body", f"the member {key!a} could be read as {meant!a}")
-            if isinstance(node, dict | list):
-                children += [child for child in (node.values() if isinstance(node, dict) else node) if isinstance(child, dict | list)]
+            children += [child for child in (node.values() if isinstance(node, dict) else node) if isinstance(child, _CONTAINERS)]
         level = children
 
 

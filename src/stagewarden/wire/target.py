@@ -24,10 +24,21 @@ _SMUGGLED = re.compile(rb"%(?:2f|5c|00|3b)", re.IGNORECASE)
 _ENCODED_AGAIN = re.compile(r"%(?:[0-9a-f]{2}|u[0-9a-f]{4})", re.IGNORECASE)
 
 
+# Segments that begin with a letter or digit and hold nothing that anybody decodes, cuts or mends: the long way would refuse nothing in it.
+_PLAIN = re.compile(rb"(?:/[A-Za-z0-9][A-Za-z0-9._~-]*)+/?")
+
+
 def parse_target(raw: bytes, limit: int) -> Target:
     """The target. Raises Refused("target_too_long", …) or Ambiguous("target" | "query", why)."""
     if len(raw) > limit:
         raise Refused("target_too_long", f"the target is over {limit} bytes")
+    if _PLAIN.fullmatch(raw):
+        text = raw.decode("ascii")
+        return Target(text, text, tuple(text[1:].split("/")), ())
+    return _read(raw)
+
+
+def _read(raw: bytes) -> Target:
     # (1) Bytes no target may have, wherever they stand.
     if _ILLEGAL.search(raw):
         raise Ambiguous(_PART, "a space, control or non-ASCII byte")

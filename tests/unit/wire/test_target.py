@@ -10,6 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stagewarden.errors import Ambiguous, Refused
+from stagewarden.wire import target as targets
 from stagewarden.wire.target import parse_target
 
 LIMIT = 8192
@@ -129,3 +130,9 @@ def test_cve_2025_66490_a_second_encoding_in_disguise_is_refused(raw):
     """Found by fuzzing: the digits after an encoded percent sign may be encoded themselves; decoded twice they are another path."""
     with pytest.raises(Ambiguous, match="second encoding"):
         parse_target(raw, LIMIT)
+
+
+@given(st.from_regex(targets._PLAIN, fullmatch=True))
+def test_the_short_way_and_the_long_way_agree(raw):
+    """A target that is read at once is one in which the whole reading finds nothing to refuse, with the same segments."""
+    assert parse_target(raw, len(raw)) == targets._read(raw)

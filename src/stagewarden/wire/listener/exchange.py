@@ -76,6 +76,12 @@ class Exchange:
         """Bytes after the head; what is wrong with them is told to whoever reads the body."""
         if not data or self._failure is not None:
             return
+        if len(data) == self._left <= _AHEAD and not self._held:  # all of a body at once, as most come
+            self._left = 0
+            self._ahead.append(data)
+            self._held = len(data)
+            self._wake()
+            return
         if self._taken:
             self._rest += data
             self._pause()

@@ -31,6 +31,8 @@ LOW_WATER = 64 << 10
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # no control: an upstream must not split our answer (CVE-2026-34519)
 _BLOCK = re.compile(rb"(?:[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:%b\n)*" % _VALUE.pattern)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
+_PAIR = re.compile(r"([^:]+):([^\n]*)\n")
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _VERSIONS = frozenset({"1.0", "1.1"})  # llhttp knows 0.9 and 2.0 too, and frames them as 1.x
 _NO_CONTENT, _NOT_MODIFIED, _FINAL, _SWITCHING, _LARGEST = 204, 304, 200, 101, 599
 
@@ -275,9 +277,10 @@ class UpstreamAnswer:
             return
         if status > _LARGEST:
             raise ValueError(f"status {status}")
+        block = self._block()
         reusable = self._check_framing(status)
         # Isomorphic decoding: whatever the upstream meant by a byte beyond ASCII, the agent gets the same byte (RFC 9110 section 5.5).
-        headers = tuple([(name.decode("ascii"), value.decode("latin-1")) for name, value in self._fields])
+        headers = tuple(_PAIR.findall(block.decode("latin-1")))
         self.reason = self._reason_bytes.decode("latin-1")
         self.headers = headers
         self.status = status
@@ -288,16 +291,20 @@ class UpstreamAnswer:
         else:
             self._wake()
 
-    def _check_framing(self, status: int) -> bool:
-        """Raise ValueError for a body whose end could be seen in two places; say whether the connection may be used again."""
-        # All fields in one go, each ended by a byte that none of them may have.
+    def _block(self) -> bytes:
+        """All fields in one go, each ended by a byte that none of them may have. Raises ValueError where one has it, or another illegal one."""
         block = b"".join([b"%b:%b\n" % field for field in self._fields])
         if block.count(b"\n") != len(self._fields) or not _BLOCK.fullmatch(block):
             raise ValueError("a header field with an illegal byte")
         if len(block) > HEAD_BYTES or not _VALUE.fullmatch(self._reason_bytes):
             raise ValueError("a head too large, or an illegal byte in the reason")
-        lengths = [value for name, value in self._fields if name.lower() == b"content-length"]
-        codings = [value for name, value in self._fields if name.lower() == b"transfer-encoding"]
+        return block
+
+    def _check_framing(self, status: int) -> bool:
+        """Raise ValueError for a body whose end could be seen in two places; say whether the connection may be used again."""
+        framing = [(key, value) for name, value in self._fields if (key := name.lower()) in _FRAMING]
+        lengths = [value for key, value in framing if key == b"content-length"]
+        codings = [value for key, value in framing if key == b"transfer-encoding"]
         if len(lengths) > 1 or (lengths and (codings or not _LENGTH.fullmatch(lengths[0]))):
             raise ValueError("Content-Length twice, not decimal, or beside Transfer-Encoding")
         if codings and (len(codings) > 1 or codings[0].lower() != b"chunked" or self._parser.get_http_version() != "1.1"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LENGTH_EXPECTED = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: sent even for an empty body
-_OURS = frozenset({"connection", "content-length", "host", "transfer-encoding"})
+_OURS = re.compile(r"^(?:connection|content-length|host|transfer-encoding):", re.IGNORECASE | re.MULTILINE)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -54,13 +55,13 @@ def endpoint(url: str, ca: str | None = None) -> Endpoint:
 
 def serialize(method: str, target: str, authority: str, headers: Headers, body_length: int) -> bytes:
     """The head of one HTTP/1.1 request, headers in the given order, framed by us. Raises CannotTell for what would break a line."""
-    if not _OURS.isdisjoint([name.lower() for name, _ in headers]):
-        raise CannotTell(f"a header that is ours to set: {', '.join(sorted(_OURS))}")
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {authority}", *[f"{name}: {value}" for name, value in headers]]
-    if body_length or method in _LENGTH_EXPECTED:
-        lines.append(f"Content-Length: {body_length}")
-    text = "\r\n".join(lines)
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    if ours := _OURS.search(lines):
+        raise CannotTell(f"a header that is ours to set: {ours[0][:-1].lower()}")
+    length = f"Content-Length: {body_length}\r\n" if body_length or method in _LENGTH_EXPECTED else ""
+    text = f"{method} {target} HTTP/1.1\r\nHost: {authority}\r\n{lines}{length}\r\n"
     # A credential is a file's content: what it holds must not become another line (CVE-2023-49081 and kin).
-    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text or not text.isascii():
+    most = len(headers) + 3 + bool(length)
+    if text.count("\n") != most or text.count("\r") != most or "\0" in text or not text.isascii():
         raise CannotTell("a header to be sent has a line break or a byte that is not ASCII")
-    return f"{text}\r\n\r\n".encode("ascii")
+    return text.encode("ascii")
