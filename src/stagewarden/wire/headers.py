@@ -41,7 +41,7 @@ _SINGLETONS = frozenset(
 )  # fmt: skip
 _REFUSED = frozenset({"upgrade", "http2-settings", "trailer"})
 # The request line would not be the request any more (section 1b of the bypasses, rows 24 and 35).
-_OVERRIDE = re.compile(r"^(?:x-http-method|x-method-override|x-original-|x-rewrite-).*", re.MULTILINE)
+_OVERRIDE = re.compile(r"\n((?:x-http-method|x-method-override|x-original-|x-rewrite-).*)")
 
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
@@ -96,8 +96,8 @@ def read(block: bytes, limits: Limits, *, http10: bool = False) -> Fields:
     # (4) Nothing that makes another request of this one.
     if not _REFUSED.isdisjoint(named):
         raise Ambiguous(_PART, f"{min(_REFUSED & named.keys())} is not accepted")
-    if override := _OVERRIDE.search("\n".join(named)):
-        raise Ambiguous(_PART, f"{override[0]} would change the request judged")
+    if override := _OVERRIDE.search("\n" + "\n".join(named)):
+        raise Ambiguous(_PART, f"{override[1]} would change the request judged")
     # (5) One length.
     _check_framing(named, http10=http10)
     # (6) `Connection` takes away nothing that matters.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LENGTH_EXPECTED = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 section 8.6: sent even for an empty body
-_OURS = re.compile(r"^(?:connection|content-length|host|transfer-encoding):", re.IGNORECASE | re.MULTILINE)
+_OURS = re.compile(r"\n(connection|content-length|host|transfer-encoding):", re.IGNORECASE)
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -56,8 +56,8 @@ def endpoint(url: str, ca: str | None = None) -> Endpoint:
 def serialize(method: str, target: str, authority: str, headers: Headers, body_length: int) -> bytes:
     """The head of one HTTP/1.1 request, headers in the given order, framed by us. Raises CannotTell for what would break a line."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    if ours := _OURS.search(lines):
-        raise CannotTell(f"a header that is ours to set: {ours[0][:-1].lower()}")
+    if ours := _OURS.search("\n" + lines):
+        raise CannotTell(f"a header that is ours to set: {ours[1].lower()}")
     length = f"Content-Length: {body_length}\r\n" if body_length or method in _LENGTH_EXPECTED else ""
     text = f"{method} {target} HTTP/1.1\r\nHost: {authority}\r\n{lines}{length}\r\n"
     # A credential is a file's content: what it holds must not become another line (CVE-2023-49081 and kin).
