@@ -87,7 +87,7 @@ def _fed(data: bytes, size: int) -> UpstreamAnswer:
 def _seen(got: UpstreamAnswer) -> tuple[object, ...]:
     """All that anybody can see of it; of an answer that broke off, its head."""
     whole = got.phase is Phase.WHOLE
-    return got.phase, got.status, got.reason, got.headers, _body(got) if whole else b"", got.reusable if whole else False
+    return got.phase, got.status, got.reason, got.headers, got.sized, _body(got) if whole else b"", got.reusable if whole else False
 
 
 def _body(got: UpstreamAnswer) -> bytes:

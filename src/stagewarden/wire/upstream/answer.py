@@ -33,6 +33,15 @@ _BLOCK = re.compile(rb"(?:[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:%b\n)*" % _VALUE.pattern
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _PAIR = re.compile(r"([^:]+):([^\n]*)\n")
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+# Status line and fields as nearly every upstream writes them: one space, and a value that neither is empty nor ends in white space.
+_USUAL = re.compile(
+    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*)\r\n"
+    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?\r\n)*)\r\n"
+)
+_USUAL_PAIR = re.compile(r"([^:]+): ([^\r]*)\r\n")
+# Names that say something of the framing or of the connection; Content-Length alone is usual.
+_UNUSUAL = re.compile(rb"\n(?:transfer-encoding|connection|proxy-connection|upgrade):", re.IGNORECASE)
+_USUAL_LENGTH = re.compile(rb"\ncontent-length: ([^\r]*)", re.IGNORECASE)
 _VERSIONS = frozenset({"1.0", "1.1"})  # llhttp knows 0.9 and 2.0 too, and frames them as 1.x
 _NO_CONTENT, _NOT_MODIFIED, _FINAL, _SWITCHING, _LARGEST = 204, 304, 200, 101, 599
 
@@ -104,7 +113,7 @@ class UpstreamAnswer:
         self._loop = loop
         self._deadline = deadline
         self._head_request = head_request
-        self._parser = HttpResponseParser(self)
+        self._parser: HttpResponseParser | None = None  # made for the first bytes that `_usual` leaves to it
         self._fields: list[tuple[bytes, bytes]] = []
         self._reason_bytes = b""
         self._seen = 0  # bytes fed before the head was whole
@@ -206,7 +215,11 @@ class UpstreamAnswer:
         if self.phase is Phase.FAILED:
             return
         if self.phase is Phase.HEAD:
+            if not self._seen and self._usual(data):
+                return
             self._seen += len(data)
+        if self._parser is None:
+            self._parser = HttpResponseParser(self)
         try:
             self._parser.feed_data(data)
         except Exception as error:  # noqa: BLE001 - httptools wraps what its callbacks raise; whatever it is, this is not an answer
@@ -214,6 +227,28 @@ class UpstreamAnswer:
             return
         if self.phase is Phase.HEAD and self._seen > HEAD_BYTES:
             self._broken(f"the answer's head is over {HEAD_BYTES} bytes")
+
+    def _usual(self, data: bytes) -> bool:
+        """Take an answer that came whole and plain: one Content-Length, all of its body, nothing more. The parser reads all others."""
+        head = _USUAL.match(data)
+        if head is None or self._head_request:
+            return False
+        status, fields = int(head[1]), b"\n" + head[3]
+        lengths = _USUAL_LENGTH.findall(fields)
+        if len(lengths) != 1 or not _LENGTH.fullmatch(lengths[0]) or status in {_NO_CONTENT, _NOT_MODIFIED} or _UNUSUAL.search(fields):
+            return False
+        length = int(lengths[0])
+        if length > LOW_WATER or len(data) != head.end() + length or head.end() > HEAD_BYTES or head[3].count(b"\n") > MOST_HEADERS:
+            return False
+        self.status = status
+        self.reason = head[2].decode("latin-1")
+        self.headers = tuple(_USUAL_PAIR.findall(head[3].decode("latin-1")))
+        self.sized = True
+        if length:
+            self._pieces.append(data[head.end() :])
+            self._buffered = length
+        self._finish(reusable=True)
+        return True
 
     def _broken(self, why: str) -> None:
         if self.phase is Phase.WHOLE:
@@ -264,6 +299,7 @@ class UpstreamAnswer:
 
     def on_headers_complete(self) -> None:
         """The head is whole: 1xx are skipped within a bound, framing is checked, then the reader may have it."""
+        assert self._parser is not None
         status = self._parser.get_status_code()
         if self._parser.get_http_version() not in _VERSIONS:
             raise ValueError("a version that was not asked for")
@@ -302,6 +338,7 @@ class UpstreamAnswer:
 
     def _check_framing(self, status: int) -> bool:
         """Raise ValueError for a body whose end could be seen in two places; say whether the connection may be used again."""
+        assert self._parser is not None
         framing = [(key, value) for name, value in self._fields if (key := name.lower()) in _FRAMING]
         lengths = [value for key, value in framing if key == b"content-length"]
         codings = [value for key, value in framing if key == b"transfer-encoding"]
