@@ -11,9 +11,14 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TICK = os.sysconf("SC_CLK_TCK")
 PROC = Path("/proc")
+_LISTEN = "0A"  # in /proc/net/tcp
 ROOT = Path(__file__).parents[2]
 SYSTEM, LOAD = 0, 1  # the core of what is measured; the core of everything else
 
@@ -50,6 +55,26 @@ def start(
             raise RuntimeError(f"{command[0]} does not listen: {log.read_text(errors='replace')[-600:] if log else 'see above'}")
         time.sleep(0.05)
     return process
+
+
+def until(true: Callable[[], bool], what: str, patience: float = 60) -> None:
+    """Return once it is so; RuntimeError with `what` where it is not inside so many seconds."""
+    deadline = time.monotonic() + patience
+    while not true():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"waited {patience:g} s for {what}")
+        time.sleep(0.05)
+
+
+def listeners(port: int) -> int:
+    """How many sockets listen on the port at 127.0.0.1: with SO_REUSEPORT one for each process that takes its share."""
+    rows = [row.split() for row in (PROC / "net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1] == f"0100007F:{port:04X}" and row[3] == _LISTEN for row in rows)
+
+
+def descriptors(processes: list[subprocess.Popen]) -> int:
+    """Open files of them all."""
+    return sum(len(list((PROC / str(pid) / "fd").iterdir())) for process in processes for pid in family(process.pid))
 
 
 def stop(processes: list[subprocess.Popen]) -> None:

@@ -6,137 +6,105 @@ twice one over two, as long as the house's own share leaves it idle. (2) Through
 generator and upstream beside them: a lower bound, since they take what the workers then lack.
 """
 
+from __future__ import annotations
+
 import argparse
-import asyncio
 import contextlib
 import os
 import random
-import signal
 import statistics
-import sys
-import tempfile
-import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import yaml
+from tests.bench import machine
+from tests.bench.arms.ours import written
+from tests.bench.check import check
+from tests.bench.field import ground
+from tests.bench.load import Load
+from tests.bench.numbers import Spread
 
-from tests.bench.__main__ import BODY, cpu, free_port, start
-from tests.bench.load import drive
-from tests.product import WASM, house
+if TYPE_CHECKING:
+    from tests.bench.arms.arm import Arm, Ground
 
 CONNECTIONS = 32
+WARM = 1000  # requests
 
 
-@dataclass(frozen=True)
-class Running:
-    """A process of the system under test."""
-
-    pid: int
-
-
-@dataclass
-class Arm:
-    """`serve` with so many workers: its processes, the house first, and the request as its client sends it."""
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """`serve` with so many workers, and its house."""
 
     count: int
-    processes: list
-    port: int
-    request: bytes
+    arm: Arm
 
-    def pin(self, cores):
+    def pin(self, cores: set[int]) -> None:
         """Every thread of every process onto these cores."""
-        for process in self.processes:
-            for task in Path(f"/proc/{process.pid}/task").iterdir():
+        for pid in machine.family(self.arm.processes[0].pid):
+            for task in (machine.PROC / str(pid) / "task").iterdir():
                 with contextlib.suppress(ProcessLookupError):  # a thread that ended meanwhile
                     os.sched_setaffinity(int(task.name), cores)
 
-    def measure(self, requests):
+    def measure(self, requests: int) -> tuple[float, float, float]:
         """CPU microseconds per request, of all and of the house, and requests a second."""
-        before, house_before, began = cpu(self.processes), cpu(self.processes[:1]), time.perf_counter()
-        asyncio.run(drive(self.port, self.request, CONNECTIONS, requests))
-        took = time.perf_counter() - began
+        before, house = machine.cpu(self.arm.processes), self._house()
+        with Load(self.arm.port, self.arm.request, CONNECTIONS) as load:
+            took = load.closed(requests).elapsed
         per = 1e6 / requests
-        return (cpu(self.processes) - before) * per, (cpu(self.processes[:1]) - house_before) * per, requests / took
+        return (machine.cpu(self.arm.processes) - before) * per, (self._house() - house) * per, requests / took
+
+    def _house(self) -> float:
+        return machine.cpu_of((machine.PROC / str(self.arm.processes[0].pid) / "stat").read_text())
 
 
-def arm(folder, count, upstream_port):
+def crew(made: Ground, count: int) -> Crew:
     """Start it, and wait until every worker listens."""
-    port = free_port()
-    made = house(folder, f"http://127.0.0.1:{upstream_port}", WASM)
-    config = yaml.safe_load(made.config.read_text())
-    config["listen"] = {"agents": {"bind": f"127.0.0.1:{port}", "hosts": ["localhost"]}}
-    config["limits"]["inflight_per_agent"] = 2 * CONNECTIONS
-    made.config.write_text(yaml.safe_dump(config, sort_keys=False))
-    words = [sys.executable, "-m", "stagewarden", "serve", "--config", str(made.config), "--workers", str(count)]
-    process = start(words, 0, port)
-    deadline = time.monotonic() + 60
-    while len(found := children(process.pid)) < (count if count > 1 else 0):
-        assert time.monotonic() < deadline, "the workers do not start"
-        time.sleep(0.05)
-    time.sleep(3)  # those that listen last
-    head = b"POST /newsroom/articles HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n"
-    request = head % made.keys["drafter"].encode() + b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
-    return Arm(count, [process, *map(Running, found)], port, request)
+    product = written(made.folder / f"workers-{count}", made.upstream)
+    process = made.start([*product.command, "--workers", str(count)], product.port)
+    machine.until(lambda: machine.listeners(product.port) == count, f"{count} workers that listen")
+    started = Crew(count, product.arm(f"workers {count}", [process]))
+    check(started.arm, made.upstream)
+    started.measure(WARM)
+    return started
 
 
-def children(pid):
-    """Its workers."""
-    found = [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()]
-    return [child for child in found if b"cli.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-def spread(values):
+def spread(values: list[float]) -> Spread:
     """Median and range."""
-    return f"{statistics.median(values):.2f} ({min(values):.2f}-{max(values):.2f})"
+    return Spread(statistics.median(values), min(values), max(values))
 
 
-def report(one, two, options):
+def report(one: Crew, two: Crew, rounds: int, requests: int) -> None:
     """Interleaved rounds in random order, then what they say."""
-    cost, share, rate = {1: [], 2: []}, [], {1: [], 2: []}
-    for each in (one, two):
-        each.measure(1000)  # warm
-    for _ in range(options.rounds):
+    cost: dict[int, list[float]] = {1: [], 2: []}
+    rate: dict[int, list[float]] = {1: [], 2: []}
+    share: list[float] = []
+    for _ in range(rounds):
         for each in random.sample((one, two), 2):
-            each.pin({0})
-            used, of_house, _ = each.measure(options.requests)
+            each.pin({machine.SYSTEM})
+            used, of_house, _ = each.measure(requests)
             cost[each.count].append(used)
             if each is two:
                 share.append(of_house)
         for each in random.sample((one, two), 2):
-            each.pin({0} if each is one else {0, 1})
-            rate[each.count].append(each.measure(options.requests)[2])
+            each.pin({machine.SYSTEM} if each is one else {machine.SYSTEM, machine.LOAD})
+            rate[each.count].append(each.measure(requests)[2])
     dearer = [mine / theirs for mine, theirs in zip(cost[2], cost[1], strict=True)]
-    print(f"{options.rounds} interleaved rounds of {options.requests} requests; POST 1 KB of JSON, 1 KB back; {CONNECTIONS} connections")
+    seen = [mine / theirs for mine, theirs in zip(rate[2], rate[1], strict=True)]
+    print(f"{rounds} interleaved rounds of {requests} requests; POST 1 KB of JSON, 1 KB back; {CONNECTIONS} connections")
     print(f"CPU us/req, one process:            {statistics.median(cost[1]):.0f}")
     print(f"CPU us/req, two workers and house:  {statistics.median(cost[2]):.0f}, of which the house {statistics.median(share):.0f}")
     print(f"two workers ÷ one process, CPU/req: {spread(dearer)}")
     print(f"so two idle cores could do:         {spread([2 / ratio for ratio in dearer])} of one (goal 1.8)")
-    seen = [mine / theirs for mine, theirs in zip(rate[2], rate[1], strict=True)]
     print(f"seen here, load on the same cores:  {spread(seen)} of one: a lower bound")
 
 
-def main():
+def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=4000)
     options = parser.parse_args()
-    upstream_port = free_port()
-    os.sched_setaffinity(0, {1})
-    processes = [start([sys.executable, "-m", "tests.bench.parts", "upstream", str(upstream_port)], 1, upstream_port)]
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            one = arm(Path(folder) / "one", 1, upstream_port)
-            processes += one.processes[:1]
-            two = arm(Path(folder) / "two", 2, upstream_port)
-            processes += two.processes[:1]
-            report(one, two, options)
-        finally:
-            for process in processes:
-                process.send_signal(signal.SIGTERM)
-            for process in processes:
-                process.wait(30)
+    with ground() as made:
+        report(crew(made, 1), crew(made, 2), options.rounds, options.requests)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: one WordPress for all of them, and one desk before it."""
+"""What the end-to-end tests share: one WordPress for all of them, one desk before it; for each its own counting upstream."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.articles import Articles
 from tests.e2e.desk import Desk, desk
 from tests.e2e.wordpress_site import Site, wordpress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
 
 @pytest.fixture(scope="session")
@@ -24,4 +25,11 @@ def site() -> Iterator[Site]:
 def wordpress_desk(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A sidecar before it, with the Wasm engine."""
     with desk(tmp_path_factory.mktemp("desk"), site) as running:
+        yield running
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[Articles]:
+    """The counting upstream."""
+    async with Articles() as running:
         yield running

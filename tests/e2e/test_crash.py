@@ -23,25 +23,18 @@ from stagewarden import config as configuration
 from stagewarden.app import running
 from stagewarden.holds.lifecycle import TRANSITIONS, Event
 from stagewarden.model import HoldState
-from tests.e2e.articles import Articles
 from tests.e2e.processes import PATIENCE, SidecarProcess, command, serving, until
 from tests.product import house, rulings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
+    from tests.e2e.articles import Articles
     from tests.upstreams import Received
 
 ROUNDS = 20
 HOLDS = 3  # approved in each round
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Articles]:
-    """The counting upstream."""
-    async with Articles() as running:
-        yield running
 
 
 @dataclass

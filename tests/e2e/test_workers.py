@@ -14,27 +14,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.articles import Articles
 from tests.e2e.crew import doors, metric, workers
 from tests.e2e.houses import NOWHERE, edit
 from tests.e2e.processes import PATIENCE, SidecarProcess, command, serving, until
 from tests.product import house, rulings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.crew import Door
     from tests.upstreams import Received
 
 DRAFT = "/newsroom/articles"
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Articles]:
-    """The counting upstream."""
-    async with Articles() as running:
-        yield running
 
 
 def verified(folder: Path) -> bool:

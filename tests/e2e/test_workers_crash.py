@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
-import pytest
 
-from tests.e2e.articles import Articles
 from tests.e2e.crew import doors, end, metric, workers
 from tests.e2e.houses import NOWHERE
 from tests.e2e.processes import PATIENCE, SidecarProcess, command, serving, until
@@ -24,18 +22,12 @@ from tests.e2e.test_crash import Drill, Told, check_log, write_until_gone
 from tests.product import house, rulings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.e2e.articles import Articles
 
 QUICK_DEATHS = 5
 DRAFT = "/newsroom/articles"
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Articles]:
-    """The counting upstream."""
-    async with Articles() as running:
-        yield running
 
 
 @dataclass

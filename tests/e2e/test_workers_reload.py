@@ -7,13 +7,9 @@ import random
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import pytest
 
 import stagewarden
 from stagewarden.identity.keys import new_key
-from tests.e2e.articles import Articles
 from tests.e2e.crew import Door, doors, end, metric, workers
 from tests.e2e.houses import NOWHERE, edit, put
 from tests.e2e.opa import opa_server
@@ -22,18 +18,8 @@ from tests.e2e.test_serve import BROKEN, details, pause_the_drafter
 from tests.e2e.test_workers_crash import Load
 from tests.product import house, rulings
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
 BUNDLE = Path(stagewarden.__file__).parent / "bundle" / "stagewarden.tar.gz"
 DRAFT = "/newsroom/articles"
-
-
-@pytest.fixture
-async def upstream() -> AsyncIterator[Articles]:
-    """The counting upstream."""
-    async with Articles() as running:
-        yield running
 
 
 def code(door: Door) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from tests.product import House
 
+_INFLIGHT = 1024  # all of the load is one agent's; what is measured is not its limit
 WASM = "{engine: wasm, deadline: 5s}"
 
 
@@ -36,7 +36,7 @@ class Written:
 
     @property
     def command(self) -> list[str]:
-        """How an operator starts it."""
+        """How an operator starts it; `--workers` may follow."""
         return [sys.executable, "-m", "stagewarden", "serve", "--config", str(self.house.config)]
 
     def arm(self, name: str, processes: list, lacks: str = "") -> Arm:
@@ -52,6 +52,7 @@ def written(folder: Path, upstream: int, engine: str = WASM, audit: Mapping[str,
     config = yaml.safe_load(made.config.read_text())
     config["listen"] = {"agents": {"bind": f"127.0.0.1:{port}", "hosts": ["localhost"]}, "operations": {"bind": f"127.0.0.1:{operations}"}}
     config["audit"] |= audit or {}
+    config["limits"]["inflight_per_agent"] = _INFLIGHT
     made.config.write_text(yaml.safe_dump(config, sort_keys=False))
     try:
         configuration.load(made.config)
@@ -89,6 +90,5 @@ def opa(ground: Ground) -> Arm:
     made = written(ground.folder / "opa", ground.upstream, f"{{engine: opa, deadline: 5s, opa: {{url: 'unix:{sock}'}}}}")
     command = [str(found), "run", "--server", "--addr", f"unix://{sock}", "--bundle", str(BUNDLE), "--log-level", "error", "--skip-version-check"]
     server = ground.start(command, None)
-    while not sock.exists():
-        time.sleep(0.05)
+    machine.until(sock.exists, "the OPA server's socket")
     return made.arm("stagewarden, OPA server", [ground.start(made.command, made.port), server])

@@ -63,6 +63,19 @@ async def outcome(product):
     return await until(lambda: next((entry for entry in rulings(product.house.folder) if entry["kind"] == "outcome"), None))
 
 
+def made_late():
+    """An upstream that answers 201 once it is let, what lets it, and what tells that it was asked."""
+    let, asked = asyncio.Event(), asyncio.Event()
+
+    async def late(peer) -> None:
+        await peer.request()
+        asked.set()
+        await let.wait()
+        await peer.send(b"HTTP/1.1 201 Made\r\nContent-Length: 2\r\n\r\nok")
+
+    return late, let, asked
+
+
 async def test_each_event_arrives_before_the_next_is_sent(tmp_path):
     """Server-sent events are flushed one by one; nobody waits for a buffer to fill."""
     events = Events()
@@ -112,14 +125,7 @@ async def test_the_upstream_is_let_go_of_when_the_agent_leaves(tmp_path):
 
 async def test_what_was_sent_is_recorded_though_the_agent_left_before_the_answer(tmp_path):
     """The gate does not forget a send because nobody waits for it any more."""
-    let, asked = asyncio.Event(), asyncio.Event()
-
-    async def late(peer) -> None:
-        await peer.request()
-        asked.set()
-        await let.wait()
-        await peer.send(b"HTTP/1.1 201 Made\r\nContent-Length: 2\r\n\r\nok")
-
+    late, let, asked = made_late()
     async with ScriptedUpstream(late) as upstream, behind(tmp_path, upstream.url) as product:
         async with asking(product):
             await asked.wait()
@@ -240,14 +246,7 @@ async def test_an_early_answer_is_relayed(tmp_path):
 
 async def test_draining_finishes_what_runs_and_refuses_what_comes(tmp_path):
     """SIGTERM: the open request gets its answer, a kept-alive connection is told 503 and closed."""
-    let, asked = asyncio.Event(), asyncio.Event()
-
-    async def late(peer) -> None:
-        await peer.request()
-        asked.set()
-        await let.wait()
-        await peer.send(b"HTTP/1.1 201 Made\r\nContent-Length: 2\r\n\r\nok")
-
+    late, let, asked = made_late()
     async with ScriptedUpstream(late) as upstream, behind(tmp_path, upstream.url) as product:
         async with asking(product) as (reader, _), asking(product, "/nowhere") as (kept, kept_writer):
             await asked.wait()

@@ -63,7 +63,7 @@ _NAMES = {
 
 
 def reveal(text: str, *, changed: bool = False) -> tuple[Run, ...]:
-    """The text in runs, each hidden character as `U+XXXX name`."""
+    """The text in runs, each hidden character by its name."""
     runs: list[Run] = []
     end = 0
     for found in _HIDDEN.finditer(text):

@@ -29,16 +29,16 @@ HIGH_WATER = 256 << 10  # bytes waiting for the reader at which the upstream has
 LOW_WATER = 64 << 10
 
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # no control: an upstream must not split our answer (CVE-2026-34519)
-_BLOCK = re.compile(rb"(?:[!#$%%&'*+\-.^_`|~0-9A-Za-z]+:%b\n)*" % _VALUE.pattern)
+_NAME = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_BLOCK = re.compile(rb"(?:%b: %b\r\n)*" % (_NAME, _VALUE.pattern))
 _LENGTH = re.compile(rb"[0-9]{1,18}")
-_PAIR = re.compile(r"([^:]+):([^\n]*)\n")
+_PAIR = re.compile(r"([^:]+): ([^\r]*)\r\n")  # in a block that matched
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 # Status line and fields as nearly every upstream writes them: one space, and a value that neither is empty nor ends in white space.
 _USUAL = re.compile(
-    rb"HTTP/1\.1 ([2-5][0-9][0-9]) ([\t\x20-\x7e\x80-\xff]*)\r\n"
-    rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?\r\n)*)\r\n"
+    rb"HTTP/1\.1 ([2-5][0-9][0-9]) (%b)\r\n((?:%b: [\x21-\x7e\x80-\xff](?:%b[\x21-\x7e\x80-\xff])?\r\n)*)\r\n"
+    % (_VALUE.pattern, _NAME, _VALUE.pattern)
 )
-_USUAL_PAIR = re.compile(r"([^:]+): ([^\r]*)\r\n")
 # Names that say something of the framing or of the connection; Content-Length alone is usual.
 _UNUSUAL = re.compile(rb"\n(?:transfer-encoding|connection|proxy-connection|upgrade):", re.IGNORECASE)
 _USUAL_LENGTH = re.compile(rb"\ncontent-length: ([^\r]*)", re.IGNORECASE)
@@ -242,7 +242,7 @@ class UpstreamAnswer:
             return False
         self.status = status
         self.reason = head[2].decode("latin-1")
-        self.headers = tuple(_USUAL_PAIR.findall(head[3].decode("latin-1")))
+        self.headers = tuple(_PAIR.findall(head[3].decode("latin-1")))
         self.sized = True
         if length:
             self._pieces.append(data[head.end() :])
@@ -328,8 +328,8 @@ class UpstreamAnswer:
             self._wake()
 
     def _block(self) -> bytes:
-        """All fields in one go, each ended by a byte that none of them may have. Raises ValueError where one has it, or another illegal one."""
-        block = b"".join([b"%b:%b\n" % field for field in self._fields])
+        """All fields in one go, each ended as on the wire. Raises ValueError where one has an illegal byte."""
+        block = b"".join([b"%b: %b\r\n" % field for field in self._fields])
         if block.count(b"\n") != len(self._fields) or not _BLOCK.fullmatch(block):
             raise ValueError("a header field with an illegal byte")
         if len(block) > HEAD_BYTES or not _VALUE.fullmatch(self._reason_bytes):
