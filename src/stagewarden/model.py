@@ -286,6 +286,7 @@ class HoldState(StrEnum):
     """The states of lifecycles.md, "A hold"."""
 
     PENDING = "pending"
+    SETTLING = "settling"
     APPROVED = "approved"
     CLAIMED = "claimed"
     SENT = "sent"
@@ -293,10 +294,12 @@ class HoldState(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     REJECTED = "rejected"
+    SENT_BACK = "sent_back"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
     STOPPED = "stopped"
     SUPERSEDED = "superseded"
+    ROLLED_BACK = "rolled_back"
 
 
 class Vote(msgspec.Struct, frozen=True):
@@ -305,7 +308,7 @@ class Vote(msgspec.Struct, frozen=True):
     id: str
     person: str
     function: str
-    decision: Literal["approve", "reject"]
+    decision: Literal["approve", "reject", "send_back"]
     reason: str | None
     note: str | None
     digest: str
@@ -358,6 +361,13 @@ class Hold(msgspec.Struct, frozen=True):
     before: bytes | None = None  # the looked-up asset as it stood when asked, for "what changes"
     response: Answer | None = None
     after_digest: str | None = None  # the look-up's digest right after the send; a later difference ends the stored answer
+    asked: bool = True  # False: a proposal, stored without asking anybody until somebody eligible takes it up
+    settles_at_ns: int = 0  # not released before this moment
+    escalated_at_ns: int = 0  # when the other people and delegates of its functions were told
+    predecessor: str | None = None  # the hold it took the place of
+    editor: str | None = None  # the person who edited the predecessor's body into this one's
+    grant: str | None = None  # the bounded template that approved it in advance
+    sends: int = 0  # how often it was begun to be sent; more than once only where the upstream honours `Idempotency-Key`
     payload: bool = True  # False: request, question, before and response were not read for this value, or are deleted
 
 

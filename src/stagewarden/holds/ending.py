@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stagewarden.model import Hold
 
 _SCOPES = {"hold": holds.c.id, "agent": holds.c.agent, "workflow": holds.c.workflow, "upstream": holds.c.upstream, "stage": holds.c.stage}
-_UNSENT = tuple(map(str, (HoldState.APPROVED, HoldState.CLAIMED)))
+_UNSENT = tuple(map(str, (HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED)))
 
 
 class Ending(Desk):

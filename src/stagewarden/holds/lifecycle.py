@@ -19,7 +19,9 @@ class Event(StrEnum):
 
     VOTED = "voted"  # an approval, seats still open
     FILLED = "filled"  # the last seat
+    SETTLING = "settling"  # the last seat, and a time to settle begins
     REJECTED = "rejected"
+    SENT_BACK = "sent_back"
     DECIDE_BY_PASSED = "decide_by_passed"
     USE_BY_PASSED = "use_by_passed"
     WITHDRAWN = "withdrawn"  # by the agent
@@ -33,7 +35,9 @@ class Event(StrEnum):
     NOT_SENT = "not_sent"  # a stop was seen before the first byte
     ANSWERED = "answered"  # < 400
     REFUSED = "refused"  # 4xx
+    RETRIED = "retried"  # no answer, and the upstream honours `Idempotency-Key`: approved again, at most three sends
     LOST = "lost"  # 5xx, no answer, lease over, crash
+    ROLLED_BACK = "rolled_back"
 
 
 _S = HoldState
@@ -41,20 +45,28 @@ _S = HoldState
 TRANSITIONS: Final[dict[tuple[HoldState, Event], HoldState]] = {
     (_S.PENDING, Event.VOTED): _S.PENDING,
     (_S.PENDING, Event.FILLED): _S.APPROVED,
+    (_S.PENDING, Event.SETTLING): _S.SETTLING,
     (_S.PENDING, Event.REJECTED): _S.REJECTED,
+    (_S.PENDING, Event.SENT_BACK): _S.SENT_BACK,
     (_S.PENDING, Event.DECIDE_BY_PASSED): _S.EXPIRED,
     (_S.PENDING, Event.WITHDRAWN): _S.WITHDRAWN,
+    (_S.SETTLING, Event.WITHDRAWN): _S.WITHDRAWN,
     (_S.APPROVED, Event.WITHDRAWN): _S.WITHDRAWN,
     (_S.PENDING, Event.STOPPED): _S.STOPPED,
+    (_S.SETTLING, Event.STOPPED): _S.STOPPED,
     (_S.APPROVED, Event.STOPPED): _S.STOPPED,
     (_S.CLAIMED, Event.STOPPED): _S.STOPPED,
+    (_S.SETTLING, Event.KILLED): _S.STOPPED,
     (_S.APPROVED, Event.KILLED): _S.STOPPED,
     (_S.CLAIMED, Event.KILLED): _S.STOPPED,
     (_S.PENDING, Event.SUPERSEDED): _S.SUPERSEDED,
+    (_S.SETTLING, Event.SUPERSEDED): _S.SUPERSEDED,
     (_S.APPROVED, Event.SUPERSEDED): _S.SUPERSEDED,
     (_S.CLAIMED, Event.SUPERSEDED): _S.SUPERSEDED,
+    (_S.SETTLING, Event.USE_BY_PASSED): _S.EXPIRED,
     (_S.APPROVED, Event.USE_BY_PASSED): _S.EXPIRED,
     (_S.CLAIMED, Event.USE_BY_PASSED): _S.EXPIRED,
+    (_S.SETTLING, Event.CLAIMED): _S.CLAIMED,
     (_S.APPROVED, Event.CLAIMED): _S.CLAIMED,
     (_S.CLAIMED, Event.RELEASED): _S.APPROVED,
     (_S.CLAIMED, Event.VOTES_LAPSED): _S.PENDING,
@@ -63,15 +75,17 @@ TRANSITIONS: Final[dict[tuple[HoldState, Event], HoldState]] = {
     (_S.SENT, Event.ANSWERED): _S.DONE,
     (_S.SENT, Event.REFUSED): _S.FAILED,
     (_S.SENT, Event.LOST): _S.UNKNOWN,
+    (_S.SENT, Event.RETRIED): _S.APPROVED,
     (_S.UNKNOWN, Event.ANSWERED): _S.DONE,
     (_S.UNKNOWN, Event.REFUSED): _S.FAILED,
+    (_S.DONE, Event.ROLLED_BACK): _S.ROLLED_BACK,
 }
 
-OPEN: Final = frozenset({_S.PENDING, _S.APPROVED, _S.CLAIMED, _S.SENT})
+OPEN: Final = frozenset({_S.PENDING, _S.SETTLING, _S.APPROVED, _S.CLAIMED, _S.SENT})
 """Something may still be sent, or is being sent."""
 
 ENDED: Final = frozenset(_S) - OPEN
-"""Nothing more will be sent. `unknown` alone may still learn what happened."""
+"""Nothing more will be sent. `unknown` may still learn what happened, and what was done may be rolled back."""
 
 FINAL: Final = ENDED - {_S.UNKNOWN}
 

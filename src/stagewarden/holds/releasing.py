@@ -153,7 +153,7 @@ class Releasing(Desk):
             half_done = holds.c.state.in_(("claimed", "sent"))
             abandoned = half_done if self._store.exclusive else half_done & (holds.c.lease_until_ns <= pen.now_ns)
             moved = [await self._recover(pen, hold) for hold in await fetch(pen.connection, None, abandoned)]
-            for hold in await fetch(pen.connection, None, holds.c.state.in_(("pending", "approved", "claimed"))):
+            for hold in await fetch(pen.connection, None, holds.c.state.in_(("pending", "settling", "approved", "claimed"))):
                 self._watch(hold)
         return tuple(moved)
 

@@ -6,13 +6,13 @@ Columns that hold what an agent wrote are bytes, and only ever ciphertext (holds
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text, true
 
-SCHEMA = 2
+SCHEMA = 3
 APPLICATION = "stagewarden"
 
 # One hold at most for one repeat while it is open, or while nobody knows what became of it (lifecycles.md, "A repeat").
-SINGLE = "state IN ('pending', 'approved', 'claimed', 'sent', 'unknown')"
+SINGLE = "state IN ('pending', 'settling', 'approved', 'claimed', 'sent', 'unknown')"
 
 _REPEAT = ("agent", "workflow", "initiator", "repeat_digest")
 
@@ -63,6 +63,13 @@ holds = Table(
     Column("not_before_ns", BigInteger, nullable=False, default=0),
     Column("successor", String),
     Column("ended_by", String),
+    Column("asked", Boolean, nullable=False, server_default=true()),
+    Column("settles_at_ns", BigInteger, nullable=False, server_default="0"),
+    Column("escalated_at_ns", BigInteger, nullable=False, server_default="0"),
+    Column("predecessor", String),
+    Column("editor", String),
+    Column("grant", String),
+    Column("sends", Integer, nullable=False, server_default="0"),
     Column("data_key", LargeBinary),  # NULL: payload deleted
     Column("request", LargeBinary),
     Column("question", LargeBinary),

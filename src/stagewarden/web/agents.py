@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 OWN_PREFIX = "/.stagewarden/"
 _LONGEST_WAIT = 55.0  # seconds; below the minute at which many clients and proxies give up
 _RETRY_HELD = 10
-_OPEN = frozenset({HoldState.PENDING, HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
+_OPEN = frozenset({HoldState.PENDING, HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
 
 
 class AgentsDoor:

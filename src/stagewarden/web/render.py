@@ -95,7 +95,7 @@ _TITLES = {
 }
 _RETRY = frozenset({"cannot_tell", "audit_unavailable", "draining", "overloaded", "busy"})
 # Hold states in which the agent is told no for good, with that state as the code.
-_ENDED_WITH_NO = frozenset({HoldState.REJECTED, HoldState.STOPPED, HoldState.SUPERSEDED, HoldState.WITHDRAWN, HoldState.EXPIRED})
+_ENDED_WITH_NO = frozenset({HoldState.REJECTED, HoldState.SENT_BACK, HoldState.STOPPED, HoldState.SUPERSEDED, HoldState.WITHDRAWN, HoldState.EXPIRED})
 
 
 def problem_reply(

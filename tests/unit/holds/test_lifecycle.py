@@ -11,16 +11,21 @@ from tests.unit.holds.bench import OK
 
 # The rows of lifecycles.md, "A hold", written a second time and by hand: from, event, to.
 TABLE = {
-    ("pending", "voted", "pending"), ("pending", "filled", "approved"), ("pending", "rejected", "rejected"),
+    ("pending", "voted", "pending"), ("pending", "filled", "approved"), ("pending", "settling", "settling"), ("pending", "rejected", "rejected"),
+    ("pending", "sent_back", "sent_back"),
     ("pending", "decide_by_passed", "expired"),
-    ("pending", "withdrawn", "withdrawn"), ("approved", "withdrawn", "withdrawn"),
-    ("pending", "stopped", "stopped"), ("approved", "stopped", "stopped"), ("claimed", "stopped", "stopped"),
-    ("approved", "killed", "stopped"), ("claimed", "killed", "stopped"),
-    ("pending", "superseded", "superseded"), ("approved", "superseded", "superseded"), ("claimed", "superseded", "superseded"),
-    ("approved", "use_by_passed", "expired"), ("claimed", "use_by_passed", "expired"),
-    ("approved", "claimed", "claimed"), ("claimed", "released", "approved"), ("claimed", "votes_lapsed", "pending"), ("claimed", "sending", "sent"),
+    ("pending", "withdrawn", "withdrawn"), ("settling", "withdrawn", "withdrawn"), ("approved", "withdrawn", "withdrawn"),
+    ("pending", "stopped", "stopped"), ("settling", "stopped", "stopped"), ("approved", "stopped", "stopped"), ("claimed", "stopped", "stopped"),
+    ("settling", "killed", "stopped"), ("approved", "killed", "stopped"), ("claimed", "killed", "stopped"),
+    ("pending", "superseded", "superseded"), ("settling", "superseded", "superseded"),
+    ("approved", "superseded", "superseded"), ("claimed", "superseded", "superseded"),
+    ("settling", "use_by_passed", "expired"), ("approved", "use_by_passed", "expired"), ("claimed", "use_by_passed", "expired"),
+    ("settling", "claimed", "claimed"), ("approved", "claimed", "claimed"), ("claimed", "released", "approved"),
+    ("claimed", "votes_lapsed", "pending"), ("claimed", "sending", "sent"),
     ("sent", "not_sent", "stopped"), ("sent", "answered", "done"), ("sent", "refused", "failed"), ("sent", "lost", "unknown"),
+    ("sent", "retried", "approved"),
     ("unknown", "answered", "done"), ("unknown", "refused", "failed"),
+    ("done", "rolled_back", "rolled_back"),
 }  # fmt: skip
 PAIRS = [(state, event) for state in HoldState for event in Event]
 
@@ -32,19 +37,22 @@ def test_the_table_is_the_design():
 
 
 def test_nothing_leaves_an_end_but_what_became_known():
-    """Every state is open or ended; only `unknown` may still learn what happened, and nothing ever leads back from an end."""
+    """Every state is open or ended; `unknown` may learn what happened, what was done may be rolled back, and nothing ever leads back from an end."""
     assert set(HoldState) == OPEN | ENDED
     assert not OPEN & ENDED
-    assert {state for state, _ in TRANSITIONS if state in ENDED} == {HoldState.UNKNOWN}
-    assert all(to in ENDED for (state, _), to in TRANSITIONS.items() if state in {*ENDED, HoldState.SENT})
+    assert {state for state, _ in TRANSITIONS if state in ENDED} == {HoldState.UNKNOWN, HoldState.DONE}
+    assert all(to in ENDED for (state, _), to in TRANSITIONS.items() if state in ENDED)
+    again = {(event, to) for (state, event), to in TRANSITIONS.items() if state is HoldState.SENT and to in OPEN}
+    assert again == {(Event.RETRIED, HoldState.APPROVED)}
 
 
 def test_only_a_claim_leads_to_sent():
     """`sent` has one way in, and it starts at a claim, which has one way in from an approval, which only votes fill."""
     into = {to: {(state, event) for (state, event), target in TRANSITIONS.items() if target is to} for to in HoldState}
     assert into[HoldState.SENT] == {(HoldState.CLAIMED, Event.SENDING)}
-    assert into[HoldState.CLAIMED] == {(HoldState.APPROVED, Event.CLAIMED)}
-    assert into[HoldState.APPROVED] == {(HoldState.PENDING, Event.FILLED), (HoldState.CLAIMED, Event.RELEASED)}
+    assert into[HoldState.CLAIMED] == {(HoldState.APPROVED, Event.CLAIMED), (HoldState.SETTLING, Event.CLAIMED)}
+    assert into[HoldState.SETTLING] == {(HoldState.PENDING, Event.SETTLING)}
+    assert into[HoldState.APPROVED] == {(HoldState.PENDING, Event.FILLED), (HoldState.CLAIMED, Event.RELEASED), (HoldState.SENT, Event.RETRIED)}
 
 
 @pytest.mark.parametrize(("state", "event"), PAIRS, ids=[f"{state}-{event}" for state, event in PAIRS])

@@ -146,6 +146,7 @@ _LEAVING = Standing("Approved by all seats", "Being sent. The policy is asked on
 _LOOK = "Sent once; what happened there is not known. It is not tried again. Somebody technical or security must look."
 STANDINGS = {
     HoldState.PENDING: Standing("Waiting", "Waiting for votes.", "ink"),
+    HoldState.SETTLING: Standing("Approved", "It leaves when its time to settle is over.", "green"),
     HoldState.APPROVED: _LEAVING,
     HoldState.CLAIMED: _LEAVING,
     HoldState.SENT: Standing("Sent", "It has left. The upstream has not answered yet.", "amber"),
@@ -153,10 +154,12 @@ STANDINGS = {
     HoldState.FAILED: Standing("Failed", "Sent once; the upstream refused it. It is not tried again.", "red"),
     HoldState.UNKNOWN: Standing("Unknown", _LOOK, "amber"),
     HoldState.REJECTED: Standing("Rejected", "Nothing was sent.", "red"),
+    HoldState.SENT_BACK: Standing("Sent back", "The agent was told why. Nothing was sent.", "amber"),
     HoldState.EXPIRED: Standing("Expired, a no", "Nobody decided in time. Nothing was sent.", "ink"),
     HoldState.WITHDRAWN: Standing("Withdrawn", "The agent took it back. Nothing was sent.", "ink"),
     HoldState.STOPPED: Standing("Stopped", "A person stopped it. Nothing was sent.", "red"),
     HoldState.SUPERSEDED: Standing("Superseded", "What it was about changed, so its votes no longer count. Nothing was sent.", "ink"),
+    HoldState.ROLLED_BACK: Standing("Rolled back", "It was sent, and what it did was taken back.", "ink"),
 }
-UNDER_WAY = frozenset({HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
-STOPPABLE = frozenset({HoldState.PENDING, HoldState.APPROVED, HoldState.CLAIMED})
+UNDER_WAY = frozenset({HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
+STOPPABLE = frozenset({HoldState.PENDING, HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED})
