@@ -41,6 +41,11 @@ NEEDS = {
     "chromium": Need("apt-get install chromium", commands=("chromium", "chromium-browser", "google-chrome")),
     "promtool": Need("apt-get install prometheus", commands=("promtool",)),
     "slowhttptest": Need("apt-get install slowhttptest", commands=("slowhttptest",)),
+    "oidc-provider": Need(
+        "npm install --prefix ~/.cache/stagewarden/oidc oidc-provider@9.13.3",
+        paths=("~/.cache/stagewarden/oidc/node_modules/oidc-provider/package.json",),
+        besides=("node",),
+    ),
     "wordpress": Need(
         "apt-get install wordpress php-cli php-mysql php-curl php-xml php-mbstring mariadb-server",
         paths=("/usr/share/wordpress/wp-includes/version.php",),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from stagewarden.clock import SystemClock
-from stagewarden.config import PasswordPeople, Secret, Secrets, Session, TokenPeople
+from stagewarden.config import PasswordPeople, Secret, Secrets, TokenPeople
+from stagewarden.config import People as PeopleSettings
 from stagewarden.identity.passwords import hash_password
 from stagewarden.identity.people import People
 from stagewarden.identity.tokens import new_token
@@ -56,7 +57,7 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     _private(folder / "tokens.yaml", "\n".join(lines) + "\n")
     _private(folder / "users.yaml", "".join(f'{name}: "{_hash()}"\n' for name in PEOPLE))
     sources = (TokenPeople(tokens=Secret("file:tokens.yaml")), PasswordPeople(users=Secret("file:users.yaml")))
-    people = People(sources, Secrets(folder, {}), gate.registry, clock, Session(), sandbox=True)
+    people = People(sources, Secrets(folder, {}), gate.registry, clock, PeopleSettings(), sandbox=True)
     settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800)
     runner = web.AppRunner(listener(gate, people, settings, clock), access_log=None)
     await runner.setup()

@@ -143,6 +143,12 @@ class NotAllowed(StagewardenError):
     code = "not_allowed"
 
 
+class StepUp(NotAllowed):
+    """The person may, once they have signed in freshly, and as strictly as is asked."""
+
+    code = "step_up"
+
+
 class Invalid(StagewardenError):
     """A body of the people's API that is well-formed but not acceptable; the message names the member."""
 

@@ -153,8 +153,7 @@ async def running(
     async with AsyncExitStack() as stack:
         pool = Upstreams(clock)
         stack.push_async_callback(pool.close)
-        sandbox = config.environment == "sandbox"
-        people = People(config.identity.people, secrets, registry, clock, config.people.session, sandbox=sandbox)
+        people = People(config.identity.people, secrets, registry, clock, config.people, sandbox=config.environment == "sandbox")
         built = await Building(config, clock, secrets, registry, stack).whole(pool, Places.of(environ))
         sidecar = _assembled(built, people, tls, None if workers is None else House(workers, built, _GRACE))
         await _recover(sidecar.rooms)

@@ -107,10 +107,11 @@ def _agents(house: House) -> Iterator[Problem]:
 def _people(house: House) -> Iterator[Problem]:
     """User and token files that can be read as such."""
     settings = house.config.identity.people
-    if not all(_readable(house, getattr(each, "tokens", None) or getattr(each, "users", None)) for each in settings):
+    files = (getattr(each, "tokens", None) or getattr(each, "users", None) or getattr(each, "client_secret", None) for each in settings)
+    if not all(_readable(house, secret) for secret in files if secret is not None):
         return
     try:
-        People(settings, house.secrets, house.registry, SystemClock(), house.config.people.session, sandbox=house.config.environment == "sandbox")
+        People(settings, house.secrets, house.registry, SystemClock(), house.config.people, sandbox=house.config.environment == "sandbox")
     except ConfigError as error:
         yield from error.problems
 

@@ -40,7 +40,6 @@ CONFIGURATION: Mapping[tuple[type, str], Later] = {
     ),
     (shapes.Holds, "escalate_at"): Later("escalation before the deadline"),
     (shapes.Holds, "hours"): Later("working hours"),
-    (shapes.People, "step_up"): Later("step-up authentication", "remove the key", (None, {}, {"acr": None})),
     (shapes.Audit, "key"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),
     (shapes.Audit, "checkpoint"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),
     (shapes.Audit, "payloads"): Later("a payload archive beside the log", "remove the key; bodies are kept with holds only"),
@@ -48,7 +47,6 @@ CONFIGURATION: Mapping[tuple[type, str], Later] = {
 
 # Words that stand where a kind or a choice is expected
 LATER_WORDS: Mapping[str, Later] = {
-    "oidc": Later("people by OpenID Connect", "use kind `token`, or `password` in a sandbox"),
     "batched": Later("batched durability", "write before_effect"),
     "recommend_only": Later("proposals", "use `paused`"),
 }

@@ -72,6 +72,16 @@ class TokenPeople(Struct, frozen=True, kw_only=True, tag="token", tag_field="kin
     tokens: Secret
 
 
+class OidcPeople(Struct, frozen=True, kw_only=True, tag="oidc", tag_field="kind"):
+    """OpenID Connect by authorization code with PKCE; needs `people.url`, whose `/sign-in/callback` is registered at the provider."""
+
+    issuer: str
+    client_id: str
+    client_secret: Secret | None = None
+    groups: str | None = None  # the claim with the directory groups
+    scopes: tuple[str, ...] = ("openid",)
+
+
 class PasswordPeople(Struct, frozen=True, kw_only=True, tag="password", tag_field="kind"):
     """scrypt in PHC form; sandbox only."""
 
@@ -82,7 +92,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     """Authenticators, tried in order: "not mine" goes on, "mine and bad" is 401."""
 
     agents: tuple[KeyIdentity | JwtIdentity | MtlsIdentity, ...] = ()
-    people: tuple[TokenPeople | PasswordPeople, ...] = ()
+    people: tuple[OidcPeople | TokenPeople | PasswordPeople, ...] = ()
 
 
 class OpaServer(Struct, frozen=True, kw_only=True):
@@ -191,11 +201,19 @@ class Session(Struct, frozen=True, kw_only=True):
     absolute: Seconds = Seconds(8 * 3600)
 
 
+class StepUp(Struct, frozen=True, kw_only=True):
+    """How freshly, and by which authentication context, a person must have signed in for what is grave."""
+
+    acr: str | None = None
+    max_age: Seconds = Seconds(300)
+
+
 class People(Struct, frozen=True, kw_only=True):
     """The people's plane; `url` is where links to the console lead."""
 
     url: str | None = None
     session: Session = Session()
+    step_up: StepUp = StepUp()
 
 
 class Audit(Struct, frozen=True, kw_only=True):

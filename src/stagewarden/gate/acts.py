@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from stagewarden.audit import entries
-from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.clock import NANOSECONDS
+from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StepUp
 from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
 from stagewarden.gate.people import AgentView, HoldView
@@ -18,7 +19,7 @@ from stagewarden.holds import lifecycle
 from stagewarden.holds.ballot import Ballot
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
-from stagewarden.model import Ask, Deny, HoldState, Stage
+from stagewarden.model import Ask, Deny, HoldState, Stage, Tier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -86,8 +87,12 @@ class Acts:
             # Open holds are judged again at each vote; a looser verdict changes nothing.
             if not await self.judge_again(hold):
                 raise Conflict("the policy no longer lets this wait for the same people")
+        if intent.decision == "approve" and hold.tier is Tier.HIGH:
+            self._fresh(caller)
+        # In force are the functions of the registry whose directory group the sign-in confirmed.
+        function = intent.function if intent.function in self.functions(caller) else ""
         ballot = Ballot(
-            caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
+            caller.person, function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
         )  # fmt: skip
         return await self._rooms.recorder.deliver(await self._rooms.holds.vote(hold_id, ballot, self._rooms.registry))
 
@@ -184,9 +189,12 @@ class Acts:
     # -- who may --
 
     def functions(self, caller: Caller) -> frozenset[str]:
-        """The functions a person holds, read from the registry each time; a program holds none."""
+        """The functions a person holds, read from the registry each time, and confirmed by the directory where a group is named."""
         person = self._rooms.registry.data.people.get(caller.person or "")
-        return frozenset(person.functions) if person is not None and person.active else frozenset()
+        if person is None or not person.active:
+            return frozenset()
+        confirmed = caller.proven is None or person.group is None or person.group in caller.proven.groups
+        return frozenset(person.functions) if confirmed else frozenset()
 
     def _exists(self, scope: str) -> None:
         """A misspelt scope would stop nothing and look as if it did."""
@@ -211,6 +219,17 @@ class Acts:
             raise NotAllowed("loosening takes the function security or technical")
         if not reason.strip():
             raise Invalid("reason: loosening needs one")
+        self._fresh(caller)
+
+    def _fresh(self, caller: Caller) -> None:
+        """For what is grave a person proves again who they are (`people.step_up`); a sandbox has nobody to prove it to."""
+        settings = self._rooms.config
+        if settings.environment == "sandbox":
+            return
+        wanted, proven = settings.people.step_up, caller.proven
+        seconds = self._rooms.clock.now_ns() / NANOSECONDS
+        if proven is None or seconds - proven.auth_time > float(wanted.max_age) or (wanted.acr is not None and proven.acr != wanted.acr):
+            raise StepUp(f"this takes a sign-in not older than {float(wanted.max_age):g} s" + (f" by {wanted.acr}" if wanted.acr else ""))
 
     def _not_its_owner(self, caller: Caller, before: AgentView) -> None:
         """After a security cause the agent's own owner does not lift it."""

@@ -1,4 +1,4 @@
-"""People and programs on the people's plane: password, bearer token or session → Caller.
+"""People and programs on the people's plane: OpenID Connect, password, bearer token or session → Caller.
 
 Answers who calls and by what; never what a caller may do (gate). A person who left the registry is nobody from the next request on.
 Passwords and persons' tokens are for sandboxes and refuse to load in production.
@@ -11,12 +11,15 @@ import hashlib
 import secrets as random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from stagewarden.clock import NANOSECONDS
-from stagewarden.config import TokenPeople
+from stagewarden.config import OidcPeople, PasswordPeople, TokenPeople
 from stagewarden.errors import BadCredential, ConfigError, Problem, Refused
 from stagewarden.identity import passwords
 from stagewarden.identity.bearer import fingerprint
+from stagewarden.identity.fetch import fetch, post
+from stagewarden.identity.oidc import Client, Flow, Proven, Strength
 from stagewarden.identity.sessions import Sessions, is_session
 from stagewarden.identity.throttle import Throttle
 from stagewarden.identity.tokens import TokenGrant, is_token, parse_tokens
@@ -25,27 +28,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from stagewarden.clock import Clock
-    from stagewarden.config import PasswordPeople, Secrets
-    from stagewarden.config import Session as SessionLimits
+    from stagewarden.config import People as Settings
+    from stagewarden.config import Secrets
     from stagewarden.identity.passwords import PasswordHash
     from stagewarden.identity.sessions import Session
     from stagewarden.registry import Registry
 
-Sources: TypeAlias = "tuple[TokenPeople | PasswordPeople, ...]"
+Sources: TypeAlias = "tuple[OidcPeople | TokenPeople | PasswordPeople, ...]"
 
 AT_ONCE = 2  # password checks in parallel: each takes a fifth of a second of one core and 16 MiB
 QUEUE = 16  # that many more may wait
+UNTOLD = 3600.0  # seconds a session lives whose provider does not tell us of a sign-out
+CALLBACK = "/sign-in/callback"
 _SANDBOX = "let people sign in with OpenID Connect or give programs tokens; passwords are for `environment: sandbox`"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Exactly one of `person` and `program`; `scopes` are a program's. Functions are the registry's to say, at every request."""
+    """Exactly one of `person` and `program`; `scopes` are a program's. Functions are the registry's to say, at every request.
+
+    `proven` is what a provider confirmed: groups, and how freshly and strictly the person was asked.
+    """
 
     person: str | None
     program: str | None
     scopes: frozenset[str]
     via: Literal["password", "token", "session"]
+    proven: Proven | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +69,26 @@ class _Read:
 class People:
     """Reads the files at construction (ConfigError); `reload` reads them again, all of them or nothing."""
 
-    def __init__(self, settings: Sources, secrets: Secrets, registry: Registry, clock: Clock, session: SessionLimits, *, sandbox: bool) -> None:
-        self._settings = settings
+    def __init__(self, sources: Sources, secrets: Secrets, registry: Registry, clock: Clock, settings: Settings, *, sandbox: bool) -> None:
+        self._settings = sources
         self._secrets = secrets
         self._clock = clock
         self._sandbox = sandbox
         self._registry = registry
         self._read = self._files()
+        self.provider = _provider(sources, settings.url, secrets, clock)
+        self.strength = Strength(int(settings.step_up.max_age), settings.step_up.acr)
+        session = settings.session
         self._sessions = Sessions(clock, float(session.idle), float(session.absolute))
         self._by_person, self._by_peer = Throttle(clock), Throttle(clock)
         self._checking = asyncio.Semaphore(AT_ONCE)
         self._pending = 0
         self._decoy_key = random.token_bytes(32)
+
+    @property
+    def provider_name(self) -> str | None:
+        """The host people sign in at."""
+        return None if self.provider is None else urlsplit(self.provider.issuer).hostname
 
     @property
     def password_sign_in(self) -> bool:
@@ -91,6 +108,35 @@ class People:
             self._registry = registry
 
         return commit
+
+    async def sign_in_proven(self, browser: str, answer: Mapping[str, str], *, previous: str | None = None) -> tuple[Session, str | None]:
+        """A new session by the provider's answer, and where the person wanted to go. BadCredential, Refused, CannotTell.
+
+        The person is whom the registry names with this issuer and subject, never whom an e-mail or a name suggests.
+        """
+        if self.provider is None:
+            raise BadCredential("nobody signs in with OpenID Connect here")
+        proven, then = await self.provider.finish(browser, answer)
+        person = self._registry.person_by_identity(proven.issuer, proven.subject)
+        if person is None or not self._listed(person):
+            raise Refused("not_a_person", "you are known to the identity provider, and not listed here; ask whoever keeps the registry")
+        lives = None if await self.provider.tells_of_logout() else UNTOLD
+        return self._sessions.open(person, proven, instead_of=previous, at_most=lives), then
+
+    async def signed_out(self, logout_token: str) -> None:
+        """The provider says that somebody signed out there: their sessions end. BadCredential."""
+        if self.provider is None:
+            raise BadCredential("nobody signs in with OpenID Connect here")
+        subject, sid = await self.provider.signed_out(logout_token)
+
+        def theirs(_: str, proof: object) -> bool:
+            return isinstance(proof, Proven) and (subject is None or proof.subject == subject) and (sid is None or proof.sid == sid)
+
+        self._sessions.close_where(theirs)
+
+    def sign_out_everywhere(self, person: str) -> None:
+        """End every session of this person."""
+        self._sessions.close_where(lambda of, _: of == person)
 
     async def sign_in(self, person: str, password: str, *, peer: str = "", previous: str | None = None) -> Session:
         """A new session. BadCredential without saying which was wrong; Refused `overloaded` after too many failures.
@@ -124,10 +170,10 @@ class People:
         if found is None:
             return None
         person, proof = found
-        if self._read.users.get(person) != proof or not self._listed(person):
+        if not self._still(person, proof) or not self._listed(person):
             self._sessions.close(cookie)
             return None
-        return Caller(person, None, frozenset(), "session")
+        return Caller(person, None, frozenset(), "session", proof if isinstance(proof, Proven) else None)
 
     def csrf(self, cookie: str) -> str | None:
         """The form token of a session; None where there is none."""
@@ -147,9 +193,9 @@ class People:
         for number, one in enumerate(self._settings):
             if isinstance(one, TokenPeople):
                 tokens |= parse_tokens(self._secrets.text(one.tokens), one.tokens.reference, sandbox=self._sandbox)
-            elif self._sandbox:
+            elif isinstance(one, PasswordPeople) and self._sandbox:
                 users |= passwords.parse_users(self._secrets.text(one.users), one.users.reference)
-            else:
+            elif isinstance(one, PasswordPeople):
                 raise ConfigError((Problem("configuration", 0, f"identity.people[{number}]", "has password users in production", _SANDBOX),))
         return _Read(users, tokens, (self._clock.now_ns(), self._clock.monotonic()))
 
@@ -178,6 +224,12 @@ class People:
         number = int.from_bytes(hashlib.blake2b(person.encode(errors="surrogatepass"), key=self._decoy_key, digest_size=4).digest(), "big")
         return passwords.decoy(list(users.values())[number % len(users)])
 
+    def _still(self, person: str, proof: object) -> bool:
+        """Whether what the session was opened with is still this person's."""
+        if isinstance(proof, Proven):
+            return self._registry.person_by_identity(proof.issuer, proof.subject) == person
+        return self._read.users.get(person) == proof
+
     def _listed(self, person: str) -> bool:
         entry = self._registry.data.people.get(person)
         return entry is not None and entry.active
@@ -187,3 +239,13 @@ class People:
         wall, monotonic = self._read.at
         left = (grant.expires_ns - wall) / NANOSECONDS
         return self._clock.now_ns() >= grant.expires_ns or self._clock.monotonic() - monotonic >= left
+
+
+def _provider(sources: Sources, url: str | None, secrets: Secrets, clock: Clock) -> Flow | None:
+    """The identity provider, if there is one; nothing is asked of it before somebody signs in."""
+    for one in sources:
+        if isinstance(one, OidcPeople):
+            secret = None if one.client_secret is None else secrets.text(one.client_secret).strip()
+            redirect = f"{(url or '').rstrip('/')}{CALLBACK}"
+            return Flow(one.issuer, Client(one.client_id, secret, redirect, one.groups, one.scopes), fetch, post, clock)
+    return None

@@ -13,6 +13,8 @@ from stagewarden.clock import NANOSECONDS
 from stagewarden.identity.bearer import fingerprint, is_secret, new_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from stagewarden.clock import Clock
 
 PREFIX = "sws_"
@@ -38,6 +40,7 @@ class _Kept:
     csrf: str = field(repr=False)
     opened: tuple[int, float]
     seen: tuple[int, float]
+    lives: float  # seconds, used or not
 
 
 class Sessions:
@@ -49,17 +52,21 @@ class Sessions:
         self._absolute = absolute
         self._kept: dict[str, _Kept] = {}
 
-    def open(self, person: str, proof: object, *, instead_of: str | None = None) -> Session:
-        """A new id at every sign-in (session fixation); the one shown before ends, and so does the person's longest unused beyond the bound."""
+    def open(self, person: str, proof: object, *, instead_of: str | None = None, at_most: float | None = None) -> Session:
+        """A new id at every sign-in (session fixation); the one shown before ends, and so does the person's longest unused beyond the bound.
+
+        `at_most`: seconds it lives, where that is less than the configured limit.
+        """
+        lives = self._absolute if at_most is None else min(at_most, self._absolute)
         if instead_of is not None:
             self.close(instead_of)
         self._drop_over()
         own = sorted((kept.seen[1], name) for name, kept in self._kept.items() if kept.person == person)
         for _, name in own[: max(0, len(own) - MAX_PER_PERSON + 1)]:
             del self._kept[name]
-        session = Session(person, self._clock.now_ns() + round(self._absolute * NANOSECONDS), PREFIX + new_secret(), new_secret())
+        session = Session(person, self._clock.now_ns() + round(lives * NANOSECONDS), PREFIX + new_secret(), new_secret())
         now = (self._clock.now_ns(), self._clock.monotonic())
-        self._kept[fingerprint(session.token)] = _Kept(person, proof, session.csrf, now, now)
+        self._kept[fingerprint(session.token)] = _Kept(person, proof, session.csrf, now, now, lives)
         return session
 
     def find(self, token: str) -> tuple[str, object] | None:
@@ -85,6 +92,10 @@ class Sessions:
         if is_session(token):
             self._kept.pop(fingerprint(token), None)
 
+    def close_where(self, theirs: Callable[[str, object], bool]) -> None:
+        """End every session of whose person and proof this is true."""
+        self._kept = {name: kept for name, kept in self._kept.items() if not theirs(kept.person, kept.proof)}
+
     def _get(self, token: str) -> _Kept | None:
         if not is_session(token):
             return None
@@ -96,7 +107,7 @@ class Sessions:
         return kept
 
     def _over(self, kept: _Kept) -> bool:
-        return self._passed(kept.opened, self._absolute) or self._passed(kept.seen, self._idle)
+        return self._passed(kept.opened, kept.lives) or self._passed(kept.seen, self._idle)
 
     def _passed(self, since: tuple[int, float], limit: float) -> bool:
         return self._clock.now_ns() - since[0] >= limit * NANOSECONDS or self._clock.monotonic() - since[1] >= limit

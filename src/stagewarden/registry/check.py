@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stagewarden import config as configuration
-from stagewarden.config import JwtIdentity, KeyIdentity, MtlsIdentity, PasswordPeople, Secrets, TokenPeople
+from stagewarden.config import JwtIdentity, KeyIdentity, MtlsIdentity, OidcPeople, PasswordPeople, Secret, Secrets, TokenPeople
 from stagewarden.config import rules as config_rules
 from stagewarden.config.rules.addresses import is_loopback
 from stagewarden.config.spiffe import trust_domain_of
@@ -19,7 +19,7 @@ from stagewarden.registry.lint import lint
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from stagewarden.config import Config, Route, Secret, Upstream
+    from stagewarden.config import Config, Route, Upstream
     from stagewarden.config.yaml_source import Place
     from stagewarden.registry.registry import Registry
 
@@ -107,15 +107,32 @@ def identities(config: Config, registry: Registry) -> Iterator[Problem]:
             yield Problem(file, line, where, "is of a trust domain that is not configured", remedy, "warning")
 
 
-def voters(config: Config, _: Registry) -> Iterator[Problem]:
-    """Passwords and persons' tokens are for sandboxes; with OpenID Connect in a later release, production has holds nobody answers."""
-    if config.environment == "production" and config.listen.people is not None:
-        message = "is production, where nobody can sign in yet: holds wait, and expire as a no"
-        remedy = "run approvals in a sandbox until sign-in by OpenID Connect is released"
+def voters(config: Config, registry: Registry) -> Iterator[Problem]:
+    """Passwords and persons' tokens are for sandboxes; and who is registered under another issuer never gets in."""
+    providers = {each.issuer for each in config.identity.people if isinstance(each, OidcPeople)}
+    if config.environment == "production" and config.listen.people is not None and not providers:
+        message = "is production, where people sign in with OpenID Connect alone, and no provider is configured: holds wait, and expire as a no"
+        remedy = "add `{kind: oidc, issuer: …, client_id: …}` to identity.people"
         yield config.source.problem(("environment",), message, remedy, severity="warning")
+    for name, person in registry.data.people.items() if providers else ():
+        if person.active and (person.identity is None or person.identity.issuer not in providers):
+            file, line = registry.line(("people", name))
+            why = "has no identity" if person.identity is None else "has an identity of an issuer that is not configured"
+            yield Problem(file, line, f"people.{name}", f"{why}, and cannot sign in", "write `identity: {issuer: …, subject: …}`", "warning")
 
 
-RULES: tuple[Callable[[Config, Registry], Iterator[Problem]], ...] = (destinations, kinds, workflows, identities, voters)
+def groups(config: Config, registry: Registry) -> Iterator[Problem]:
+    """A directory group narrows what a person holds; with nobody to say the groups it would narrow nothing."""
+    if any(isinstance(each, OidcPeople) and each.groups for each in config.identity.people):
+        return
+    for name, person in registry.data.people.items():
+        if person.group is not None:
+            file, line = registry.line(("people", name, "group"))
+            remedy = "write `groups: CLAIM` at the provider in identity.people, or remove the key"
+            yield Problem(file, line, f"people.{name}.group", "is a directory group, and no provider says groups", remedy)
+
+
+RULES: tuple[Callable[[Config, Registry], Iterator[Problem]], ...] = (destinations, kinds, workflows, identities, voters, groups)
 
 
 def _references(config: Config) -> Iterator[tuple[Place, Secret]]:
@@ -128,6 +145,8 @@ def _references(config: Config) -> Iterator[tuple[Place, Secret]]:
                 yield ("identity", "people", index, "tokens"), secret
             case PasswordPeople(users=secret):
                 yield ("identity", "people", index, "users"), secret
+            case OidcPeople(client_secret=Secret() as secret):
+                yield ("identity", "people", index, "client_secret"), secret
     for name, upstream in config.upstreams.items():
         for stage, credential in upstream.credentials.items():
             yield ("upstreams", name, "credentials", stage.value, "value"), credential.value

@@ -139,7 +139,6 @@ def test_a_later_key_that_asks_for_nothing_is_accepted(tmp_path, shape, key):
 
 
 LATER_VALUES = {
-    "oidc": ("identity.people.0", {"kind": "oidc", "issuer": "https://idp.example"}),
     "batched": ("audit.durability", "batched"),
     "postgresql": ("state", "postgresql://db/stagewarden"),
     "bundle_url": ("policy.bundle", "https://bundles.example/b.tar.gz"),
@@ -159,7 +158,7 @@ def test_no_key_is_both_read_and_refused():
     """A later key that gains a field must leave the table."""
     for shape, key in CONFIGURATION:
         assert key not in {field.encode_name for field in msgspec.structs.fields(shape)}
-    assert {"oidc", "batched", "recommend_only"} <= LATER_WORDS.keys()
+    assert {"batched", "recommend_only"} <= LATER_WORDS.keys()
 
 
 def test_internal_fields_are_fields():

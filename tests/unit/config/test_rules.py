@@ -18,12 +18,18 @@ TLS = {"certificate": "file:svid.pem", "key": "file:svid_key.pem", "client_ca": 
 MTLS = {"kind": "mtls", "trust_domain": "example.org"}
 FORM = {"match": "POST /forms", "stage": "export", "kind": "x", "body": "multipart"}
 EXPORT_BY_ID = {"match": "POST /posts/{id}/publish", "stage": "export", "kind": "post.publish"}
+OIDC = {"kind": "oidc", "issuer": "https://idp.example", "client_id": "stagewarden"}
 POSTS_LOOKUP = {"get": "/posts/{id}", "state": "/status", "states": {"draft": "draft"}, "digest": True}
 
 
 def production(place: str, value: object) -> dict[str, object]:
     """A change, in production."""
     return changed(place, value) | {"environment": "production"}
+
+
+def with_provider(url: str | None = "https://approve.example", **said: object) -> dict[str, object]:
+    """People by one provider."""
+    return changed("identity.people", [OIDC | said]) | {"people": {"url": url}}
 
 
 def with_tls(changes: dict[str, object], *agents: dict[str, object]) -> dict[str, object]:
@@ -53,6 +59,19 @@ ERRORS = {
     "people_url_script": (changed("people.url", "javascript:alert(1)"), "people.url", "not an origin"),
     "state_kind": (changed("state", "mysql://x"), "state", "not a state database"),
     "state_empty": (changed("state", "sqlite:"), "state", "not a state database"),
+    # people
+    "provider_without_url": (with_provider(None), "identity.people[0]", "needs `people.url`"),
+    "provider_http": (with_provider(issuer="http://idp.example"), "identity.people[0].issuer", "plain http"),
+    "provider_query": (with_provider(issuer="https://idp.example?x=1"), "identity.people[0].issuer", "not an issuer"),
+    "provider_user": (with_provider(issuer="https://a@idp.example"), "identity.people[0].issuer", "not an issuer"),
+    "provider_blank": (with_provider(client_id=" "), "identity.people[0].client_id", "blank"),
+    "provider_scopes": (with_provider(scopes=["groups"]), "identity.people[0].scopes", "lack `openid`"),
+    "two_providers": (
+        changed("identity.people", [OIDC | {}, OIDC | {}]) | {"people": {"url": "https://a.example"}},
+        "identity.people[1]",
+        "second provider",
+    ),
+    "console_http": (with_provider("http://127.0.0.1:8081") | {"environment": "production"}, "people.url", "not https"),
     # policy
     "opa_missing": (changed("policy.engine", "opa"), "policy.engine", "no OPA is named"),
     "opa_relative_socket": (changed("policy.opa", {"url": "unix:opa.sock"}), "policy.opa.url", "absolute"),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stagewarden.config import PasswordPeople, Secret, Secrets, Session, TokenPeople
+from stagewarden.config import PasswordPeople, Secret, Secrets, TokenPeople
+from stagewarden.config import People as PeopleSettings
 from stagewarden.errors import BadCredential, ConfigError, Refused
 from stagewarden.identity.passwords import hash_password
 from stagewarden.identity.people import People
@@ -57,7 +58,7 @@ def people(tmp_path: Path, clock: StillClock) -> People:
 
 def make(folder: Path, clock: StillClock, settings: Any = SETTINGS, *, sandbox: bool = True) -> People:
     """People from the files of a folder."""
-    return People(settings, Secrets(folder, {}), registry(), clock, Session(), sandbox=sandbox)
+    return People(settings, Secrets(folder, {}), registry(), clock, PeopleSettings(), sandbox=sandbox)
 
 
 def without(person: str) -> Registry:

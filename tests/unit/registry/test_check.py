@@ -84,7 +84,16 @@ FOUND = {
         configs.changed("identity.people", [{"kind": "token", "tokens": "file:people.yaml"}]) | {"environment": "production"},
         parts.SMALL,
         "environment",
-        "nobody can sign in",
+        "no provider is configured",
+    ),
+    "directory_group": ("error", configs.SMALL, parts.changed(("people/bob/group", "reviewers")), "people.bob.group", "no provider says groups"),
+    "nobody_at_the_provider": (
+        "warning",
+        configs.changed("identity.people", [{"kind": "oidc", "issuer": "https://idp.example", "client_id": "x"}])
+        | {"people": {"url": "https://approve.example"}},
+        parts.SMALL,
+        "people.bob",
+        "has no identity",
     ),
     "jwks_missing": (
         "error",

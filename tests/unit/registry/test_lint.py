@@ -33,7 +33,6 @@ ERRORS = {
     "unknown_attester": (changed(("destinations/site/attested/by", "zed")), "destinations.site.attested.by", "not among"),
     "unknown_workflow": (changed((f"{A}/workflows/1", "nothing")), "agents.drafter.workflows[1]", "unknown workflow"),
     "unknown_process": (changed((f"{W}/process", "nothing")), "workflows.newsletter.process", "unknown process"),
-    "group": (changed(("people/bob/group", "reviewers")), "people.bob.group", "not in this release"),
     "star_field": (changed((f"{W}/scope", {"fields": {"write": ["*"]}})), "workflows.newsletter.scope.fields.write[0]", "wildcard"),
     "star_prefix": (changed((f"{W}/scope", {"fields": {"read": ["profile.*"]}})), "workflows.newsletter.scope.fields.read[0]", "wildcard"),
     "star_kind": (changed((f"{W}/actions/allowed/2", "post.*")), "workflows.newsletter.actions.allowed[2]", "wildcard"),

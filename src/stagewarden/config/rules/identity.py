@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stagewarden.config.rules.addresses import is_loopback
-from stagewarden.config.shapes import JwtIdentity, MtlsIdentity, PasswordPeople
+from stagewarden.config.shapes import JwtIdentity, MtlsIdentity, OidcPeople, PasswordPeople
 from stagewarden.config.spiffe import is_trust_domain
 
 if TYPE_CHECKING:
@@ -72,8 +72,30 @@ def certificates(config: Config) -> Iterator[Problem]:
 
 
 def people(config: Config) -> Iterator[Problem]:
-    """Passwords are for sandboxes."""
+    """Passwords are for sandboxes; a provider is one, reached safely, and knows where to send people back to."""
+    yield from _providers(config)
     for index, each in enumerate(config.identity.people):
         if isinstance(each, PasswordPeople) and config.environment == "production":
             remedy = "use kind token, or set `environment: sandbox`"
             yield config.source.problem(("identity", "people", index), "signs people in by password in production", remedy)
+
+
+def _providers(config: Config) -> Iterator[Problem]:
+    known = [(index, each) for index, each in enumerate(config.identity.people) if isinstance(each, OidcPeople)]
+    for index, _ in known[1:]:
+        yield config.source.problem(("identity", "people", index), "is a second provider", "keep one: let it federate the others")
+    for index, each in known:
+        place: Place = ("identity", "people", index)
+        url = urlsplit(each.issuer)
+        if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc or url.query or url.fragment:
+            yield config.source.problem((*place, "issuer"), "is not an issuer", "write its https URL, as its metadata says it")
+        elif url.scheme == "http" and not is_loopback(url.hostname):
+            yield config.source.problem((*place, "issuer"), "is plain http: whoever answers there makes people", "use https")
+        if not each.client_id.strip():
+            yield config.source.problem((*place, "client_id"), "is blank", "write the id this sidecar is registered with")
+        if "openid" not in each.scopes:
+            yield config.source.problem((*place, "scopes"), "lack `openid`", "add it: without it nobody is identified")
+        if config.people.url is None:
+            yield config.source.problem(place, "needs `people.url`", "write where people reach the console: the provider sends them back there")
+        elif urlsplit(config.people.url).scheme != "https" and config.environment == "production":
+            yield config.source.problem(("people", "url"), "is not https", "a session cookie over plain http is anybody's")

@@ -22,7 +22,6 @@ RULES: tuple[Callable[[Registry], Iterator[Finding]], ...] = (
     blanks.owners,
     parties.known,
     parties.distinct,
-    parties.groups,
     scopes.stars,
     scopes.fields,
     scopes.stages,

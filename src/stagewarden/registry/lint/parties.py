@@ -72,11 +72,3 @@ def distinct(registry: Registry) -> Iterator[Finding]:
             if other is not None:
                 message = f"is the {other} owner too: exports are denied (owners_not_distinct)"
                 yield Finding(("workflows", name, "owners", seat), message, "name a different person; an outside adviser may be one", "warning")
-
-
-def groups(registry: Registry) -> Iterator[Finding]:
-    """A directory group narrows what a person holds; with no directory it would narrow nothing."""
-    for name, person in registry.data.people.items():
-        if person.group is not None:
-            remedy = "remove the key; functions are what this registry says"
-            yield Finding(("people", name, "group"), "is not in this release: directory groups", remedy)

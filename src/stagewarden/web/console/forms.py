@@ -42,6 +42,7 @@ class Kept:
     errors: tuple[Missing, ...] = ()
     conflict: str | None = None
     refused: str | None = None
+    again: bool = False  # what was refused takes a fresh sign-in
 
 
 async def read(request: web.Request) -> dict[str, str]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError
+from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError, StepUp
 from stagewarden.web import render
 from stagewarden.web.console import forms, inbox, request, when
+from stagewarden.web.console.away import Away
 from stagewarden.web.console.site import Site
 from stagewarden.web.console.stopping import Stopping
 from stagewarden.web.people.repeats import Repeats
@@ -45,8 +46,9 @@ class Console:
         self._people = people
         self._guard = guard
         self._clock = clock
-        self._site = Site(gate, guard, settings, clock)
+        self._site = Site(gate, people, guard, settings, clock)
         self._stopping = Stopping(gate, self._site, settings, clock)
+        self._away = Away(people, guard, self._site)
         self._repeats = Repeats(clock)
 
     def routes(self) -> list[web.RouteDef]:
@@ -56,6 +58,7 @@ class Console:
             web.get("/static/{name}", self._file),
             web.get("/sign-in", self._door),
             web.post("/sign-in", self._sign_in),
+            *self._away.routes(),
             web.post("/sign-out", self._form(self._sign_out)),
             web.get("/", self._page(self._inbox)),
             web.get("/holds/{id}", self._page(self._request)),
@@ -129,8 +132,10 @@ class Console:
         self._guard.drop_cookie(response, self._guard.door_cookie)
         return response
 
-    async def _sign_out(self, asked: web.Request, _: Caller, __: dict[str, str]) -> web.StreamResponse:
+    async def _sign_out(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
         self._people.sign_out(asked.cookies[self._guard.cookie])
+        if fields.get("everywhere") == "yes" and caller.person is not None:
+            self._people.sign_out_everywhere(caller.person)
         response = render.see_other("/sign-in")
         self._guard.drop_cookie(response, self._guard.cookie)
         return response
@@ -204,7 +209,8 @@ class Console:
         except Conflict as conflict:
             return await self._shown(asked, caller, replace(given, decision="", conflict=_sentence(conflict)), code="conflict")
         except NotAllowed as refused:
-            return await self._shown(asked, caller, replace(given, refused=_sentence(refused)), code="not_allowed")
+            given = replace(given, refused=_sentence(refused), again=isinstance(refused, StepUp))
+            return await self._shown(asked, caller, given, code=refused.code)
         except Invalid as invalid:
             return await self._shown(asked, caller, replace(given, errors=(forms.Missing(_sentence(invalid)),)), code="invalid")
         return render.see_other(f"/holds/{identifier}?said={given.decision}")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from stagewarden.clock import Clock
-    from stagewarden.identity.people import Caller
+    from stagewarden.identity.people import Caller, People
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
@@ -40,8 +40,9 @@ class Me:
 class Site:
     """Renders templates with what every page needs."""
 
-    def __init__(self, gate: Gate, guard: Guard, settings: Settings, clock: Clock) -> None:
+    def __init__(self, gate: Gate, people: People, guard: Guard, settings: Settings, clock: Clock) -> None:
         self._gate = gate
+        self._people = people
         self._guard = guard
         self._settings = settings
         self._clock = clock
@@ -92,6 +93,8 @@ class Site:
             "then_short": forms.short(then),
             "again": (f"/sign-in?then={then}" if then else "/sign-in") if crossed else None,
             "csrf": self._guard.door_token(door),
+            "provider": self._people.provider_name,
+            "password": self._people.password_sign_in or self._people.provider is None,
             "idle": when.span(int(self._settings.session_idle * NANOSECONDS)),
             "absolute": when.span(int(self._settings.session_absolute * NANOSECONDS)),
         }

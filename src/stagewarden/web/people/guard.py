@@ -51,6 +51,7 @@ class Guard:
         self._hosts = settings.hosts if settings.url is None else settings.hosts | {parse_host(_origin(settings.url).partition("://")[2])}
         self.cookie = "__Host-stagewarden" if settings.secure else "stagewarden"
         self.door_cookie = f"{self.cookie}-door"
+        self.away_cookie = f"{self.cookie}-away"
 
     def check_source(self, request: web.Request) -> None:
         """Steps 1 and 2; raises Refused (misdirected) or NotAllowed."""
@@ -88,6 +89,10 @@ class Guard:
     def set_cookie(self, response: web.StreamResponse, name: str, value: str) -> None:
         """A cookie of this host alone, for this browser session, never sent with another site's request."""
         response.set_cookie(name, value, path="/", httponly=True, secure=self._settings.secure, samesite="Strict")
+
+    def send_away(self, response: web.StreamResponse, value: str) -> None:
+        """What ties this browser to its question at the identity provider: the way back comes from another site, so it cannot be Strict."""
+        response.set_cookie(self.away_cookie, value, path="/", httponly=True, secure=self._settings.secure, samesite="Lax", max_age=600)
 
     def drop_cookie(self, response: web.StreamResponse, name: str) -> None:
         """Take a cookie back."""
