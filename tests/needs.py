@@ -46,6 +46,11 @@ NEEDS = {
         paths=("~/.cache/stagewarden/oidc/node_modules/oidc-provider/package.json",),
         besides=("node",),
     ),
+    "postgresql": Need(
+        "apt-get install postgresql postgresql-client",
+        commands=("postgres",),
+        paths=tuple(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")))),
+    ),
     "wordpress": Need(
         "apt-get install wordpress php-cli php-mysql php-curl php-xml php-mbstring mariadb-server",
         paths=("/usr/share/wordpress/wp-includes/version.php",),

@@ -72,6 +72,10 @@ ERRORS = {
         "second provider",
     ),
     "console_http": (with_provider("http://127.0.0.1:8081") | {"environment": "production"}, "people.url", "not https"),
+    "state_nobody": (changed("state", "postgresql://db.example/state"), "state", "lacks a host, a user or a database"),
+    "state_unverified": (changed("state", "postgresql://sw@db.example/state?sslmode=require"), "state", "does not check whom it talks to"),
+    "state_plain": (production("state", "postgresql://sw@db.example/state?sslmode=disable"), "state", "without TLS"),
+    "state_password": (production("state", "postgresql://sw:hunter2@db.example/state"), "state", "holds a password"),
     # policy
     "opa_missing": (changed("policy.engine", "opa"), "policy.engine", "no OPA is named"),
     "opa_relative_socket": (changed("policy.opa", {"url": "unix:opa.sock"}), "policy.opa.url", "absolute"),
