@@ -197,7 +197,7 @@ class Modes:
 
     # -- orders for the shared state -----------------------------------------------------------------------------------
 
-    def lifting(self, kill_id: str, by: str, reason: str, terms: Terms) -> Callable[[InForce], Change]:
+    def lifting(self, kill_id: str, by: str, reason: str, terms: Terms = PLAIN) -> Callable[[InForce], Change]:
         """The order that lifts a kill, made of what stands when it is given."""
 
         def lift(file: InForce) -> Change:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from msgspec.structs import asdict, replace
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from stagewarden.modes.modes import Modes
     from stagewarden.store import Store
 
+T = TypeVar("T")
 CHANNEL = "stops"
 _LOOKS = 5  # within `max_staleness`
 _TRIES = 20  # for the next number, while others take it
@@ -78,6 +79,11 @@ class Shared:
         if fresh and self.told is not None:
             await self.told()
 
+    async def order(self, change: Change) -> None:
+        """An order that is in no file of ours, told all the same."""
+        async with self._one:
+            await self._within(self._tell(change))
+
     async def loosen(self, make: Callable[[InForce], Change]) -> None:
         """Order something looser: only with the next number after all that is heard, so that it never undoes what it has not seen."""
         async with self._one:
@@ -85,7 +91,7 @@ class Shared:
         if self.told is not None:
             await self.told()
 
-    async def _within(self, work: Awaitable[bool]) -> bool:
+    async def _within(self, work: Awaitable[T]) -> T:
         """No longer than the shared state may be silent. A database that hangs is one that is gone."""
         try:
             async with asyncio.timeout(self._max_staleness):
