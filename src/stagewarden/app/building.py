@@ -84,7 +84,7 @@ class Building:
         bundle = await asyncio.to_thread(decision.load_bundle, config.policy.bundle, Path(config.base), places)
         identities, decider = await self._judges(bundle)
         metrics = Metrics(__version__)
-        store = Store(locate(config.state, config.base))
+        store = Store(locate(config.state, config.base, self.secrets), config.name)
         modes = Modes(stops_path(config), clock, shared=not store.exclusive)
         modes.open()
         await store.open()
@@ -113,7 +113,7 @@ class Building:
         """A worker's rooms. It begins neither stop file nor database: where one is missing by now, everything is refused."""
         config, clock = self.config, self.clock
         identities, decider = await self._judges(borrowed.bundle)
-        store = Store(locate(config.state, config.base))
+        store = Store(locate(config.state, config.base, self.secrets), config.name)
         modes = Modes(stops_path(config), clock, shared=not store.exclusive)
         modes.join()
         await store.join()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden import registry as registries
 from stagewarden.clock import SystemClock
-from stagewarden.config import stops_path
+from stagewarden.config import Secrets, stops_path
 from stagewarden.errors import CannotTell, ConfigError, StateUnavailable
 from stagewarden.gate.people import Engaged
 from stagewarden.model import Stage
@@ -33,8 +33,14 @@ class LocalStops:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._clock = SystemClock()
-        self._store = Store(locate(config.state, config.base))
-        self._modes = Modes(stops_path(config), self._clock, shared=not self._store.exclusive)
+        self._store: Store | None = None
+        self._why = ""
+        try:
+            self._store = Store(locate(config.state, config.base, Secrets(config.base)))
+        except ConfigError as unread:  # a secret that is gone keeps nobody from stopping
+            self._why = str(unread)
+        self._alone = self._store is not None and self._store.exclusive
+        self._modes = Modes(stops_path(config), self._clock, shared=not self._alone)
         self.unread = False  # the registry does not read: names are not checked
 
     def unknown(self, scope: str) -> str | None:
@@ -71,7 +77,7 @@ class LocalStops:
             failure, change = unwritten, unwritten.change
             kill = Kill(id=change.subject, scope=change.scope, by=change.by, at_ns=change.at_ns, reason=change.reason)
         owed = [] if failure is None else [f"{failure.__cause__}: only the shared state holds it"]
-        if self._store.exclusive:
+        if self._alone:
             if failure is not None:
                 raise CannotTell(f"nothing is stopped: {failure.__cause__}")
             return Engaged(kill)
@@ -97,9 +103,11 @@ class LocalStops:
     @asynccontextmanager
     async def _shared(self) -> AsyncIterator[Shared | None]:
         """The shared state, for a moment; None where there is none."""
-        if self._store.exclusive:
+        if self._alone:
             yield None
             return
+        if self._store is None:
+            raise StateUnavailable(self._why)
         try:
             try:
                 async with asyncio.timeout(_PATIENCE):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.modes.folding import InForce
     from stagewarden.modes.modes import Modes
-    from stagewarden.store import Store
+    from stagewarden.store import Ear, Store
 
 T = TypeVar("T")
 CHANNEL = "stops"
@@ -49,7 +49,8 @@ class Shared:
         self._logger = structlog.get_logger("stagewarden.stops")
         self._heard_at: float | None = None
         self.told: Callable[[], Awaitable[object]] | None = None
-        self.news = asyncio.Event()  # somebody says that there is something to hear
+        self.ear: Ear = store.listen((CHANNEL,), clock)  # a connection of its own: a stop waits behind nothing
+        self._news = asyncio.Event()
 
     @property
     def age(self) -> float | None:
@@ -58,19 +59,29 @@ class Shared:
 
     async def run(self) -> None:
         """Until cancelled: hear when told, and now and then without."""
-        trouble = False
-        while True:
-            try:
-                await self.hear()
-                trouble = False
-            except CannotTell as failure:
-                if not trouble:
-                    self._logger.warning("stops_not_heard", cause=str(failure))
-                trouble = True
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._max_staleness / _LOOKS):
-                    await self.news.wait()
-            self.news.clear()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen())
+            trouble = False
+            while True:
+                self._news.clear()
+                try:
+                    await self.hear()
+                    trouble = False
+                except CannotTell as failure:
+                    if not trouble:
+                        self._logger.warning("stops_not_heard", cause=str(failure))
+                    trouble = True
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._max_staleness / _LOOKS):
+                        await self._news.wait()
+
+    async def _listen(self) -> None:
+        """Whatever is said says only that there is something to read."""
+        try:
+            async for _ in self.ear.notices():
+                self._news.set()
+        finally:
+            await self.ear.close()
 
     async def hear(self) -> None:
         """(1) Take what others ordered. (2) Tell them what they lack of ours. Raises StateUnavailable, or CannotTell where it is not written here."""
@@ -173,6 +184,7 @@ class Shared:
         values = {name: value for name, value in asdict(numbered).items() if name in _COLUMNS}
         async with self._store.writing() as connection:
             await connection.execute(insert(stops).values(**values))
+            await self._store.notify(connection, CHANNEL, str(numbered.number))
 
 
 def _change(row: dict[str, object]) -> Change:

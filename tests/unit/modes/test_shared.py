@@ -17,6 +17,7 @@ from stagewarden.model import Stage
 from stagewarden.modes import MODES, RANK, Modes, NotDurable, Shared, Terms
 from stagewarden.store import Store, locate
 from stagewarden.store.tables import stops
+from tests.databases import DATABASES, prepared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -47,7 +48,7 @@ class Replica:
 
     def reach(self, *, reached: bool) -> None:
         """Cut it off, or let it back."""
-        self.shared._store = self.store if reached else Store(self.store._url)  # one that nobody has opened
+        self.shared._store = self.store if reached else Store(locate("sqlite:never-opened.db", self.path.parent))
 
     async def kill(self, scope: str) -> str:
         """As the gate does it: the file, then the others as far as they are reached."""
@@ -76,13 +77,14 @@ class Replica:
             assert self.shared._store is not self.store
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+@pytest.fixture(params=DATABASES)
+async def store(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     """One database for all."""
-    made = Store(locate("sqlite:state.db", tmp_path))
-    await made.open()
-    yield made
-    await made.close()
+    with prepared(request.param, tmp_path) as state:
+        made = Store(locate(state, tmp_path))
+        await made.open()
+        yield made
+        await made.close()
 
 
 def replicas(count: int, store: Store, folder: Path) -> list[Replica]:
