@@ -48,5 +48,4 @@ CONFIGURATION: Mapping[tuple[type, str], Later] = {
 # Words that stand where a kind or a choice is expected
 LATER_WORDS: Mapping[str, Later] = {
     "batched": Later("batched durability", "write before_effect"),
-    "recommend_only": Later("proposals", "use `paused`"),
 }

@@ -144,7 +144,7 @@ class Releases:
             await self._supersede(hold, attempt, Deny.by_gate("digest_mismatch", "The asset changed after people looked at it").reasons)
             return
         # (5) Ask the policy again, with the approval; it keeps the last word.
-        question = asking.again(hold.question, rooms.circumstances(), looked, asking.approval(hold, counting))
+        question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting))
         verdict = await rooms.decider.decide(question)
         match verdict:
             case Allow():
@@ -171,7 +171,7 @@ class Releases:
             await rooms.recorder.note("release", _release_entry(hold, attempt, verdict, rooms))
             await rooms.recorder.deliver(await rooms.holds.mark_sent(hold.id, attempt))
             # (8) The last look at the stop.
-            if stop := self._stopped(hold):
+            if stop := self._stopped_at_last(hold):
                 code = stop.reasons[0].code
                 await rooms.recorder.deliver(await rooms.holds.not_sent(hold.id, attempt, None, stop.reasons[0].text, code))
                 return
@@ -258,7 +258,14 @@ class Releases:
             self._rooms.assets.release(key)
 
     def _stopped(self, hold: Hold) -> Deny | None:
-        return self._rooms.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage)
+        return self._rooms.stopped_since_approved(hold)
+
+    def _stopped_at_last(self, hold: Hold) -> Deny | None:
+        """After `sent` nothing goes back: what cannot be told ends it unsent."""
+        try:
+            return self._stopped(hold)
+        except CannotTell as failure:
+            return Deny.by_gate(failure.code, "Whether it is stopped could not be found out")
 
     async def _stop(self, hold: Hold, verdict: Deny) -> None:
         code = verdict.reasons[0].code

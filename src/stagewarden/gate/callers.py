@@ -1,0 +1,69 @@
+"""Who may do what on the people's plane (lifecycles.md), as far as it depends on the caller alone. Decides nothing about holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stagewarden.clock import NANOSECONDS
+from stagewarden.errors import Invalid, NotAllowed, StepUp
+
+if TYPE_CHECKING:
+    from stagewarden.gate.rooms import Rooms
+    from stagewarden.identity.people import Caller
+
+_LOOSENS = frozenset({"security", "technical"})
+_LONGEST_REASON = 500
+
+
+class Callers:
+    """Base of the acts."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def functions(self, caller: Caller) -> frozenset[str]:
+        """The functions a person holds, read from the registry each time, and confirmed by the directory where a group is named."""
+        person = self._rooms.registry.data.people.get(caller.person or "")
+        if person is None or not person.active:
+            return frozenset()
+        confirmed = caller.proven is None or person.group is None or person.group in caller.proven.groups
+        return frozenset(person.functions) if confirmed else frozenset()
+
+    def _reads(self, caller: Caller) -> None:
+        if caller.person is None and "read" not in caller.scopes:
+            raise NotAllowed("this token's scopes do not include `read`")
+
+    def _stops(self, caller: Caller) -> None:
+        if caller.person is None and "stop" not in caller.scopes:
+            raise NotAllowed("this token's scopes do not include `stop`")
+
+    def _loosens(self, caller: Caller, reason: str) -> None:
+        if caller.person is None:
+            raise NotAllowed("a program's credential never loosens or lifts")
+        if self.functions(caller).isdisjoint(_LOOSENS):
+            raise NotAllowed("loosening takes the function security or technical")
+        if not reason.strip():
+            raise Invalid("reason: loosening needs one")
+        self._fresh(caller)
+
+    def _fresh(self, caller: Caller) -> None:
+        """For what is grave a person proves again who they are (`people.step_up`); a sandbox has nobody to prove it to."""
+        settings = self._rooms.config
+        if settings.environment == "sandbox":
+            return
+        wanted, proven = settings.people.step_up, caller.proven
+        seconds = self._rooms.clock.now_ns() / NANOSECONDS
+        if proven is None or seconds - proven.auth_time > float(wanted.max_age) or (wanted.acr is not None and proven.acr != wanted.acr):
+            raise StepUp(f"this takes a sign-in not older than {float(wanted.max_age):g} s" + (f" by {wanted.acr}" if wanted.acr else ""))
+
+
+def name_of(caller: Caller) -> str:
+    """The person, or the program."""
+    return caller.person or f"program:{caller.program}"
+
+
+def bounded(reason: str) -> str:
+    """A reason that is not too long; raises Invalid."""
+    if len(reason) > _LONGEST_REASON:
+        raise Invalid(f"reason: longer than {_LONGEST_REASON} characters")
+    return reason
