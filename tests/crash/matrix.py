@@ -211,7 +211,7 @@ async def run_once(forked: Forks, folder: Path, upstream: Articles, death: tuple
     """One death (act, step, when), and all that must hold after it; the steps that were done where nothing died, else None."""
     act, step, when = death
     drill = ACTS[act]
-    async with state.opened(database, folder) as store:
+    with state.opened(database, folder) as store:
         upstream.requests.clear()
         made = house(folder, upstream.url)
         made.config.write_text(_configured(made.config.read_text(), drill, store))

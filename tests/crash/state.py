@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from contextlib import asynccontextmanager, closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from tests.databases import SQLITE, cluster, prepared
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 HOLDS = "SELECT id, state FROM holds"
@@ -37,7 +40,7 @@ class State(Protocol):
 class Sqlite:
     """The file in the run's folder."""
 
-    url = "sqlite:state.db"
+    url = SQLITE
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "state.db"
@@ -49,8 +52,24 @@ class Sqlite:
             return Stored(holds, [person for (person,) in state.execute(VOTERS)], state.execute(OUTBOX).fetchone()[0])
 
 
-@asynccontextmanager
-async def opened(database: str, folder: Path) -> AsyncIterator[State]:
-    """A fresh one of this kind, for one run."""
-    assert database == "sqlite"
-    yield Sqlite(folder)
+class Postgresql:
+    """A database of the cluster."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._name = url.rpartition("/")[2]
+
+    async def read(self) -> Stored:
+        """As it is committed."""
+        ask = cluster().run
+        holds = {row[0]: row[1] for row in await asyncio.to_thread(ask, self._name, HOLDS)}
+        voters = [row[0] for row in await asyncio.to_thread(ask, self._name, VOTERS)]
+        return Stored(holds, voters, (await asyncio.to_thread(ask, self._name, OUTBOX))[0][0])
+
+
+@contextmanager
+def opened(database: str, folder: Path) -> Iterator[State]:
+    """A fresh one of this kind, in a folder of the run's own."""
+    folder.mkdir()
+    with prepared(database, folder) as url:
+        yield Sqlite(folder) if url == SQLITE else Postgresql(url)
