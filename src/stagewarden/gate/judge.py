@@ -348,7 +348,10 @@ class Judge:
             return None
         await self._rooms.assets.acquire(key)
         draft.asset = key
-        answer = await look_up(self._rooms, principal.agent, match)
+        try:
+            answer = await look_up(self._rooms, principal.agent, principal.workflow, match)
+        except Stopped as stopped:
+            return stopped.verdict
         if isinstance(answer, str):
             return Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer})
         draft.looked = answer

@@ -19,6 +19,7 @@ from stagewarden.gate import bodies, filtering
 from stagewarden.gate import question as asking
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.sending import Relay, result_of
+from stagewarden.gate.streams import Stopped
 from stagewarden.gate.successor import successor
 from stagewarden.holds.eligibility import standing
 from stagewarden.holds.seats import fill, filled
@@ -125,6 +126,8 @@ class Releases:
                 return
             async with self._asset(match), self._kept(hold.id, attempt), bodies.whole(rooms, hold) as known:
                 await self._judged(known, attempt, match, counting)
+        except Stopped as stopped:
+            await self._stop(hold, stopped.verdict)
         except (CannotTell, UpstreamUnavailable):
             await rooms.recorder.deliver(await rooms.holds.release_claim(hold.id, attempt))
             raise
@@ -133,7 +136,7 @@ class Releases:
         rooms = self._rooms
         looked: Looked | None = None
         if match.route.settings.lookup is not None:
-            answer = await look_up(rooms, hold.agent, match)
+            answer = await look_up(rooms, hold.agent, hold.workflow, match)
             if isinstance(answer, str):
                 await self._supersede(hold, attempt, Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer}).reasons)
                 return
@@ -213,8 +216,8 @@ class Releases:
             return None
         try:
             async with asyncio.timeout(_LOOK_AFTER):  # the answer is here: it is not kept waiting to be written down
-                looked = await look_up(self._rooms, hold.agent, match)
-        except (CannotTell, TimeoutError):
+                looked = await look_up(self._rooms, hold.agent, hold.workflow, match)
+        except (CannotTell, Stopped, TimeoutError):
             return None
         return None if isinstance(looked, str) else looked.digest
 
