@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # The server's own limits, in milliseconds; ours, in seconds, are a little longer and count where the server does not answer at all.
 _SETTINGS = {
     "application_name": "stagewarden",
+    "synchronous_commit": "on",  # whatever the role or the database has: a `sent` that is acknowledged must not be lost with the server
     "statement_timeout": "5000",
     "lock_timeout": "4000",
     "idle_in_transaction_session_timeout": "15000",
