@@ -213,3 +213,14 @@ def state_in(folder: Path) -> str:
     """What `prepared` prepared there."""
     kept = folder / _STATE
     return kept.read_text() if kept.exists() else SQLITE
+
+
+async def handed_on(folder: Path, place: Path) -> None:
+    """The database of this folder, emptied, is that one's too; SQLite's is a new file."""
+    if (state := state_in(folder)) == SQLITE:
+        return
+    connection = await asyncpg.connect(state, ssl="disable")
+    for statement in (_ALONE, *_EMPTY):
+        await connection.execute(statement)
+    await connection.close()
+    (place / _STATE).write_text(state)

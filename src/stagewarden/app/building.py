@@ -21,6 +21,7 @@ from stagewarden.classify import RouteTable
 from stagewarden.config import expand_routes, spool_path, stops_path
 from stagewarden.errors import CannotTell, PolicyUnavailable
 from stagewarden.gate import Recorder, Rooms, Sender
+from stagewarden.gate.fleet_locks import FleetLocks
 from stagewarden.gate.locks import KeyedLocks
 from stagewarden.gate.stops import Stops
 from stagewarden.holds import Holds, Vault
@@ -54,7 +55,7 @@ class Built:
     rooms: Rooms
     bundle: Bundle
     log: AuditLog
-    locks: KeyedLocks
+    locks: Locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Building:
         revisions = {"policy": decider.revision, "registry": self.registry.revision, "configuration": config.revision}
         await log.open(entries.start_entry(__version__, config.name, config.environment, revisions))
         self.stack.push_async_callback(log.close)
-        locks = KeyedLocks()
+        locks = KeyedLocks() if store.exclusive else FleetLocks(KeyedLocks(), store)
         recorder = self._recorder(log, metrics, holds)
         rooms = Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,

@@ -196,7 +196,8 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
         loop_watch=loop_watch,
         people=people,
         readiness=Readiness(
-            {**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble, **workers}, lambda: {**watch.details(), **replicas.details()}
+            {**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble, "replicas": replicas.trouble, **workers},
+            lambda: {**watch.details(), **replicas.details()},
         ),
         tls=tls,
         house=house,

@@ -32,6 +32,7 @@ class Replicas:
         self._rooms = rooms
         self._logger = structlog.get_logger("stagewarden.replicas")
         self._known: tuple[Instance, ...] = ()
+        self._trouble: str | None = None
         self.ear: Ear = rooms.store.listen((CHANNEL,), rooms.clock)
 
     async def run(self) -> None:
@@ -48,8 +49,15 @@ class Replicas:
             try:
                 await self._tend()
             except CannotTell as failure:
+                self._trouble = str(failure)
                 self._logger.warning("replicas_unknown", cause=str(failure))
+            else:
+                self._trouble = None
             await asyncio.sleep(_BEAT)
+
+    async def trouble(self) -> str | None:
+        """Why we have no place among the replicas; None when we have."""
+        return self._trouble
 
     def details(self) -> dict[str, object]:
         """Every instance heard of lately, by name, for `/readyz`; nothing where we are alone."""
@@ -64,6 +72,7 @@ class Replicas:
 
     async def _tend(self) -> None:
         rooms = self._rooms
+        await rooms.store.keep()
         before = {each.name for each in self._differing()}
         self._known = await beat(rooms.store, __version__, rooms.decider.revision, rooms.registry.revision)
         differing = self._differing()

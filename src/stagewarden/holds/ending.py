@@ -61,7 +61,7 @@ class Ending(Desk):
                 (holds.c.state == "pending") & (holds.c.expires_at_ns <= pen.now_ns),
                 holds.c.state.in_(_UNSENT) & (holds.c.use_by_ns <= pen.now_ns),
                 holds.c.state.in_(("claimed", "sent")) & (holds.c.lease_until_ns <= pen.now_ns),
-                holds.c.id.in_(self._deadlines.passed()),
+                holds.c.state.in_(lifecycle.WAITING) & holds.c.id.in_(self._deadlines.passed()),
             )
             found = await fetch(pen.connection, None, over)
             self._forget_all_but(found)

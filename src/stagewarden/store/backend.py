@@ -38,6 +38,15 @@ class Backend(Protocol):
     async def release(self) -> None:
         """Let go; the end of the process does the same. Safe to call twice."""
 
+    async def keep(self) -> None:
+        """Have what `take` took, also after the database was gone; raises StateUnavailable where somebody else has it meanwhile."""
+
+    async def lock(self, key: str) -> None:
+        """A lock that outlives transactions, until `unlock` or the end of this process; raises StateUnavailable where it does not come in time."""
+
+    async def unlock(self, key: str) -> None:
+        """Give it back."""
+
     def engine(self, *, ours: bool) -> AsyncEngine:
         """Connections to it. Until it is known to be ours, nothing of it is changed."""
 

@@ -121,6 +121,21 @@ class Store:
                     async with connection.begin():
                         yield connection
 
+    async def keep(self) -> None:
+        """Our place among the replicas, also after the database was gone. Raises StateUnavailable where another has it."""
+        with self._faults():
+            await self._backend.keep()
+
+    async def lock(self, key: str) -> None:
+        """Until `unlock` no other replica has this key. Ours take turns before they ask."""
+        with self._faults():
+            await self._backend.lock(key)
+
+    async def unlock(self, key: str) -> None:
+        """Give it back."""
+        with self._faults():
+            await self._backend.unlock(key)
+
     async def alone(self, connection: AsyncConnection, key: str) -> None:
         """Until this transaction ends, nobody else of any replica passes here with the same key."""
         await self._backend.alone(connection, key)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # The server's own limits, in milliseconds; ours, in seconds, are a little longer and count where the server does not answer at all.
 _SETTINGS = {
     "application_name": "stagewarden",
+    "synchronous_commit": "on",  # whatever the role or the database has: a `sent` that is acknowledged must not be lost with the server
     "statement_timeout": "5000",
     "lock_timeout": "4000",
     "idle_in_transaction_session_timeout": "15000",
@@ -48,6 +49,9 @@ _CONNECT, _COMMAND, _WHOLE = 4.0, 6.0, 20.0  # seconds: to connect, for one stat
 _GOODBYE = 2.0  # seconds a connection may take to close
 _BEAT, _ANSWER, _AGAIN = 1.0, 2.0, 0.5  # seconds: between proofs that we hear, for one of them, between attempts to connect
 _TAKE_NAME = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
+_TAKE_KEY = "SELECT pg_try_advisory_lock(hashtextextended($1, 2))"
+_GIVE_KEY = "SELECT pg_advisory_unlock(hashtextextended($1, 2))"
+_LOCKED, _PAUSE = 30.0, 0.03  # seconds: for another instance to give a lock back, between looks
 _SCHEMA_LOCK = 0x53_57_53_43  # "SWSC"
 _SPEAKS_FREELY = ("08", "25", "28", "3D", "40", "42", "53", "55", "57", "58")  # classes whose messages name no value (appendix A of the manual)
 _PREFIX = "stagewarden_"
@@ -64,6 +68,7 @@ class Postgresql:
         self._instance = instance
         self.name = f"{url.host}:{url.port}/{url.database}"
         self._named: asyncpg.Connection | None = None
+        self._asking = asyncio.Lock()
         query = {name: str(value) for name, value in url.query.items()}
         self._pool = int(query.get("pool", "10"))
         self._authorities = query.get("authorities")
@@ -73,8 +78,8 @@ class Postgresql:
 
     async def take(self) -> None:
         """Our name is ours alone: the database holds it for as long as this connection lives, and no longer."""
-        if self._instance is not None and self._named is None:
-            self._named = await self._claim_name()
+        if self._instance is not None:
+            await self.keep()
 
     async def join(self) -> None:
         """The house has the name."""
@@ -83,6 +88,51 @@ class Postgresql:
         """Give the name back."""
         named, self._named = self._named, None
         await _close(named)
+
+    async def keep(self) -> None:
+        """A restart of the server has dropped the name: take it again."""
+        async with self._asking:
+            await self._place()
+
+    async def lock(self, key: str) -> None:
+        """On the connection that holds the name: whoever loses it loses both."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOCKED):
+                while not await self._take(key):  # noqa: ASYNC110 - another process has it
+                    await asyncio.sleep(_PAUSE)
+                return
+        raise StateUnavailable(f"state database {self.name}: another instance keeps a lock for longer than {_LOCKED:.0f} s")
+
+    async def unlock(self, key: str) -> None:
+        """Also where it was lost: then there is nothing to give back."""
+        await self._ask(_GIVE_KEY, key)
+
+    async def _take(self, key: str) -> bool:
+        taking = asyncio.ensure_future(self._ask(_TAKE_KEY, key))
+        try:
+            return bool(await asyncio.shield(taking))
+        except asyncio.CancelledError:
+            if await taking:  # it came all the same, and nobody wants it any more
+                await self._ask(_GIVE_KEY, key)
+            raise
+
+    async def _ask(self, statement: str, key: str) -> object:
+        """One statement at a time on the one connection. One that does not answer is given up, and with it all that it held."""
+        async with self._asking:
+            connection = await self._place()
+            try:
+                return await connection.fetchval(statement, key)
+            except TimeoutError:
+                connection.terminate()
+                raise
+
+    async def _place(self) -> asyncpg.Connection:
+        """The connection of our own place, made anew where it is lost."""
+        if self._instance is None:
+            raise StateUnavailable(f"state database {self.name}: this instance has no name")
+        if self._named is None or self._named.is_closed():
+            self._named = await self._claim_name()
+        return self._named
 
     async def _claim_name(self) -> asyncpg.Connection:
         """A connection that holds our name. A process that was killed a moment ago may still seem to have it."""

@@ -83,6 +83,15 @@ class Sqlite:
             os.close(self._lock)
             self._lock = None
 
+    async def keep(self) -> None:
+        """The file's lock is not lost."""
+
+    async def lock(self, key: str) -> None:
+        """There is nobody else."""
+
+    async def unlock(self, key: str) -> None:
+        """There is nobody else."""
+
     def engine(self, *, ours: bool) -> AsyncEngine:
         """Writers take the write lock at BEGIN, so that no transaction fails half-way for want of it."""
         pragmas = (*PRAGMAS, *OURS) if ours else PRAGMAS

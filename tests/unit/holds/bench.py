@@ -160,9 +160,9 @@ def states(moved: tuple[Moved, ...]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, clock: HandClock | None = None, **limits: int) -> AsyncIterator[Bench]:
-    """A bench over a database in this folder."""
-    store = Store(locate(state_in(folder), folder))
+async def open_bench(folder: Path, clock: HandClock | None = None, *, instance: str | None = None, **limits: int) -> AsyncIterator[Bench]:
+    """A bench over the database of this folder (tests/databases.py)."""
+    store = Store(locate(state_in(folder), folder), instance)
     await store.open()
     clock = clock or HandClock()
     try:
