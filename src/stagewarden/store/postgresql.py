@@ -233,7 +233,7 @@ class Postgresql:
             return f"{type(cause).__name__} ({state}) {words}".rstrip()
         if isinstance(cause, ConnectionError | TimeoutError):
             return f"cannot be reached ({type(cause).__name__})"
-        return str(cause.strerror or type(cause).__name__) if isinstance(cause, OSError) else type(cause).__name__
+        return f"{type(cause).__name__} {cause}" if isinstance(cause, OSError) else type(cause).__name__  # a file, a name, a certificate
 
 
 class Listener:
