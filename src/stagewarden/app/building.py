@@ -18,7 +18,7 @@ from stagewarden.audit.entries import Standing
 from stagewarden.audit.log import AuditLog
 from stagewarden.classify import RouteTable
 from stagewarden.config import expand_routes, spool_path, stops_path
-from stagewarden.errors import PolicyUnavailable
+from stagewarden.errors import ConfigError, PolicyUnavailable
 from stagewarden.gate import Recorder, Rooms, Sender
 from stagewarden.gate.fleet_locks import FleetLocks
 from stagewarden.gate.locks import KeyedLocks
@@ -86,7 +86,7 @@ class Building:
         metrics = Metrics(__version__)
         modes = Modes(stops_path(config), clock)
         modes.open()
-        store = Store(locate(config.state, config.base, self.secrets), config.name)
+        store = self._store()
         await store.open()
         self.stack.push_async_callback(store.close)
         holds = self._holds(store)
@@ -112,7 +112,7 @@ class Building:
         identities, decider = await self._judges(borrowed.bundle)
         modes = Modes(stops_path(config), clock)
         modes.join()
-        store = Store(locate(config.state, config.base, self.secrets), config.name)
+        store = self._store()
         await store.join()
         self.stack.push_async_callback(store.close)
         holds = self._holds(store)
@@ -134,6 +134,14 @@ class Building:
         decider = await asyncio.to_thread(decision.make, config, secrets, clock, bundle)
         self.stack.push_async_callback(decider.close)
         return identities, decider
+
+    def _store(self) -> Store:
+        config = self.config
+        try:
+            return Store(locate(config.state, config.base, self.secrets), config.name)
+        except ConfigError as error:
+            found = (config.source.problem(("state",), problem.message, problem.remedy) for problem in error.problems)
+            raise ConfigError(tuple(found)) from None
 
     def _holds(self, store: Store) -> Holds:
         config = self.config
