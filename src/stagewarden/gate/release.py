@@ -149,6 +149,9 @@ class Releases:
         # (5) Ask the policy again, with the approval; it keeps the last word.
         question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting))
         verdict = await rooms.decider.decide(question)
+        if stop := self._stopped(hold):  # meanwhile: the policy may have seen the mode before we did
+            await self._stop(hold, stop)
+            return
         match verdict:
             case Allow():
                 await self._send(hold, attempt, match, verdict)
