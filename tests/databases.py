@@ -30,6 +30,8 @@ from tests.needs import needs
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
 
+    from tests.authority import Issued
+
 T = TypeVar("T")
 
 DATABASES = ("sqlite", "postgresql")
@@ -52,9 +54,10 @@ def programs() -> Path:
 class Cluster:
     """A server with databases. `stop` and `start` as often as a test likes."""
 
-    def __init__(self, *, auth: str = "scram-sha-256", **options: str) -> None:
+    def __init__(self, *, auth: str = "scram-sha-256", tls: Issued | None = None, **options: str) -> None:
         self._bin = programs()
         self._free: list[str] = []
+        self._inside = "127.0.0.1"
         self._options = {**_OPTIONS, **options}
         self.folder = Path(tempfile.mkdtemp(prefix="sw-pg-", dir="/tmp"))
         self._as: list[str] = []
@@ -69,7 +72,18 @@ class Cluster:
         secret.write_text(PASSWORD)
         secret.chmod(0o644)
         self._run("initdb", "-D", self.data, "-U", USER, f"--auth={auth}", f"--pwfile={secret}", "-E", "UTF8", "--locale=C", "--no-sync")
+        if tls is not None:
+            self._secure(tls)
         self.start()
+
+    def _secure(self, issued: Issued) -> None:
+        """TLS for whoever comes over the network, and nobody without it; the folder's socket is the test's own way in."""
+        issued.save(self.data / "server.crt", self.data / "server.key")
+        for name in ("server.crt", "server.key"):
+            shutil.chown(self.data / name, self.data.stat().st_uid, self.data.stat().st_gid)
+        (self.data / "pg_hba.conf").write_text("local all all trust\nhostssl all all all scram-sha-256\n")
+        self._options |= {"ssl": "on"}
+        self._inside = str(self.folder)
 
     @property
     def data(self) -> Path:
@@ -117,7 +131,7 @@ class Cluster:
 
     async def connect(self, database: str = "postgres") -> asyncpg.Connection:
         """A connection of the test's own."""
-        return await asyncpg.connect(host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, database=database, ssl="disable")
+        return await asyncpg.connect(host=self._inside, port=self.port, user=USER, password=PASSWORD, database=database, ssl="disable")
 
     def database(self, template: str = "template0") -> str:
         """A new one; its name."""

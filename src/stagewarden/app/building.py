@@ -19,7 +19,7 @@ from stagewarden.audit.entries import Standing
 from stagewarden.audit.log import AuditLog
 from stagewarden.classify import RouteTable
 from stagewarden.config import expand_routes, spool_path, stops_path
-from stagewarden.errors import CannotTell, PolicyUnavailable
+from stagewarden.errors import CannotTell, ConfigError, PolicyUnavailable
 from stagewarden.gate import Recorder, Rooms, Sender
 from stagewarden.gate.fleet_locks import FleetLocks
 from stagewarden.gate.locks import KeyedLocks
@@ -85,7 +85,7 @@ class Building:
         bundle = await asyncio.to_thread(decision.load_bundle, config.policy.bundle, Path(config.base), places)
         identities, decider = await self._judges(bundle)
         metrics = Metrics(__version__)
-        store = Store(locate(config.state, config.base, self.secrets), config.name)
+        store = self._store()
         modes = Modes(stops_path(config), clock, shared=not store.exclusive)
         modes.open()
         await store.open()
@@ -114,7 +114,7 @@ class Building:
         """A worker's rooms. It begins neither stop file nor database: where one is missing by now, everything is refused."""
         config, clock = self.config, self.clock
         identities, decider = await self._judges(borrowed.bundle)
-        store = Store(locate(config.state, config.base, self.secrets), config.name)
+        store = self._store()
         modes = Modes(stops_path(config), clock, shared=not store.exclusive)
         modes.join()
         await store.join()
@@ -148,6 +148,14 @@ class Building:
         decider = await asyncio.to_thread(decision.make, config, secrets, clock, bundle)
         self.stack.push_async_callback(decider.close)
         return identities, decider
+
+    def _store(self) -> Store:
+        config = self.config
+        try:
+            return Store(locate(config.state, config.base, self.secrets), config.name)
+        except ConfigError as error:
+            found = (config.source.problem(("state",), problem.message, problem.remedy) for problem in error.problems)
+            raise ConfigError(tuple(found)) from None
 
     def _holds(self, store: Store) -> Holds:
         config = self.config

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stagewarden.config import Config
 
 _PATIENCE = 3.0  # seconds for a database
+_FELT = 0.1  # seconds: whoever looked for stops just before ours was written has its first byte out by then
 
 
 class LocalStops:
@@ -76,6 +77,7 @@ class LocalStops:
         except NotDurable as unwritten:
             failure, change = unwritten, unwritten.change
             kill = Kill(id=change.subject, scope=change.scope, by=change.by, at_ns=change.at_ns, reason=change.reason)
+        await asyncio.sleep(_FELT)
         owed = [] if failure is None else [f"{failure.__cause__}: only the shared state holds it"]
         if self._alone:
             if failure is not None:

@@ -68,6 +68,11 @@ def parse(text: str) -> State:
     return database(scheme if colon else "", rest, text)
 
 
+def is_sqlite(text: str) -> bool:
+    """Whether it is one sidecar's alone."""
+    return text.startswith("sqlite:")
+
+
 def database(scheme: str, rest: str, text: str) -> Sqlite | Postgresql:
     """A URL itself. Raises Misfit."""
     if scheme in SCHEMES:

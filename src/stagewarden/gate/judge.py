@@ -242,7 +242,7 @@ class Judge:
             head = rooms.sender.head(request, action.stage, ours)
             sending.lease = rooms.sender.connected(principal.agent, request, action.stage)
             connection = await sending.lease.open()
-            if stop := _stopped_at_last(rooms, ruling):
+            if stop := rooms.stopped_at_last(ruling):
                 raise Stopped(stop)
             relay = sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
             if relay.open:
@@ -348,7 +348,10 @@ class Judge:
             return None
         await self._rooms.assets.acquire(key)
         draft.asset = key
-        answer = await look_up(self._rooms, principal.agent, match)
+        try:
+            answer = await look_up(self._rooms, principal.agent, principal.workflow, match)
+        except Stopped as stopped:
+            return stopped.verdict
         if isinstance(answer, str):
             return Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer})
         draft.looked = answer
@@ -385,15 +388,6 @@ class Judge:
         now = self._rooms.clock.monotonic()
         draft.phases[name] = now - started
         return now
-
-
-def _stopped_at_last(rooms: Rooms, ruling: Ruling) -> Deny | None:
-    """The last look before the first byte. That it cannot be told is no fault of the upstream's: 503, and nothing is sent."""
-    try:
-        return rooms.stopped_now(ruling)
-    except CannotTell as failure:
-        rooms.recorder.metrics.error(failure)
-        return Deny.by_gate(failure.code, "Could not find out, so the answer is no", {"cause": type(failure).__name__})
 
 
 def _check_body(head: Head, match: Match, incoming: Incoming) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stagewarden.errors import CannotTell
 from stagewarden.gate.inflight import Alone
 from stagewarden.gate.question import Circumstances
 from stagewarden.gate.streams import Streams
@@ -84,6 +85,14 @@ class Rooms:
         assert principal is not None
         assert action is not None
         return self.stopped(principal.agent, principal.workflow, action.upstream, action.stage)
+
+    def stopped_at_last(self, ruling: Ruling) -> Deny | None:
+        """The last look before the first byte. That it cannot be told is no fault of the upstream's: 503, and nothing is sent."""
+        try:
+            return self.stopped_now(ruling)
+        except CannotTell as failure:
+            self.recorder.metrics.error(failure)
+            return Deny.by_gate(failure.code, "Could not find out, so the answer is no", {"cause": type(failure).__name__})
 
     def is_external(self, destination: str) -> bool:
         """Anything but an internal destination leaves the house; an unknown one counts as leaving it."""

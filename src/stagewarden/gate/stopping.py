@@ -6,6 +6,7 @@ done yet is told (`owed`). To loosen, everything must work.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,10 +18,12 @@ from stagewarden.model import Stage
 from stagewarden.modes import MODES, RANK, Kill, NotDurable, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from stagewarden.identity.people import Caller
     from stagewarden.modes import StoredMode
+
+_PATIENCE = 2.0  # seconds
 
 
 class Stopping(Callers):
@@ -97,19 +100,19 @@ class Stopping(Callers):
         rooms, owed, durable = self._rooms, [], failure is None
         if rooms.shared is not None:
             try:
-                await rooms.shared.hear()
+                await _in_time(rooms.shared.hear(), "the shared state")
                 durable = True
             except CannotTell as unheard:
                 # A file that cannot be written keeps nobody from telling the others.
                 durable = durable or (failure is not None and not rooms.shared.lacks(failure.change.id))
-                owed.append(f"the shared state: {unheard}")
+                owed.append(f"other replicas are told later: {unheard}")
         if failure is not None:
             owed.append(str(failure))
         owed += await rooms.stops.obeyed()
         if failure is not None and not durable:
             raise failure
         try:
-            await rooms.stops.settle()
+            await _in_time(rooms.stops.settle(), "the log or the state database")
         except CannotTell as unrecorded:
             owed.append(f"it is in force, and not in the log yet, or what was approved is not ended yet: {unrecorded}")
         return tuple(owed)
@@ -152,6 +155,15 @@ class Stopping(Callers):
         if stored is None:
             return AgentView(agent, entry, mode)
         return AgentView(agent, entry, mode, stored.by, stored.reason, stored.at_ns, stored.security, stored.observed_until_ns)
+
+
+async def _in_time(work: Awaitable[None], who: str) -> None:
+    """Whoever stops something is not kept waiting for what hangs; it is done again by the clockwork."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await work
+    except TimeoutError as failure:
+        raise CannotTell(f"{who} does not answer within {_PATIENCE:.0f} s") from failure
 
 
 def _meanwhile(_: Kill | StoredMode) -> None:

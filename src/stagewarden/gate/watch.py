@@ -88,15 +88,15 @@ class Watch:
             await self._rooms.holds.purge()
 
     async def gauges(self) -> None:
-        """Set what is read at a scrape: holds waiting, stops in force, free space."""
+        """Set what is read at a scrape: stops in force and free space; then holds waiting, which need the state."""
         rooms, metrics = self._rooms, self._rooms.recorder.metrics
-        now = rooms.clock.now_ns()
-        waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
-        metrics.pending(waiting)
         metrics.disk(rooms.log.free_bytes)
         if rooms.shared is not None:
             metrics.stops_heard(rooms.shared.age)
         metrics.standing((kill.scope for kill in rooms.modes.kills()), {agent: rooms.mode(agent) for agent in rooms.registry.data.agents})
+        now = rooms.clock.now_ns()
+        waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
+        metrics.pending(waiting)
 
     def checks(self) -> dict[str, Callable[[], Awaitable[str | None]]]:
         """The parts that must work before agents are served; each says None, or why not. The policy is tested at start and reload only."""

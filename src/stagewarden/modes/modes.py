@@ -226,8 +226,8 @@ class Modes:
                     terms.permit(current)
                 window = change.at_ns + terms.observe_ns if terms.observe_ns else 0
                 return replace(change, loosens=True, security=standing and change.mode != "active", observed_until_ns=window)
-            relapse = current is not None and current.observed_until_ns > change.at_ns and RANK[change.mode] > RANK[current.mode]
-            return replace(change, relapse=relapse, security=terms.security or standing or relapse)
+            relapse = terms.security and current is not None and current.observed_until_ns > change.at_ns and RANK[change.mode] > RANK[current.mode]
+            return replace(change, relapse=relapse, security=terms.security or standing)
 
         return give
 

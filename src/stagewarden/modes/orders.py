@@ -52,7 +52,8 @@ class StoredMode(msgspec.Struct, frozen=True, kw_only=True):
 class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One order, for the audit log and for other replicas: `id` is the entry's, so that whoever sees it first can record it, once.
 
-    `epoch` counts in one file, `number` in the shared state (0: it has none). `relapse`: it tightened inside an observation window.
+    `epoch` counts in one file, `number` in the shared state (0: it has none). `relapse`: a kill of the agent, or security's tightening, inside
+    its observation window.
     """
 
     id: str

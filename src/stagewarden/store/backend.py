@@ -68,6 +68,9 @@ class Backend(Protocol):
     async def probe(self, connection: AsyncConnection) -> None:
         """Raise StateUnavailable unless this transaction could write."""
 
+    async def remarks(self, connection: AsyncConnection) -> tuple[str, ...]:
+        """What its administrator should change, for `check`."""
+
     async def now_ns(self, connection: AsyncConnection, ours: int) -> int:
         """The clock all its users share; `ours` where there is nobody else."""
 

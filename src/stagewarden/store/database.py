@@ -58,7 +58,7 @@ class Store:
         try:
             with self._faults():
                 await self._backend.take()
-            self._engine = self._backend.engine(ours=False)
+                self._engine = self._backend.engine(ours=False)
             async with self.writing() as connection:
                 await self._backend.settling(connection)
                 await connection.run_sync(self._settle_schema)
@@ -75,13 +75,27 @@ class Store:
     async def join(self) -> None:
         """Share the database of a process that has opened it and stays: no lock of our own, nothing created. A foreign one is refused."""
         try:
-            await self._backend.join()
-            self._engine = self._backend.engine(ours=True)
+            with self._faults():
+                await self._backend.join()
+                self._engine = self._backend.engine(ours=True)
             async with self.reading() as connection:
                 await connection.run_sync(self._check_current)
         except BaseException:
             await self.close()
             raise
+
+    async def look(self) -> tuple[str, ...]:
+        """For `check`: nothing is taken, created or changed. Raises StateUnavailable where it could not be opened; else what should be better."""
+        try:
+            with self._faults():
+                self._engine = self._backend.engine(ours=False)
+            async with self.reading() as connection:
+                present = set(await connection.run_sync(lambda each: inspect(each).get_table_names()))
+                if present:
+                    await connection.run_sync(lambda each: self._ours(each, present))
+                return await self._backend.remarks(connection)
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Finish with the database; safe to call twice."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # The server's own limits, in milliseconds; ours, in seconds, are a little longer and count where the server does not answer at all.
 _SETTINGS = {
     "application_name": "stagewarden",
+    "synchronous_commit": "on",  # whatever the role or the database has: a `sent` that is acknowledged must not be lost with the server
     "statement_timeout": "5000",
     "lock_timeout": "4000",
     "idle_in_transaction_session_timeout": "15000",
@@ -51,6 +52,7 @@ _TAKE_NAME = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"
 _TAKE_KEY = "SELECT pg_try_advisory_lock(hashtextextended($1, 2))"
 _GIVE_KEY = "SELECT pg_advisory_unlock(hashtextextended($1, 2))"
 _LOCKED, _PAUSE = 30.0, 0.03  # seconds: for another instance to give a lock back, between looks
+_OLDEST = 14  # releases of the server that are tested, and whose makers still mend them
 _SCHEMA_LOCK = 0x53_57_53_43  # "SWSC"
 _SPEAKS_FREELY = ("08", "25", "28", "3D", "40", "42", "53", "55", "57", "58")  # classes whose messages name no value (appendix A of the manual)
 _PREFIX = "stagewarden_"
@@ -206,6 +208,14 @@ class Postgresql:
         if await connection.scalar(text("SELECT current_setting('transaction_read_only')")) != "off":
             raise StateUnavailable(f"state database {self.name}: is read-only")
 
+    async def remarks(self, connection: AsyncConnection) -> tuple[str, ...]:
+        """Without these two a crash of the machine may take back what was committed, or tear pages (manual, 20.5.1)."""
+        said = [
+            f"the server runs with {name}=off" for name in ("fsync", "full_page_writes") if await connection.scalar(text(f"SHOW {name}")) == "off"
+        ]
+        version = int(await connection.scalar(text("SELECT current_setting('server_version_num')::int")) or 0)
+        return (*said, f"the server is older than release {_OLDEST}") if version < _OLDEST * 10_000 else tuple(said)
+
     async def now_ns(self, connection: AsyncConnection, ours: int) -> int:  # noqa: ARG002 - replicas' clocks differ; this one is theirs together
         """The server's clock."""
         return int(await connection.scalar(text("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")) or 0) * 1000
@@ -232,7 +242,7 @@ class Postgresql:
             return f"{type(cause).__name__} ({state}) {words}".rstrip()
         if isinstance(cause, ConnectionError | TimeoutError):
             return f"cannot be reached ({type(cause).__name__})"
-        return str(cause.strerror or type(cause).__name__) if isinstance(cause, OSError) else type(cause).__name__
+        return f"{type(cause).__name__} {cause}" if isinstance(cause, OSError) else type(cause).__name__  # a file, a name, a certificate
 
 
 class Listener:

@@ -137,6 +137,10 @@ class Sqlite:
         """It has the write lock."""
         await connection.execute(text("SELECT 1"))
 
+    async def remarks(self, connection: AsyncConnection) -> tuple[str, ...]:  # noqa: ARG002 - as the interface has it
+        """Every setting is ours."""
+        return ()
+
     async def now_ns(self, connection: AsyncConnection, ours: int) -> int:  # noqa: ARG002 - as the interface has it
         """There is no other clock."""
         return ours

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import URL
 
+from stagewarden.config import certificates
 from stagewarden.config import state as states
 from stagewarden.config.units import Misfit, Secret
 from stagewarden.errors import ConfigError, Problem
@@ -16,7 +17,7 @@ from stagewarden.errors import ConfigError, Problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from stagewarden.config import Secrets
+    from stagewarden.config import File, Secrets
 
 SQLITE = "sqlite+aiosqlite"
 POSTGRESQL = "postgresql+asyncpg"
@@ -37,10 +38,20 @@ def locate(state: str, base: Path, secrets: Secrets | None = None) -> URL:
         raise _refused("names a secret where none is read", "name the password's file in the configuration")
     query = {"tls": "yes" if place.verified else "no", "pool": str(place.pool)}
     if place.authorities is not None:
+        if secrets is not None:
+            _check_authorities(place.authorities, secrets)
         query["authorities"] = str((base / place.authorities.reference.removeprefix("file:")).absolute())
     return URL.create(
         POSTGRESQL, username=place.user, password=password, host=place.host, port=place.port, database=place.database, query=query
     )  # fmt: skip
+
+
+def _check_authorities(file: File, secrets: Secrets) -> None:
+    """An empty or unreadable list would be found at the first connection, or not at all. Raises ConfigError."""
+    try:
+        certificates.authorities(secrets, file)
+    except Misfit as misfit:
+        raise _refused(f"{file.reference} {misfit.message}", misfit.remedy) from None
 
 
 def _kept(secret: Secret, secrets: Secrets | None) -> states.Postgresql:

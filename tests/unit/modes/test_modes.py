@@ -292,22 +292,24 @@ HOUR = 3_600_000_000_000
 @pytest.mark.parametrize(
     ("window", "act", "relapse"),
     [
-        pytest.param(HOUR, "mode", True, id="tightened inside"),
+        pytest.param(HOUR, "security", True, id="tightened by security"),
+        pytest.param(HOUR, "mode", False, id="tightened by somebody else"),
         pytest.param(HOUR, "kill", True, id="killed inside"),
         pytest.param(HOUR, "elsewhere", False, id="another agent"),
         pytest.param(HOUR, "all", False, id="everything killed says nothing of this agent"),
-        pytest.param(0, "mode", False, id="no window"),
+        pytest.param(0, "security", False, id="no window"),
         pytest.param(-HOUR, "kill", False, id="the window is over"),
     ],
 )
 async def test_a_stop_inside_the_observation_window_is_a_relapse(modes, window, act, relapse) -> None:
-    """After a loosening the agent is observed; a stop of it meanwhile counts as a cause of security, whoever gave it."""
+    """After a loosening the agent is observed; a kill of it meanwhile counts as a cause of security, whoever gave it."""
     await modes.set_mode("a", "paused", "alice", "x")
     stored = await modes.set_mode("a", "active", "bob", "y", Terms(observe_ns=window))
     assert (stored.observed_until_ns > 0) == (window != 0)
     match act:
-        case "mode":
-            assert (await modes.set_mode("a", "recommend_only", "alice", "again")).security == relapse
+        case "mode" | "security":
+            security = act == "security"
+            assert (await modes.set_mode("a", "recommend_only", "alice", "again", Terms(security=security))).security == security
         case "elsewhere":
             assert not (await modes.kill("agent:b", "alice", "again")).security
         case _:
