@@ -23,6 +23,10 @@ REASONS: Final = Family(
 WORKFLOWS: Final = Family(f"{_P}workflow_decisions_total", "counter", "Rulings by workflow", ("workflow", "effect"), (_REGISTRY, labels.EFFECTS))
 VIOLATIONS: Final = Family(f"{_P}policy_violations_total", "counter", "Denials by kind of violation", ("kind",), (labels.VIOLATIONS,))
 REFUSALS: Final = Family(f"{_P}refusals_total", "counter", "Requests refused before anybody was identified", ("code",), (labels.REFUSALS,))
+HANDSHAKES: Final = Family(
+    f"{_P}tls_handshakes_failed_total", "counter", "TLS handshakes with agents that failed, by cause; left: the client went", ("cause",),
+    (labels.HANDSHAKES,),
+)  # fmt: skip
 FAIL_OPEN: Final = Family(f"{_P}fail_open_total", "counter", "Requests let through without a verdict: no code path counts here, so it stays 0")
 ERRORS: Final = Family(
     f"{_P}errors_total", "counter", "Times we could not find out, by part", ("component", "kind"), (labels.COMPONENTS, labels.ERROR_KINDS)

@@ -131,6 +131,10 @@ class Metrics:
         """A request of somebody unknown."""
         self._all.counts[families.REFUSALS].add((code,))
 
+    def unsecured(self, cause: str) -> None:
+        """A TLS handshake with an agent that was not finished."""
+        self._all.counts[families.HANDSHAKES].add((cause,))
+
     def error(self, failure: Exception) -> None:
         """Something could not be found out."""
         component, kind = "gate", "error"

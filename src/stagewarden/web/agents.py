@@ -90,6 +90,10 @@ class AgentsDoor:
         """Connections the listener ended because there were too many: counted, and nobody is told."""
         self._judge.ended(idle, new)
 
+    def unsecured(self, cause: str, peer: str) -> None:
+        """A client whose TLS was not made: counted, and nobody can be told."""
+        self._judge.unsecured(cause, peer)
+
     async def _handle(self, exchange: Exchange) -> None:
         if self._draining:
             exchange.answer(self._dated(render.problem_reply("draining", "Shutting down")), close=True)
