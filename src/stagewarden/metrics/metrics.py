@@ -244,9 +244,9 @@ class Metrics:
         """How the workers are; all 0 where one process serves alone."""
         self._all.counts[families.WORKERS].replace({("ready",): ready, ("starting",): starting, ("silent",): silent})
 
-    def worker_died(self) -> None:
-        """A worker ended that was not told to."""
-        self._all.counts[families.WORKER_DEATHS].add()
+    def worker_died(self, cause: str) -> None:
+        """A worker `ended` that was not told to, or `hung` and was ended."""
+        self._all.counts[families.WORKER_DEATHS].add((cause,))
 
     def speak_for(self, workers: Iterable[Rows], departed: Rows) -> None:
         """What the workers have counted, and those that are gone: shown with our own from now on."""
