@@ -38,6 +38,7 @@ async def look_up(rooms: Rooms, agent: str, match: Match) -> Looked | str:
             answer = await rooms.sender.exchange(connection, request, rooms.sender.head(request, stage, ()))
             body = await answer.read(_SIZE_FACTOR * rooms.config.limits.body)
     except UpstreamFailed as failure:
+        failure.__traceback__ = None  # its frames know the answer, which keeps it: what it holds would wait for the garbage collector
         raise CannotTell(f"the look-up at {key[0]} got no answer: {failure}") from failure
     if answer.status >= _NOT_USABLE:
         return f"the upstream answered {answer.status}"

@@ -152,6 +152,7 @@ class AgentsDoor:
                 async for piece in relay:
                     await exchange.write(piece)
         except UpstreamFailed as failure:
+            failure.__traceback__ = None  # its frames know the relay, which keeps it: buffers would wait for the garbage collector
             if exchange.begun:
                 exchange.cut()  # the agent must see that the answer broke off
             else:

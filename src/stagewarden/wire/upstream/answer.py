@@ -277,12 +277,14 @@ class UpstreamAnswer:
         if self.phase in {Phase.HEAD, Phase.BODY}:
             self.phase = Phase.FAILED
             self._failure = failure
+            self._parser = None
             self._flow.abort()
             self._wake()
 
     def _finish(self, *, reusable: bool) -> None:
         self.phase = Phase.WHOLE
         self.reusable = reusable
+        self._parser = None  # it knows us: nothing of an exchange may wait, with all it holds, for the garbage collector
         self._wake()
 
     # What httptools does.
