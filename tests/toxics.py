@@ -160,6 +160,14 @@ async def _half_close_after(peer: Peer, good: bytes) -> None:
     peer.half_close()
 
 
+async def _another_protocol(peer: Peer, good: bytes) -> None:
+    await peer.send(b"RTSP/1.0" + good[len(b"HTTP/1.1") :])
+
+
+async def _another_version(peer: Peer, good: bytes) -> None:
+    await peer.send(b"HTTP/2.0" + good[len(b"HTTP/1.1") :])
+
+
 async def _garbage_before(peer: Peer, good: bytes) -> None:
     await peer.send(b"\x16\x03\x01\x02\x00\x01\r\n" + good)
 
@@ -242,6 +250,8 @@ HALF_CLOSE = Toxic("half close instead of an answer", _half_close)
 HALF_CLOSE_AFTER = Toxic("half close after the answer", _half_close_after)
 GARBAGE_BEFORE = Toxic("garbage before the head", _garbage_before)
 GARBAGE_IN_HEAD = Toxic("garbage in the head", _garbage_in_head)
+ANOTHER_PROTOCOL = Toxic("status line of another protocol", _another_protocol)
+ANOTHER_VERSION = Toxic("status line of another HTTP version", _another_version)
 GARBAGE_AFTER = Toxic("garbage after the answer", _garbage_after)
 TWICE = Toxic("two answers", _twice)
 MORE_THAN_SAID = Toxic("flood behind Content-Length", _more_than_said)

@@ -29,7 +29,10 @@ def check(arm: Arm, upstream: int) -> None:
     2. A forbidden one is refused and reaches it not at all; a mere pass-through is not asked.
     """
     before = reached(upstream)
-    status, body = once(arm.port, arm.request())
+    try:
+        status, body = once(arm.port, arm.request())
+    except OSError as failure:
+        raise Wrong(f"{arm.name} does not answer: {failure}") from failure
     if (status, body, reached(upstream)) != (OK, ANSWER, before + 1):
         raise Wrong(f"{arm.name}: an allowed request gave {status}, {len(body)} bytes, and reached the upstream {reached(upstream) - before} times")
     if not arm.judges:

@@ -11,6 +11,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 from tests.bench import machine
+from tests.bench.arms import ours
 from tests.bench.field import CONNECTIONS, checked, direct, ground
 from tests.bench.load import Load, Run
 from tests.bench.numbers import Round, ratios, schedule
@@ -49,7 +50,7 @@ def run(names: list[str], rounds: int, seconds: float) -> None:
         print(f"\nopen loop, from when each was due; {rounds} rounds of {seconds:g} s; load and upstream alone: {alone:.0f} requests/s; medians, ms")
         _print(peaks, offered, found)
         _print_audit(running, found)
-        _print_overload(running, peaks, rounds, seconds)
+        _print_overload([*running.values(), *([ours.limited(made)] if "wasm" in names else [])], rounds, seconds)
 
 
 def _capacity(arm: Arm, seconds: float) -> float:
@@ -83,14 +84,14 @@ def _print_audit(running: dict[str, Arm], found: Found) -> None:
         print("p99 at half capacity, audit durable ÷ batched: needs the arms wasm and batched")
 
 
-def _print_overload(running: dict[str, Arm], peaks: dict[str, float], rounds: int, seconds: float) -> None:
-    """Good answers per second while twice the capacity is offered, beside the peak of the same minute."""
+def _print_overload(running: list[Arm], rounds: int, seconds: float) -> None:
+    """Good answers per second while twice the peak of the same minute is offered, beside that peak."""
     print(f"\ntwice the capacity offered on {FLOOD} connections: good answers/s ÷ peak (median and range); the rest was refused or waited")
-    for arm in running.values():
+    for arm in running:
         kept, peak = [], []
         for _ in range(rounds):
             peak.append(Round(_capacity(arm, seconds / 3)))
-            flood, steal = _open(arm, 2 * peaks[arm.name], seconds, FLOOD, SHED)
+            flood, steal = _open(arm, 2 * peak[-1].value, seconds, FLOOD, SHED)
             kept.append(Round(flood.rate, steal))
         shed = {status: count for status, count in flood.answers.items() if status != 200}
         print(f"{arm.name:40} {ratios(kept, peak)!s:>20}  refused in the last round: {shed or 'none'}")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
+import pytest
 
 from tests.e2e.crew import doors, end, metric, workers
 from tests.e2e.houses import NOWHERE
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.articles import Articles
+    from tests.upstreams import Received
 
 QUICK_DEATHS = 5
 DRAFT = "/newsroom/articles"
@@ -311,3 +313,79 @@ async def test_a_house_that_stands_still_lets_nothing_through(upstream, tmp_path
             assert two[0].ask("POST", DRAFT, json={"title": "third"}).status == 200
 
     await asyncio.to_thread(play)
+
+
+async def test_a_worker_that_hangs_is_ended_and_replaced(upstream, tmp_path):
+    """It stands still (SIGSTOP): nothing it was asked arrives, the other one answers; the house notices, ends it, counts it, and all serve again."""
+
+    def play() -> None:
+        with serving(house(tmp_path, upstream.url), workers=2) as sidecar, doors(sidecar) as (hangs, goes):
+            end(hangs.pid, signal.SIGSTOP)
+            cut: list[type] = []
+
+            def ask() -> None:
+                try:
+                    hangs.ask("POST", DRAFT, json={"title": "to nobody"})
+                except OSError as failure:  # http.client.RemoteDisconnected is one
+                    cut.append(type(failure))
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            until(lambda: sidecar.operations("/readyz").status == 503, "the silence to be noticed")
+            assert goes.ask("POST", DRAFT, json={"title": "x"}).status == 200
+            until(lambda: metric(sidecar, "stagewarden_worker_deaths_total", cause="hung") == 1, "its end")
+            asking.join()
+            assert len(cut) == 1
+            until(lambda: sidecar.operations("/readyz").status == 200, "the next worker")
+            assert goes.pid in workers(sidecar)
+            assert hangs.pid not in workers(sidecar)
+            assert metric(sidecar, "stagewarden_worker_deaths_total") == 1
+            assert "nothing was heard of it" in sidecar.log
+            with doors(sidecar) as after:
+                assert [door.ask("POST", DRAFT, json={"title": "y"}).status for door in after] == [200, 200]
+
+    await asyncio.to_thread(play)
+    assert [request.body.count(b"to nobody") for request in upstream.writes()] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("asleep", ["before-it-reads", "while-it-looks-up"])
+async def test_g10_a_worker_that_slept_through_a_stop_sends_nothing(upstream, tmp_path, asleep):
+    """SIGSTOP, everything is killed meanwhile, SIGCONT: what it was asked before, or had begun to judge, is refused, and nothing was changed."""
+    looking, go = threading.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def keep(request: Received) -> None:
+        if request.method == "GET" and asleep == "while-it-looks-up":
+            looking.set()
+            await go.wait()
+
+    upstream.before_answer = keep
+
+    def play() -> None:
+        with serving(house(tmp_path, upstream.url), workers=2) as sidecar, doors(sidecar) as (sleeps, wakes):
+            told: list[tuple[int, str]] = []
+
+            def ask() -> None:
+                reply = sleeps.ask("PATCH", f"{DRAFT}/7", json={"title": "too late"})
+                told.append((reply.status, reply.json["type"]))
+
+            asking = threading.Thread(target=ask)
+            if asleep == "before-it-reads":
+                end(sleeps.pid, signal.SIGSTOP)
+            asking.start()
+            if asleep == "while-it-looks-up":
+                assert looking.wait(PATIENCE)
+                end(sleeps.pid, signal.SIGSTOP)
+            try:
+                assert sidecar.person("PUT", "/kill", "lena", {"scope": "all", "reason": "test"}).status == 200
+                loop.call_soon_threadsafe(go.set)
+                assert wakes.ask("POST", DRAFT, json={"title": "x"}).status == 403
+                assert told == []
+            finally:
+                end(sleeps.pid, signal.SIGCONT)
+            asking.join()
+            assert told == [(403, "urn:stagewarden:problem:killed")]
+
+    await asyncio.to_thread(play)
+    assert upstream.writes() == []
+    assert not [entry for entry in rulings(tmp_path) if entry["kind"] == "outcome" and entry["result"] != "not_sent"]

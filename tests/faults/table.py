@@ -76,6 +76,8 @@ UPSTREAM = (
     Fault(toxics.HALF_CLOSE, BROKEN, looked=False, released="unknown"),
     Fault(toxics.GARBAGE_BEFORE, BROKEN, looked=False, released="unknown"),
     Fault(toxics.GARBAGE_IN_HEAD, BROKEN, looked=False, released="unknown"),
+    Fault(toxics.ANOTHER_PROTOCOL, BROKEN, looked=False, released="unknown"),
+    Fault(toxics.ANOTHER_VERSION, BROKEN, looked=False, released="unknown"),
     Fault(toxics.ENDLESS_HEAD, BROKEN, looked=False, released="unknown"),
     Fault(toxics.ENDLESS_INTERIM, BROKEN, looked=False, released="unknown"),
     Fault(toxics.RESET_IN_BODY, CUT, looked=False, released="unknown"),
@@ -114,6 +116,7 @@ OPA = (
         for toxic in (
             GONE, toxics.SPEAKS_FIRST, toxics.SILENCE, toxics.TRICKLE, toxics.HANG_UP, toxics.RESET, toxics.RESET_IN_HEAD, toxics.RESET_IN_BODY,
             toxics.HALF_CLOSE, toxics.GARBAGE_BEFORE, toxics.GARBAGE_IN_HEAD, toxics.ENDLESS_HEAD, toxics.ENDLESS_INTERIM, toxics.ENDLESS_CHUNKS,
+            toxics.ANOTHER_PROTOCOL, toxics.ANOTHER_VERSION,
             toxics.TRUNCATED, toxics.STALLED, toxics.CHUNK_NO_NUMBER, toxics.CHUNK_TOO_LONG, toxics.CHUNK_TOO_SHORT,
         )
     ),

@@ -56,14 +56,13 @@ async def open_agents(
     door = AgentsDoor(config, judge, rooms.clock, hosts(listener) | rooms.routes.hosts)
     limits = config.limits
     timeouts = wire.Timeouts(head=float(limits.header_deadline), body=float(limits.body_deadline), write=float(limits.body_deadline))
-    connections = wire.Server(door, limits, timeouts)
+    connections = wire.Server(door, limits, timeouts, tls)
     loop = asyncio.get_running_loop()
-    handshake = None if tls is None else timeouts.head
     places: list[dict[str, object]] = (
         [{"host": listener.bind.host, "port": listener.bind.port}] if sockets is None else [{"sock": one} for one in sockets]
     )
     servers = [
-        await loop.create_server(connections, **place, backlog=BACKLOG, ssl=tls, ssl_handshake_timeout=handshake)  # type: ignore[call-overload]  # either of its forms
+        await loop.create_server(connections, **place, backlog=BACKLOG)  # type: ignore[call-overload]  # either of its forms
         for place in places
     ]
     stack.push_async_callback(connections.close, 1.0)

@@ -37,6 +37,7 @@ _COUNT = 0.5  # seconds a scrape waits for a worker
 _UNHEARD = 5.0  # seconds of silence after which a worker does not count as serving
 _OBEY = 1.0  # seconds a stop waits for a worker's word that it is obeyed; it is in force all the same
 _PREPARE, _SETTLE = 10.0, 5.0  # seconds for the two steps of a reload
+_LOOK, _HUNG = 1.0, 20  # seconds between looks at the workers, and how many in a row may hear nothing of one: longer than the steps of a reload
 _MEND = 1.0  # seconds between attempts to bring what a dead worker left into the log
 
 
@@ -106,7 +107,7 @@ class House:
         """Until drained, or HouseEnded. `own` are all listeners of ours, which are nobody's upstream."""
         self._own = own
         async with asyncio.TaskGroup() as group:
-            tending = [group.create_task(work) for work in (self._heed(), self._mend())]
+            tending = [group.create_task(work) for work in (self._heed(), self._mend(), self._tend())]
             await asyncio.gather(*[group.create_task(self._keep(slot)) for slot in self._slots])
             for task in tending:
                 task.cancel()
@@ -139,12 +140,23 @@ class House:
                 continue
             lived = clock.monotonic() - began
             slot.quick = slot.quick + 1 if lived < _QUICK else 0
-            metrics.worker_died()
+            metrics.worker_died("hung" if end.hung else "ended")
             self._logger.error("worker_ended", worker=slot.number, cause=end.why, lived=round(lived, 3))
             if slot.quick >= _MOST_QUICK or not self._full.is_set():
                 await self._give_up(f"worker {slot.number} does not stay alive (lives under {_QUICK:.0f} s in a row: {slot.quick}): {end.why}")
                 return
             await self._pause(min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**slot.quick))
+
+    async def _tend(self) -> None:
+        """A worker whose loop stands still does not say what each says once a second: it is ended, and the next one follows.
+
+        Looks are counted, not seconds: after a time in which we stood still ourselves, what was said meanwhile is heard before the second look.
+        """
+        while not self._draining.is_set():
+            await asyncio.sleep(_LOOK)
+            for slot in self._slots:
+                if slot.look() >= _HUNG:
+                    slot.kill(hung=f"nothing was heard of it for {_LOOK * _HUNG:.0f} s")
 
     async def _give_up(self, why: str) -> None:
         """The other workers finish what they have, and nobody starts any more; then `run` raises it."""

@@ -57,6 +57,7 @@ class Link:
         self.ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
         self.ended = asyncio.Event()
         self.why = ""
+        self.hung = False  # it was ended because it stood still
         self.rows = Rows()
         self.heard_at = shared.clock.monotonic()  # of what it says once a second
 

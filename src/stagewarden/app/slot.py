@@ -37,27 +37,30 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Why it is over, what it had counted, and whether only a reload had overtaken its start."""
+    """Why it is over, what it had counted, whether only a reload had overtaken its start, and whether it had stood still."""
 
     why: str
     rows: Rows
     stale: bool = False
+    hung: bool = False
 
 
 @dataclass(slots=True)
 class Slot:
-    """A worker's place, whoever fills it; `quick` counts lives in a row that were too short."""
+    """A worker's place, whoever fills it; `quick` counts lives in a row that were too short, `looks` those that found it as silent as before."""
 
     number: int
     process: asyncio.subprocess.Process | None = None
     link: Link | None = None
     serving: bool = False
     quick: int = 0
+    looks: int = 0
+    _heard_at: float = 0.0
 
     async def life(self, beginning: Beginning, serves: Callable[[Slot, int], None]) -> End:
         """From start to end; `serves` is told of the moment from which it answers agents."""
         link = self.link = Link(beginning.shared)
-        stale, code = False, "none"
+        stale, code, self.looks = False, "none", 0
         try:
             process = self.process = await self._start(beginning, link)
             with contextlib.suppress(TimeoutError, CannotTell):
@@ -77,11 +80,22 @@ class Slot:
                 code = str(await _end(self.process, link, of_itself=beginning.draining.is_set() and link.ended.is_set()))
             link.close()
             self.process = self.link = None
-        return End(f"{link.why} (exit {code})", link.rows, stale)
+        return End(f"{link.why} (exit {code})", link.rows, stale, link.hung)
 
-    def kill(self) -> None:
-        """End whoever is here; the next one follows."""
-        if self.process is not None:
+    def look(self) -> int:
+        """How many looks in a row, this one included, have found that a worker that serves has said nothing more."""
+        if not self.serving or self.link is None or self.link.heard_at != self._heard_at:
+            self.looks = 0
+            self._heard_at = 0.0 if self.link is None else self.link.heard_at
+        else:
+            self.looks += 1
+        return self.looks
+
+    def kill(self, hung: str = "") -> None:
+        """End whoever is here, where it hangs with a word on that; the next one follows."""
+        if self.process is not None and self.link is not None:
+            if hung:
+                self.link.why, self.link.hung = hung, True
             with contextlib.suppress(ProcessLookupError):
                 self.process.kill()
 

@@ -305,6 +305,10 @@ class Judge:
         """Count the connections that were over theirs."""
         self._rooms.recorder.ended(idle, new)
 
+    def unsecured(self, cause: str, peer: str) -> None:
+        """Count a client whose TLS was not made."""
+        self._rooms.recorder.unsecured(cause, peer)
+
     async def outcome_of(self, hold_id: str, seconds: float) -> Hold:
         """Where a hold stands once it has ended, at the latest after `seconds`."""
         return await self._rooms.holds.outcome(hold_id, seconds)

@@ -43,6 +43,7 @@ async def look_up(rooms: Rooms, agent: str, workflow: str | None, match: Match) 
     except Stopped:
         raise
     except UpstreamFailed as failure:
+        failure.__traceback__ = None  # its frames know the answer, which keeps it: what it holds would wait for the garbage collector
         raise CannotTell(f"the look-up at {key[0]} got no answer: {failure}") from failure
     if answer.status >= _NOT_USABLE:
         return f"the upstream answered {answer.status}"

@@ -112,6 +112,12 @@ class Recorder:
         self.metrics.shed("idle_connections", idle)
         self.metrics.shed("connections", new)
 
+    def unsecured(self, cause: str, peer: str) -> None:
+        """Count a client whose TLS was not made; one that left has been refused nothing."""
+        self.metrics.unsecured(cause)
+        if cause != "left":
+            self._refusals[self._row("tls_handshake", peer, "")] += 1
+
     def take_refusals(self) -> list[tuple[str, str, str, int]]:
         """What was counted since the last time, to be summed up elsewhere: code, peer, agent, how often."""
         counted, self._refusals = self._refusals, Counter()

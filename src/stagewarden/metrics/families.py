@@ -23,6 +23,10 @@ REASONS: Final = Family(
 WORKFLOWS: Final = Family(f"{_P}workflow_decisions_total", "counter", "Rulings by workflow", ("workflow", "effect"), (_REGISTRY, labels.EFFECTS))
 VIOLATIONS: Final = Family(f"{_P}policy_violations_total", "counter", "Denials by kind of violation", ("kind",), (labels.VIOLATIONS,))
 REFUSALS: Final = Family(f"{_P}refusals_total", "counter", "Requests refused before anybody was identified", ("code",), (labels.REFUSALS,))
+HANDSHAKES: Final = Family(
+    f"{_P}tls_handshakes_failed_total", "counter", "TLS handshakes with agents that failed, by cause; left: the client went", ("cause",),
+    (labels.HANDSHAKES,),
+)  # fmt: skip
 FAIL_OPEN: Final = Family(f"{_P}fail_open_total", "counter", "Requests let through without a verdict: no code path counts here, so it stays 0")
 ERRORS: Final = Family(
     f"{_P}errors_total", "counter", "Times we could not find out, by part", ("component", "kind"), (labels.COMPONENTS, labels.ERROR_KINDS)
@@ -75,10 +79,13 @@ RELOAD_FAILURES: Final = Family(
 WORKERS: Final = Family(
     f"{_P}workers", "gauge", "Worker processes of `serve --workers`; silent: no answer to this scrape", ("state",), (labels.WORKER_STATES,)
 )
-WORKER_DEATHS: Final = Family(f"{_P}worker_deaths_total", "counter", "Worker processes that ended without being told to")
 REPLICAS: Final = Family(
     f"{_P}replicas", "gauge", "Instances on this database that were heard of lately; differing: by another policy or registry than ours", ("state",),
     (labels.REPLICA_STATES,),
+)  # fmt: skip
+WORKER_DEATHS: Final = Family(
+    f"{_P}worker_deaths_total", "counter", "Worker processes that ended without being told to; hung: the house ended it", ("cause",),
+    (labels.WORKER_DEATHS,),
 )  # fmt: skip
 LOOP_LAG: Final = Family(f"{_P}event_loop_lag_seconds", "gauge", "How late the event loop was at its last look")
 BUILD_INFO: Final = Family(f"{_P}build_info", "gauge", "The running version", ("version",), (_REGISTRY,))

@@ -33,6 +33,7 @@ YES_NO: Final = ("yes", "no")
 APPENDS: Final = ("ok", "failed", "refused")
 WORKER_STATES: Final = ("ready", "starting", "silent")
 REPLICA_STATES: Final = ("agreeing", "differing")
+WORKER_DEATHS: Final = ("ended", "hung")
 RELOADS: Final = ("policy", "registry", "keys")
 
 # Codes of rego/ by the kind of violation they tell of (design: governance.md section 2); the gate's own codes follow.
@@ -68,6 +69,8 @@ REFUSALS: Final = (
     "unauthenticated", "ambiguous_request", "target_too_long", "headers_too_large", "header_deadline", "body_deadline", "body_too_large",
     "misdirected", "overloaded", "busy", "draining", "cannot_tell",
 )  # fmt: skip
+# Why a handshake failed. alpn: HTTP/2 is all that was offered; certificate: none, or none that counts; protocol: all else, alerts included.
+HANDSHAKES: Final = ("certificate", "protocol", "alpn", "deadline", "left")
 # Keys of `limits` over which something is turned away; idle_connections: ended to make room for a new one.
 SHED: Final = ("inflight", "inflight_per_agent", "rate_per_agent", "connections", "idle_connections")
 # Codes of a no that says something about us, not about the request.

@@ -132,6 +132,10 @@ class Metrics:
         """A request of somebody unknown."""
         self._all.counts[families.REFUSALS].add((code,))
 
+    def unsecured(self, cause: str) -> None:
+        """A TLS handshake with an agent that was not finished."""
+        self._all.counts[families.HANDSHAKES].add((cause,))
+
     def error(self, failure: Exception) -> None:
         """Something could not be found out."""
         component, kind = "gate", "error"
@@ -245,9 +249,9 @@ class Metrics:
         """How the workers are; all 0 where one process serves alone."""
         self._all.counts[families.WORKERS].replace({("ready",): ready, ("starting",): starting, ("silent",): silent})
 
-    def worker_died(self) -> None:
-        """A worker ended that was not told to."""
-        self._all.counts[families.WORKER_DEATHS].add()
+    def worker_died(self, cause: str) -> None:
+        """A worker `ended` that was not told to, or `hung` and was ended."""
+        self._all.counts[families.WORKER_DEATHS].add((cause,))
 
     def replicas(self, living: int, differing: int) -> None:
         """How many instances use this database, ourselves among them; 0 where it is ours alone."""

@@ -90,6 +90,10 @@ class AgentsDoor:
         """Connections the listener ended because there were too many: counted, and nobody is told."""
         self._judge.ended(idle, new)
 
+    def unsecured(self, cause: str, peer: str) -> None:
+        """A client whose TLS was not made: counted, and nobody can be told."""
+        self._judge.unsecured(cause, peer)
+
     async def _handle(self, exchange: Exchange) -> None:
         if self._draining:
             exchange.answer(self._dated(render.problem_reply("draining", "Shutting down")), close=True)
@@ -148,6 +152,7 @@ class AgentsDoor:
                 async for piece in relay:
                     await exchange.write(piece)
         except UpstreamFailed as failure:
+            failure.__traceback__ = None  # its frames know the relay, which keeps it: buffers would wait for the garbage collector
             if exchange.begun:
                 exchange.cut()  # the agent must see that the answer broke off
             else:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Config, Secrets, Tls
 
+_NOT_SPOKEN = "h2"
+
 
 @dataclass(frozen=True, slots=True)
 class Fresh:
@@ -30,6 +32,23 @@ class Fresh:
 
     context: ssl.SSLContext
     expires_ns: int
+
+
+class NothingInCommon(ssl.SSLError):
+    """A client that speaks HTTP/2 alone."""
+
+
+class Handshaken(ssl.SSLObject):
+    """One connection's TLS. The library cannot say `no_application_protocol` (RFC 7301 section 3.2), nor what a client had offered.
+
+    So `h2` stands last on our list: it is chosen where nothing else is offered, and the handshake fails before anything is read.
+    """
+
+    def do_handshake(self) -> None:
+        """As far as it goes now."""
+        super().do_handshake()
+        if self.selected_alpn_protocol() == _NOT_SPOKEN:
+            raise NothingInCommon("no HTTP version in common")
 
 
 class Newest(ssl.SSLContext):
@@ -87,7 +106,7 @@ class ListenersTls:
             self._newest[name].current = one
 
     def _fresh(self, name: str, tls: Tls) -> Fresh:
-        context = _server_context()
+        context = server_context()
         try:
             own = certificates(self._secrets.public(tls.certificate))[0]
             context.load_cert_chain(self._secrets.path(tls.certificate.reference), self._secrets.path(tls.key.reference), password=_nobody_types)
@@ -106,13 +125,14 @@ def peer_certificate(transport: asyncio.BaseTransport) -> bytes | None:
     return None if tls is None else tls.getpeercert(binary_form=True)
 
 
-def _server_context() -> ssl.SSLContext:
+def server_context() -> ssl.SSLContext:
     """TLS 1.2 or later. Not `create_default_context`: that one obeys SSLKEYLOGFILE."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_TICKET | ssl.OP_CIPHER_SERVER_PREFERENCE
     context.num_tickets = 0  # TLS 1.3's own tickets
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(["http/1.1", _NOT_SPOKEN])
+    context.sslobject_class = Handshaken
     return context
 
 

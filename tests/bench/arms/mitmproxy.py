@@ -9,7 +9,7 @@ from tests.bench import machine
 from tests.bench.arms.arm import CACHE, Arm, Ground, program
 from tests.bench.arms.authorizers import BUNDLE, HERE, data
 
-INSTALL = f"python3 -m venv {CACHE}/mitmproxy && {CACHE}/mitmproxy/bin/pip install mitmproxy orjson 'wasmtime>=50,<51'"
+INSTALL = f"python3 -m venv {CACHE}/mitmproxy && {CACHE}/mitmproxy/bin/pip install mitmproxy msgspec orjson 'wasmtime>=50,<51'"
 
 
 def mitmproxy(ground: Ground) -> Arm:

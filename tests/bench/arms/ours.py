@@ -45,14 +45,14 @@ class Written:
         return Arm(name, processes, self.port, lacks, headers, b"/newsroom", operations=self.operations, folder=self.house.folder)
 
 
-def written(folder: Path, upstream: int, engine: str = WASM, audit: Mapping[str, object] | None = None) -> Written:
+def written(folder: Path, upstream: int, engine: str = WASM, audit: Mapping[str, object] | None = None, inflight: int | None = _INFLIGHT) -> Written:
     """The house of the scenarios with fixed ports; raises Missing where this version has no such audit setting."""
     made = house(folder, f"http://127.0.0.1:{upstream}", engine)
     port, operations = machine.free_port(), machine.free_port()
     config = yaml.safe_load(made.config.read_text())
     config["listen"] = {"agents": {"bind": f"127.0.0.1:{port}", "hosts": ["localhost"]}, "operations": {"bind": f"127.0.0.1:{operations}"}}
     config["audit"] |= audit or {}
-    config["limits"]["inflight_per_agent"] = _INFLIGHT
+    config["limits"] |= {} if inflight is None else {"inflight_per_agent": inflight}
     made.config.write_text(yaml.safe_dump(config, sort_keys=False))
     try:
         configuration.load(made.config)
@@ -65,6 +65,12 @@ def wasm(ground: Ground) -> Arm:
     """The policy in process; every ruling durable before its effect."""
     made = written(ground.folder / "wasm", ground.upstream)
     return made.arm("stagewarden, Wasm", [ground.start(made.command, made.port)])
+
+
+def limited(ground: Ground) -> Arm:
+    """The same with the limits it is shipped with: what an agent asks beyond them is refused. For the overload alone."""
+    made = written(ground.folder / "limited", ground.upstream, inflight=None)
+    return made.arm("stagewarden, Wasm, limits as shipped", [ground.start(made.command, made.port)])
 
 
 def repeated(ground: Ground) -> Arm:

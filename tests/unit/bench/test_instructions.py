@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench.arms.arm import Missing
-from tests.bench.instructions import interpreter, judge, run
+from tests.bench.instructions import BROKEN, HELD, UNJUDGED, interpreter, judge, run
 from tests.bench.scrape import samples, total
 
 if TYPE_CHECKING:
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("found", "kept", "held", "says"),
+    ("found", "kept", "result", "says"),
     [
-        pytest.param(104, 100, True, "+4.0%", id="within"),
-        pytest.param(106, 100, False, "mend it", id="more"),
-        pytest.param(90, 100, False, "--record", id="fewer-is-news-too"),
-        pytest.param(106, None, True, "record one with --record", id="another-interpreter"),
+        pytest.param(104, 100, HELD, "+4.0%", id="within"),
+        pytest.param(106, 100, BROKEN, "mend it", id="more"),
+        pytest.param(90, 100, BROKEN, "--record", id="fewer-is-news-too"),
+        pytest.param(106, None, UNJUDGED, f'"{interpreter()}": 106', id="another-interpreter"),
     ],
 )
-def test_the_gate(found: float, kept: float | None, held: bool, says: str) -> None:  # noqa: FBT001 - a table's column
-    """Beyond the tolerance fails, both ways; an interpreter without a figure does not."""
-    said, result = judge(found, kept)
-    assert result is held
+def test_the_gate(found: int, kept: int | None, result: int, says: str) -> None:
+    """Beyond the tolerance fails, both ways; an interpreter without a figure is neither, and is told the line that keeps one."""
+    said, judged = judge(found, kept)
+    assert judged == result
     assert says in said
 
 
 def test_a_figure_is_recorded_and_held_to(tmp_path: Path) -> None:
-    """Without a record the gate is open; with one it holds this interpreter to it, and leaves the figures of others alone."""
+    """Without a record nothing is judged; with one it holds this interpreter to it, and leaves the figures of others alone."""
     kept = tmp_path / "instructions.json"
     kept.write_text('{"Other 3.1 z": 7}')
-    assert run(gate=True, record=False, kept_in=kept, counted=lambda: 100.4) == 0
+    assert [run(gate=gate, record=False, kept_in=kept, counted=lambda: 100.4) for gate in (True, False)] == [UNJUDGED, HELD]
     assert json.loads(kept.read_text()) == {"Other 3.1 z": 7}
-    assert run(gate=True, record=True, kept_in=kept, counted=lambda: 100.4) == 0
+    assert run(gate=True, record=True, kept_in=kept, counted=lambda: 100.4) == HELD
     assert json.loads(kept.read_text()) == {"Other 3.1 z": 7, interpreter(): 100}
-    assert [run(gate=gate, record=False, kept_in=kept, counted=lambda: 120.0) for gate in (True, False)] == [1, 0]
-    assert run(gate=True, record=False, kept_in=kept, counted=lambda: 103.0) == 0
+    assert [run(gate=gate, record=False, kept_in=kept, counted=lambda: 120.0) for gate in (True, False)] == [BROKEN, HELD]
+    assert run(gate=True, record=False, kept_in=kept, counted=lambda: 103.0) == HELD
 
 
 def test_the_gate_without_valgrind_does_not_pass(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_the_gate_without_valgrind_does_not_pass(tmp_path: Path) -> None:
     def absent() -> float:
         raise Missing("apt-get install valgrind")
 
-    assert [run(gate=gate, record=False, kept_in=tmp_path / "none", counted=absent) for gate in (True, False)] == [1, 0]
+    assert [run(gate=gate, record=False, kept_in=tmp_path / "none", counted=absent) for gate in (True, False)] == [BROKEN, HELD]
 
 
 def test_a_figure_belongs_to_an_interpreter() -> None:

@@ -305,14 +305,24 @@ async def test_below_tls_1_2_nobody_is_served(tmp_path, ours):
     assert tls.read()["agents"].context.minimum_version is ssl.TLSVersion.TLSv1_2  # ours, not the library's default
 
 
-@pytest.mark.parametrize(("offered", "agreed"), [(["h2", "http/1.1"], "http/1.1"), (["h2"], None), (["http/1.1"], "http/1.1")], ids=str)
+@pytest.mark.parametrize(("offered", "agreed"), [(["h2", "http/1.1"], "http/1.1"), (["spdy/1"], None), (["http/1.1"], "http/1.1")], ids=str)
 async def test_only_http_1_1_is_agreed_upon(tmp_path, ours, offered, agreed):
-    """HTTP/2 never is, whatever is offered."""
+    """Whatever else is offered."""
     context = ours.client()
     context.set_alpn_protocols(offered)
     async with listening(tls_of(tmp_path)) as listener:
         tls = await listener.ask(context)
         assert (tls.selected_alpn_protocol(), tls.compression()) == (agreed, None)
+
+
+async def test_rfc_7301_http_2_alone_completes_no_handshake(tmp_path, ours):
+    """Nor is anything read that such a client sends."""
+    context = ours.client()
+    context.set_alpn_protocols(["h2"])
+    async with listening(tls_of(tmp_path)) as listener:
+        with pytest.raises(OSError):  # noqa: PT011 - what is told differs by loop and version
+            await listener.ask(context)
+    assert (listener.seen, listener.lines) == ([], [])
 
 
 async def test_a_client_without_tls_gets_no_answer(tmp_path, ours):

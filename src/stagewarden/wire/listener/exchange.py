@@ -257,6 +257,8 @@ class Exchange:
         self._resume()
         if self._waiter is not None:
             self._fail(Ambiguous("body", "it was answered before its end"))
+        else:
+            self._failure = None  # once raised it knows frames that know us: nothing may wait for the garbage collector
         self._connection.next(keep=self._keep, rest=self._rest, more=not self.complete)
 
     def _framed(self, piece: bytes) -> bytes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from httptools import HttpResponseParser
 
 from stagewarden.errors import OutcomeUnknown, UpstreamTimeout
+from stagewarden.wire.upstream.opening import Opening
 
 if TYPE_CHECKING:
     import asyncio
@@ -42,7 +43,6 @@ _USUAL = re.compile(
 # Names that say something of the framing or of the connection; Content-Length alone is usual.
 _UNUSUAL = re.compile(rb"\n(?:transfer-encoding|connection|proxy-connection|upgrade):", re.IGNORECASE)
 _USUAL_LENGTH = re.compile(rb"\ncontent-length: ([^\r]*)", re.IGNORECASE)
-_VERSIONS = frozenset({"1.0", "1.1"})  # llhttp knows 0.9 and 2.0 too, and frames them as 1.x
 _NO_CONTENT, _NOT_MODIFIED, _FINAL, _SWITCHING, _LARGEST = 204, 304, 200, 101, 599
 
 
@@ -83,6 +83,7 @@ class UpstreamAnswer:
         "_head_request",
         "_interim",
         "_loop",
+        "_opening",
         "_parser",
         "_paused",
         "_pieces",
@@ -114,6 +115,7 @@ class UpstreamAnswer:
         self._deadline = deadline
         self._head_request = head_request
         self._parser: HttpResponseParser | None = None  # made for the first bytes that `_usual` leaves to it
+        self._opening: Opening | None = None
         self._fields: list[tuple[bytes, bytes]] = []
         self._reason_bytes = b""
         self._seen = 0  # bytes fed before the head was whole
@@ -218,6 +220,11 @@ class UpstreamAnswer:
             if not self._seen and self._usual(data):
                 return
             self._seen += len(data)
+            if self._opening is None:
+                self._opening = Opening()
+            if not self._opening.holds(data):
+                self._broken("not an HTTP/1.1 answer: another protocol, or another version")
+                return
         if self._parser is None:
             self._parser = HttpResponseParser(self)
         try:
@@ -270,12 +277,14 @@ class UpstreamAnswer:
         if self.phase in {Phase.HEAD, Phase.BODY}:
             self.phase = Phase.FAILED
             self._failure = failure
+            self._parser = None
             self._flow.abort()
             self._wake()
 
     def _finish(self, *, reusable: bool) -> None:
         self.phase = Phase.WHOLE
         self.reusable = reusable
+        self._parser = None  # it knows us: nothing of an exchange may wait, with all it holds, for the garbage collector
         self._wake()
 
     # What httptools does.
@@ -301,8 +310,6 @@ class UpstreamAnswer:
         """The head is whole: 1xx are skipped within a bound, framing is checked, then the reader may have it."""
         assert self._parser is not None
         status = self._parser.get_status_code()
-        if self._parser.get_http_version() not in _VERSIONS:
-            raise ValueError("a version that was not asked for")
         if status < _FINAL:
             self._interim += 1
             if status == _SWITCHING or self._interim > MOST_INTERIM:

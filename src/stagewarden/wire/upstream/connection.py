@@ -75,6 +75,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         if self._answer is not None:
             self._answer.fail(OutcomeUnknown(f"the connection broke: {exc or 'closed'}"))
+            self._answer = None  # they know each other
         self._on_lost(self)
 
     def pause_writing(self) -> None:

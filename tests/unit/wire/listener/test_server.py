@@ -28,6 +28,7 @@ class Door:
         self.served: list[str] = []
         self.cancelled = 0
         self.gone = {"idle": 0, "new": 0}
+        self.unmade: list[str] = []
         self.go = asyncio.Event()
 
     async def handle(self, exchange) -> None:
@@ -56,13 +57,18 @@ class Door:
         self.gone["idle"] += idle
         self.gone["new"] += new
 
+    def unsecured(self, cause, peer):
+        """Noted; whose it was is told too."""
+        assert peer == "127.0.0.1"
+        self.unmade.append(cause)
+
 
 @asynccontextmanager
 async def listening(limits=LIMITS, timeouts=QUICK, context=None):
     """A door, its server, and its address."""
     door = Door()
-    server = Server(door, limits, timeouts)
-    sockets = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0, ssl=context)
+    server = Server(door, limits, timeouts, context)
+    sockets = await asyncio.get_running_loop().create_server(server, "127.0.0.1", 0)
     try:
         yield door, server, sockets.sockets[0].getsockname()
     finally:

@@ -12,6 +12,8 @@ from tests.upstreams import Peer, RecordingUpstream, ScriptedUpstream, answer
 
 KEY = ("drafter-7", "cms", "edit")
 SOON = 5.0
+OTHERS = ("RTSP/1.0", "RTSP/1.1", "ICE", "ICE/1.0", "HTTP/0.9", "HTTP/1.2", "HTTP/2", "HTTP/2.0", "http/1.1", "HTTP", "\r\nHTTP/1.1")
+LENGTH_2, CHUNKED_2 = b"Content-Length: 2\r\n\r\nok", b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
 
 
 async def ask(pool: Upstreams, upstream: ScriptedUpstream, method: str = "GET", body: bytes = b"", deadline: float = SOON):
@@ -103,8 +105,12 @@ async def test_headers_come_as_they_were(pool):
     "raw",
     [
         pytest.param(b"SSH-2.0-OpenSSH_9\r\n", id="another protocol"),
-        pytest.param(b"HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok", id="HTTP/2.0, found by fuzzing"),
-        pytest.param(b"HTTP/0.9 200 OK\r\nContent-Length: 2\r\n\r\nok", id="HTTP/0.9, found by fuzzing"),
+        *[
+            pytest.param(b"%b 200 OK\r\n%b" % (version.encode(), rest), id=f"{version}, {how}")
+            for version in OTHERS
+            for how, rest in {"plain": LENGTH_2, "chunked": CHUNKED_2}.items()
+        ],
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nRTSP/1.0 200 OK\r\n" + LENGTH_2, id="another protocol after 1xx"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="CL and TE"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", id="CL twice"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok", id="CL not decimal"),
