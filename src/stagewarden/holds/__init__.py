@@ -6,11 +6,12 @@ appends to the log: the gate does.
 
 from stagewarden.holds.crypto import Vault
 from stagewarden.holds.ending import Ending
-from stagewarden.holds.entries import Moved, OutboxEntry, view_digest
+from stagewarden.holds.entries import Moved, view_digest
 from stagewarden.holds.opening import Opening
 from stagewarden.holds.releasing import Releasing
 from stagewarden.holds.rows import NewHold
 from stagewarden.holds.voting import Voting
+from stagewarden.store.outbox import OutboxEntry
 
 __all__ = ["Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 

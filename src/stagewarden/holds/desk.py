@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from stagewarden import clock as clocks
 from stagewarden.errors import Conflict, NotFound
 from stagewarden.holds import bodies, lifecycle, rows
 from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
-from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
+from stagewarden.holds.entries import Cause, Moved, hold_body, vote_body
 from stagewarden.holds.paging import after, cursor_of
 from stagewarden.model import HoldState, Tier
+from stagewarden.store.outbox import OutboxEntry, put
 from stagewarden.store.tables import holds, outbox, votes
 
 if TYPE_CHECKING:
@@ -109,9 +109,7 @@ class Pen:
         return None if wrapped is None else self._vault.unwrap(hold.id, wrapped).seal(column, plain)
 
     async def _entry(self, kind: Any, hold: Hold, body: Document) -> OutboxEntry:
-        entry = OutboxEntry(clocks.new_id("e", self.now_ns), kind, body)
-        await self.connection.execute(insert(outbox).values(id=entry.id, created_ns=self.now_ns, hold=hold.id, kind=kind, body=body))
-        return entry
+        return await put(self.connection, kind, hold.id, body, self.now_ns)
 
 
 class Desk:
