@@ -52,19 +52,11 @@ class Asking(Desk):
         if not seats or any(seat.count < 1 or not seat.functions for seat in seats):
             raise CannotTell("a grant without a seat that somebody could fill is not understood")
         async with self._writing() as pen:
-            return await pen.add(
-                Grant(
-                    id=new_id("g", pen.now_ns),
-                    state=GrantState.REQUESTED,
-                    terms=terms,
-                    digest=terms.fingerprint(),
-                    tier=tier,
-                    seats=seats,
-                    requested_by=by,
-                    asked_at_ns=pen.now_ns,
-                    decide_by_ns=pen.now_ns + int(decide_within * NANOSECONDS),
-                )  # fmt: skip
-            )
+            asked = Grant(
+                id=new_id("g", pen.now_ns), state=GrantState.REQUESTED, terms=terms, digest=terms.fingerprint(), tier=tier, seats=seats,
+                requested_by=by, asked_at_ns=pen.now_ns, decide_by_ns=pen.now_ns + int(decide_within * NANOSECONDS),
+            )  # fmt: skip
+            return await pen.add(asked)
 
     async def vote(self, grant_id: str, ballot: Ballot, council: Council) -> Changed:
         """Count a ballot. Raises NotFound, Conflict (state, digest, voted already), NotAllowed, Invalid, in this order."""

@@ -131,7 +131,7 @@ class Desk:
         """How many are active, by stage."""
         query = select(grants.c.stage, func.count()).where(grants.c.state == str(GrantState.ACTIVE)).group_by(grants.c.stage)
         async with self._store.reading() as connection:
-            return {stage: count for stage, count in await connection.execute(query)}
+            return {str(stage): count for stage, count in await connection.execute(query)}
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[Pen]:
