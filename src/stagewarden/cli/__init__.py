@@ -21,6 +21,7 @@ _COMMANDS = {
     "policy": "policy",
     "holds": "people",
     "agents": "people",
+    "grants": "grants",
     "kill": "people",
     "unkill": "people",
     "audit": "audit",

@@ -47,7 +47,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _with_client(act: Callable[..., None]) -> Callable[..., None]:
+def with_client(act: Callable[..., None]) -> Callable[..., None]:
     """Turns the connection's options into a Client."""
 
     @_options
@@ -69,7 +69,7 @@ def holds() -> None:
 @holds.command("list")
 @click.option("--state", default="open", show_default=True, help="open, ended, or one state.")
 @click.option("--mine", is_flag=True, help="Only those you can vote on.")
-@_with_client
+@with_client
 def list_holds(api: Client, *, state: str, mine: bool, as_json: bool) -> None:
     """List holds, newest first."""
     found = _all(api, "/holds", {"state": state, "mine": "true" if mine else "false"})
@@ -80,10 +80,10 @@ def list_holds(api: Client, *, state: str, mine: bool, as_json: bool) -> None:
 
 @holds.command("show")
 @click.argument("hold")
-@_with_client
+@with_client
 def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
     """Show one hold with the exact request."""
-    (show.write_json if as_json else show.write_hold)(api.ask("GET", f"/holds/{_path(hold)}"))
+    (show.write_json if as_json else show.write_hold)(api.ask("GET", f"/holds/{quoted(hold)}"))
 
 
 @holds.command()
@@ -92,7 +92,7 @@ def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
 @click.option("--answer", "answers", multiple=True, metavar="QUESTION=yes|no", help="An answer; what is missing is asked.")
 @click.option("--digest", help="What you reviewed: refused if the hold's digest is another.")
 @click.option("--note", help="Kept with your vote.")
-@_with_client
+@with_client
 def approve(api: Client, *, hold: str, function: str | None, answers: tuple[str, ...], digest: str | None, note: str | None, as_json: bool) -> None:  # noqa: PLR0913 - a command has its options
     """Approve exactly these bytes, once."""
     found = _reviewed(api, hold, digest)
@@ -106,7 +106,7 @@ def approve(api: Client, *, hold: str, function: str | None, answers: tuple[str,
 @click.option("--function", help="The seat's function; needed only where you could fill several.")
 @click.option("--digest", help="What you reviewed: refused if the hold's digest is another.")
 @click.option("--note", help="Kept with your vote.")
-@_with_client
+@with_client
 def reject(api: Client, *, hold: str, reason: str, function: str | None, digest: str | None, note: str | None, as_json: bool) -> None:  # noqa: PLR0913 - a command has its options
     """Reject: ends the hold for everybody."""
     found = _reviewed(api, hold, digest)
@@ -116,10 +116,10 @@ def reject(api: Client, *, hold: str, reason: str, function: str | None, digest:
 @holds.command("stop")
 @click.argument("hold")
 @click.option("--reason", default="", help="Optional: stopping never waits for one.")
-@_with_client
+@with_client
 def stop_hold(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
     """Stop a hold: nothing of it is sent afterwards."""
-    _told(api.ask("POST", f"/holds/{_path(hold)}/stop", {"reason": reason}), as_json=as_json)
+    _told(api.ask("POST", f"/holds/{quoted(hold)}/stop", {"reason": reason}), as_json=as_json)
 
 
 # -- agents --
@@ -131,7 +131,7 @@ def agents() -> None:
 
 
 @agents.command("list")
-@_with_client
+@with_client
 def list_agents(api: Client, *, as_json: bool) -> None:
     """List agents with the mode in force."""
     found = _all(api, "/agents", {})
@@ -146,19 +146,19 @@ def list_agents(api: Client, *, as_json: bool) -> None:
 @agents.command()
 @click.argument("agent")
 @click.option("--reason", default="", help="Optional: stopping never waits for one.")
-@_with_client
+@with_client
 def pause(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
     """Pause an agent: every request of it is refused."""
-    _moded(api.ask("PUT", f"/agents/{_path(agent)}/mode", {"mode": "paused", "reason": reason}), as_json=as_json)
+    _moded(api.ask("PUT", f"/agents/{quoted(agent)}/mode", {"mode": "paused", "reason": reason}), as_json=as_json)
 
 
 @agents.command()
 @click.argument("agent")
 @click.option("--reason", required=True, help="Why it may go on.")
-@_with_client
+@with_client
 def resume(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
     """Let a paused agent go on; takes security or technical."""
-    _moded(api.ask("PUT", f"/agents/{_path(agent)}/mode", {"mode": "active", "reason": reason}), as_json=as_json)
+    _moded(api.ask("PUT", f"/agents/{quoted(agent)}/mode", {"mode": "active", "reason": reason}), as_json=as_json)
 
 
 # -- the stop --
@@ -232,7 +232,7 @@ def _terminal() -> str:
 
 
 def _reviewed(api: Client, hold: str, digest: str | None) -> Document:
-    found = api.ask("GET", f"/holds/{_path(hold)}")
+    found = api.ask("GET", f"/holds/{quoted(hold)}")
     if digest is not None and digest != found.get("digest"):
         raise Finding("the hold's digest is another than the one you reviewed; nothing was cast")
     return found
@@ -266,7 +266,7 @@ def _answers(hold: Document, given: tuple[str, ...]) -> Document:
 
 def _vote(api: Client, hold: Document, vote: Document, *, as_json: bool) -> None:
     digests: Document = {"digest": hold.get("digest"), "view_digest": hold.get("view_digest")}
-    _told(api.ask("POST", f"/holds/{_path(show.text(hold, 'id'))}/votes", {**vote, **digests}), as_json=as_json)
+    _told(api.ask("POST", f"/holds/{quoted(show.text(hold, 'id'))}/votes", {**vote, **digests}), as_json=as_json)
 
 
 # -- answers --
@@ -298,5 +298,6 @@ def _moded(agent: Document, *, as_json: bool) -> None:
         click.echo(printable(f"{show.text(agent, 'id')} is {show.text(show.members(agent, 'mode'), 'mode')}"))
 
 
-def _path(identifier: str) -> str:
+def quoted(identifier: str) -> str:
+    """An id in a path."""
     return quote(identifier, safe="")

@@ -12,7 +12,10 @@ from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
+from stagewarden.gate.grant_acts import GrantActs
 from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.gate.rights import bounded as _bounded
+from stagewarden.gate.rights import name_of as _name
 from stagewarden.gate.successor import stricter, successor
 from stagewarden.holds import lifecycle
 from stagewarden.holds.ballot import Ballot
@@ -33,15 +36,14 @@ if TYPE_CHECKING:
 _LOOSENS = frozenset({"security", "technical"})
 _READS_PAYLOADS = frozenset({"security", "privacy"})
 _STRICTNESS = {"active": 0, "paused": 1, "revoked": 2}
-_LONGEST_REASON = 500
 _PAGE = 100
 
 
-class Acts:
+class Acts(GrantActs):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
-        self._rooms = rooms
+        super().__init__(rooms)
         self._reader = reader
 
     # -- holds --
@@ -183,11 +185,6 @@ class Acts:
 
     # -- who may --
 
-    def functions(self, caller: Caller) -> frozenset[str]:
-        """The functions a person holds, read from the registry each time; a program holds none."""
-        person = self._rooms.registry.data.people.get(caller.person or "")
-        return frozenset(person.functions) if person is not None and person.active else frozenset()
-
     def _exists(self, scope: str) -> None:
         """A misspelt scope would stop nothing and look as if it did."""
         kind, _, name = scope.partition(":")
@@ -195,14 +192,6 @@ class Acts:
         known: dict[str, Iterable[str]] = {"agent": data.agents, "workflow": data.workflows, "upstream": self._rooms.config.upstreams, "stage": Stage}
         if scope != "all" and name not in {*known.get(kind, ())}:
             raise Invalid(f"scope: {scope[:100]!r} names nothing known; all, agent:ID, workflow:ID, upstream:ID or stage:NAME")
-
-    def _reads(self, caller: Caller) -> None:
-        if caller.person is None and "read" not in caller.scopes:
-            raise NotAllowed("this token's scopes do not include `read`")
-
-    def _stops(self, caller: Caller) -> None:
-        if caller.person is None and "stop" not in caller.scopes:
-            raise NotAllowed("this token's scopes do not include `stop`")
 
     def _loosens(self, caller: Caller, reason: str) -> None:
         if caller.person is None:
@@ -243,16 +232,6 @@ class Acts:
         if stored is None:
             return AgentView(agent, entry, mode)
         return AgentView(agent, entry, mode, stored.by, stored.reason, stored.at_ns)
-
-
-def _name(caller: Caller) -> str:
-    return caller.person or f"program:{caller.program}"
-
-
-def _bounded(reason: str) -> str:
-    if len(reason) > _LONGEST_REASON:
-        raise Invalid(f"reason: longer than {_LONGEST_REASON} characters")
-    return reason
 
 
 def _states(wanted: str | None) -> frozenset[HoldState]:

@@ -67,6 +67,8 @@ class Watch:
             self._logger.info("made_good", entries=owed)
         if tick % _EVERY_SECOND == 0:
             await self._rooms.recorder.summarize_refusals()
+            for changed in await self._rooms.grants.end_due():
+                await self._rooms.recorder.deliver_grant(changed)
         if tick % _EVERY_HOUR == 0:
             await self._rooms.holds.purge()
 
@@ -77,6 +79,7 @@ class Watch:
         waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
         metrics.pending(waiting)
         metrics.disk(rooms.log.free_bytes)
+        metrics.grants_active(await rooms.grants.active())
         metrics.standing((kill.scope for kill in rooms.modes.kills()), {agent: rooms.mode(agent) for agent in rooms.registry.data.agents})
 
     def checks(self) -> dict[str, Callable[[], Awaitable[str | None]]]:

@@ -33,9 +33,14 @@ class Ending(Desk):
 
     async def complete_on(self, agent: str, workflow: str, kind: str) -> tuple[Changed, ...]:
         """An act of this kind succeeded: the grants that waited for it are done."""
+        theirs = (
+            grants.c.state == str(GrantState.ACTIVE), grants.c.agent == agent, grants.c.workflow == workflow, grants.c.completes_on == kind,
+        )  # fmt: skip
+        async with self._store.reading() as connection:
+            if not await fetch(connection, *theirs, limit=1):
+                return ()
         async with self._writing() as pen:
-            theirs = (grants.c.agent == agent, grants.c.workflow == workflow, grants.c.completes_on == kind)
-            found = await fetch(pen.connection, grants.c.state == str(GrantState.ACTIVE), *theirs)
+            found = await fetch(pen.connection, *theirs)
             return tuple([await pen.move(grant, Event.COMPLETED, None, f"done: {kind}") for grant in found])
 
     async def end_due(self) -> tuple[Changed, ...]:

@@ -122,7 +122,6 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     fields: tuple[str, ...]
     at_ns: int
     settled_at_ns: int = 0
-    hold: str | None = None
 
 
 class Changed(msgspec.Struct, frozen=True):

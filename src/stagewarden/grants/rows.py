@@ -61,7 +61,7 @@ def use(row: RowMapping) -> Use:
     """A row as a Use."""
     return Use(
         id=row["id"], grant=row["grant"], ruling=row["ruling"], state=row["state"], digest=row["digest"], fields=tuple(row["fields"]),
-        at_ns=row["at_ns"], settled_at_ns=row["settled_at_ns"], hold=row["hold"],
+        at_ns=row["at_ns"], settled_at_ns=row["settled_at_ns"],
     )  # fmt: skip
 
 
@@ -91,6 +91,6 @@ def use_body(grant: Grant, event: str, spent: Use) -> Document:
     """A `grant` entry about one use: which ruling reserved it or gave it back."""
     return {
         "grant": grant.id, "event": event, "from": str(grant.state), "state": str(grant.state), "agent": grant.terms.agent,
-        "workflow": grant.terms.workflow, "use": spent.id, "ruling": spent.ruling, "hold": spent.hold, "request": spent.digest,
+        "workflow": grant.terms.workflow, "use": spent.id, "ruling": spent.ruling, "request": spent.digest,
         "used": grant.used, "uses": grant.terms.uses,
     }  # fmt: skip

@@ -73,11 +73,6 @@ class Using(Desk):
             now = await pen.load(grant.id)
             return use, Changed(now, (await pen.enter("grant", now, rows.use_body(now, "reserved", use)),))
 
-    async def bind(self, use_id: str, hold: str) -> None:
-        """This use waits in a hold: its fate is the hold's."""
-        async with self._store.writing() as connection:
-            await connection.execute(update(grant_uses).where(grant_uses.c.id == use_id).values(hold=hold))
-
     async def sent(self, use_id: str) -> Changed | None:
         """The next step is the first byte. None: the grant has ended meanwhile, or the use is not reserved; then nothing may be sent."""
         async with self._writing() as pen:
@@ -92,10 +87,10 @@ class Using(Desk):
             use = await self._use(pen, grant_uses.c.id == use_id)
             return None if use is None else await self._returned(pen, use)
 
-    async def follow(self, hold: str, *, sent: bool) -> Changed | None:
-        """A hold that carried a use was sent, or ended unsent."""
+    async def follow(self, ruling: str, *, sent: bool) -> Changed | None:
+        """The hold of this ruling, which carried a use, was sent, or ended unsent."""
         async with self._writing() as pen:
-            use = await self._use(pen, grant_uses.c.hold == hold)
+            use = await self._use(pen, grant_uses.c.ruling == ruling)
             if use is None:
                 return None
             return await (self._sent(pen, use) if sent else self._returned(pen, use))
@@ -147,4 +142,3 @@ class Using(Desk):
 def _of(place: Place) -> tuple[ColumnElement[bool], ...]:
     agent, workflow, upstream, stage = place
     return grants.c.agent == agent, grants.c.workflow == workflow, grants.c.upstream == upstream, grants.c.stage == stage
-

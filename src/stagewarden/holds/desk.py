@@ -96,12 +96,16 @@ class Pen:
         return Moved(hold, (await self._entry("hold", hold, hold_body(hold, None, "opened", cause)),))
 
     async def record_vote(self, hold: Hold, vote: Vote) -> OutboxEntry:
-        """Store a vote with its note sealed; Clash where this person's vote stands already."""
+        """Store a vote with its note sealed, and its entry; Clash where this person's vote stands already."""
+        await self.lay_down(hold, vote)
+        return await self._entry("vote", hold, vote_body(hold, vote))
+
+    async def lay_down(self, hold: Hold, vote: Vote) -> None:
+        """Store a vote that was cast elsewhere, and is in the log there."""
         wrapped = await self.connection.scalar(select(holds.c.data_key).where(holds.c.id == hold.id))
         if wrapped is None:
             raise Conflict(f"hold {hold.id}: its payload is deleted")
         await self.connection.execute(insert(votes).values(rows.vote_row(vote, hold.id, self._vault.unwrap(hold.id, wrapped))))
-        return await self._entry("vote", hold, vote_body(hold, vote))
 
     async def seal(self, hold: Hold, column: str, plain: bytes) -> bytes | None:
         """Ciphertext for a column of this hold; None where its payload is deleted already."""
