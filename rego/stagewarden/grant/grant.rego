@@ -46,6 +46,7 @@ templates contains grant.id if {
 	grant.template == true
 	alive(grant)
 	in_scope(grant)
+	_nothing_elsewhere(grant)
 }
 
 # METADATA
@@ -93,5 +94,21 @@ _may_leave(_) if not parties.leaves
 _may_leave(grant) if {
 	grant.uses == 1
 	grant.digest == input.request.digest
+	_content(grant)
 	not "generate" in parties.agent.stages
+}
+
+# Where the content lies at the upstream, its digest is part of what was permitted; the bytes of the request do not say it.
+_content(grant) if {
+	is_string(input.action.asset.digest)
+	grant.content == input.action.asset.digest
+}
+
+_content(grant) if _nothing_elsewhere(grant)
+
+# All that is sent is in the request: nothing was looked up. A template's people saw bounds of a body, no content at an upstream.
+_nothing_elsewhere(grant) if {
+	grant.content == "none"
+	is_null(input.action.asset.digest)
+	input.action.asset.state == "untracked"
 }

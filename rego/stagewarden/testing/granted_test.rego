@@ -19,6 +19,7 @@ granted(changes) := object.union(
 		"classes": ["internal"],
 		"purpose": "news",
 		"digest": "*",
+		"content": "none",
 		"template": false,
 		"outside": [],
 		"uses": 3,

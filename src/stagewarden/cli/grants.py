@@ -86,6 +86,7 @@ def show_grant(api: Client, *, grant: str, as_json: bool) -> None:
 @click.option("--field", "fields", multiple=True, help="A field it may write; several times.")
 @click.option("--class", "classes", multiple=True, help="A data class it may touch; several times.")
 @click.option("--digest", help="Only exactly this request: sha256:…")
+@click.option("--content", help="The look-up's digest, where what leaves lies at the upstream: sha256:…")
 @click.option("--bounds", type=click.File("r"), help="JSON list of bounds; with --template each request inside them is approved in advance.")
 @click.option("--template", is_flag=True, help="A bounded template: each request inside the bounds is held, approved and sent once.")
 @click.option("--review-within", help="It lapses after this time, for example 1h.")

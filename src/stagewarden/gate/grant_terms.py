@@ -54,6 +54,7 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     classes: tuple[DataClass, ...] = ()
     purpose: str | None = None
     digest: str | None = None
+    content: str | None = None
     template: bool = False
     bounds: tuple[Bound, ...] = ()
     review_within: str | None = None
@@ -82,8 +83,9 @@ def terms_of(wanted: Wanted, rooms: Rooms) -> Terms:
     review = None if wanted.review_within is None else _duration("review_within", wanted.review_within)
     if not wanted.evidence.strip() or len(wanted.evidence) > _LONGEST_EVIDENCE:
         raise Invalid(f"evidence: on what it is asked, 1 to {_LONGEST_EVIDENCE} characters")
-    if wanted.digest is not None and _DIGEST.fullmatch(wanted.digest) is None:
-        raise Invalid("digest: sha256: and 64 hex digits, as a ruling names it")
+    for name, digest in (("digest", wanted.digest), ("content", wanted.content)):
+        if digest is not None and _DIGEST.fullmatch(digest) is None:
+            raise Invalid(f"{name}: sha256: and 64 hex digits, as a ruling names it")
     bounds.check(wanted.bounds)
     if wanted.template and (not wanted.bounds or wanted.digest is not None):
         raise Invalid("template: takes bounds, and no digest: each request inside them has its own")
@@ -91,7 +93,7 @@ def terms_of(wanted: Wanted, rooms: Rooms) -> Terms:
         agent=wanted.agent, workflow=wanted.workflow, stage=Stage(wanted.stage), kind=wanted.kind, upstream=wanted.upstream,
         destination=rooms.config.upstreams[wanted.upstream].destination, fields=tuple(sorted({*wanted.fields})),
         classes=tuple(sorted({*wanted.classes})), purpose=workflow.purpose, evidence=wanted.evidence, ttl=ttl, uses=wanted.uses, asset=wanted.asset,
-        digest=wanted.digest, template=wanted.template, bounds=wanted.bounds, review_within=review, completes_on=wanted.completes_on,
+        digest=wanted.digest, content=wanted.content, template=wanted.template, bounds=wanted.bounds, review_within=review, completes_on=wanted.completes_on,
     )  # fmt: skip
     _leaves_once(terms, rooms)
     return terms
@@ -221,7 +223,7 @@ def _question(terms: Terms, by: str, rooms: Rooms, grants: list[JSON]) -> Questi
             },
             "action": {
                 "upstream": terms.upstream, "route": "", "stage": str(terms.stage), "kind": terms.kind,
-                "asset": {"id": terms.asset, "digest": None, "state": "untracked"}, "fields": fields, "data_classes": classes,
+                "asset": {"id": terms.asset, "digest": terms.content, "state": "untracked"}, "fields": fields, "data_classes": classes,
                 "destination": terms.destination, "external": rooms.is_external(terms.destination), "reversible": "compensate",
                 "loopback": upstream.loopback,
             },

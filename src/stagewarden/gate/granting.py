@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from stagewarden.model import JSON, Document, Hold, Ruling, Verdict
 
 _TRIES = 5  # how often the last use may be lost to somebody else before we say that we cannot tell
-_ANY = "*"
+_ANY, _NONE = "*", "none"
 _REFUSED = 400  # RFC 9110 section 15
 
 
@@ -191,7 +191,8 @@ def _document(grant: Grant, state: str, outside: tuple[str, ...]) -> Document:
     return {
         "id": grant.id, "state": state, "agent": terms.agent, "workflow": terms.workflow, "upstream": terms.upstream, "stage": str(terms.stage),
         "kind": terms.kind, "destination": terms.destination, "asset": terms.asset or _ANY, "fields": fields, "classes": classes,
-        "purpose": terms.purpose, "digest": terms.digest or _ANY, "template": terms.template, "outside": places, "uses": terms.uses,
+        "purpose": terms.purpose, "digest": terms.digest or _ANY, "content": terms.content or _NONE,
+        "template": terms.template, "outside": places, "uses": terms.uses,
         "uses_left": grant.uses_left, "expires_ns": ending(grant),
     }  # fmt: skip
 

@@ -44,7 +44,7 @@ class Parts(msgspec.Struct, frozen=True):
     asserted: Document
 
 
-def build(parts: Parts, circumstances: Circumstances, grants: list[JSON]) -> Question:
+def build(parts: Parts, circumstances: Circumstances, grants: list[JSON] | None = None) -> Question:
     """The question about a fresh request: no approval, and the grants that stand."""
     return Question(
         {
@@ -56,7 +56,7 @@ def build(parts: Parts, circumstances: Circumstances, grants: list[JSON]) -> Que
             "action": _action(parts.action),
             "facts": parts.facts,
             "asserted": parts.asserted,
-            "grants": grants,
+            "grants": grants or [],
             "approval": None,
             "state": circumstances.state(),
         }

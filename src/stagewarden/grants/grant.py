@@ -65,6 +65,7 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     uses: int
     asset: str | None = None  # None: any
     digest: str | None = None  # None: any request inside the scope
+    content: str | None = None  # the look-up's digest, where what leaves lies at the upstream
     template: bool = False
     bounds: tuple[Bound, ...] = ()
     review_within: int | None = None  # seconds from the last vote until it lapses

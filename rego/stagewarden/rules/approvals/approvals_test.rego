@@ -48,6 +48,9 @@ test_nobody_asked[name] if {
 	judged(testing.drafting({"approval": approval([], changes)})).effect == "allow"
 }
 
+# Nothing lies at the upstream: all of it is in the body.
+whole := {"action": {"asset": {"id": null, "state": "untracked"}}}
+
 # A bounded template: its votes count for each request inside its bounds, for these bytes, and for no other.
 test_of_a_template[name] if {
 	given := {"state": "granted", "grant": "g_01J0000000000000000000000A"}
@@ -55,6 +58,7 @@ test_of_a_template[name] if {
 		"inside": [{}, [["rita", "reviewer"]], given, "allow", "approved"],
 		"outside": [{"outside": ["/title"]}, [["rita", "reviewer"]], given, "hold", "template_out_of_bounds"],
 		"outside, nobody says so": [{"outside": ["/title"]}, [["rita", "reviewer"]], {"state": "granted"}, "hold", "votes_insufficient"],
+		"with content elsewhere": [{"content": testing.digest}, [["rita", "reviewer"]], given, "hold", "votes_insufficient"],
 		"ended": [{"state": "expired"}, [["rita", "reviewer"]], given, "hold", "votes_insufficient"],
 		"another template": [{"id": "g_2"}, [["rita", "reviewer"]], given, "hold", "votes_insufficient"],
 		"no template": [{"template": false}, [["rita", "reviewer"]], given, "hold", "votes_insufficient"],
@@ -63,7 +67,7 @@ test_of_a_template[name] if {
 		"the initiator's vote": [{}, [["olivia", "reviewer"]], given, "hold", "self_approval"],
 	}
 	template := object.union({"template": true, "stage": "export", "kind": "post.publish", "destination": "newsroom-site"}, grants)
-	verdict := judged(testing.asking({"grants": [testing.granted(template)], "approval": approval(votes, changes)}))
+	verdict := judged(testing.asking(object.union(whole, {"grants": [testing.granted(template)], "approval": approval(votes, changes)})))
 	verdict.effect == effect
 	code in verdict.codes
 }
@@ -75,7 +79,7 @@ test_outside_a_template[name] if {
 		"outside": [["/title"], {"publish_not_granted", "restricted", "template_out_of_bounds"}],
 	}
 	template := {"template": true, "stage": "export", "kind": "post.publish", "destination": "newsroom-site", "outside": outside}
-	judged(testing.asking({"grants": [testing.granted(template)]})) == {"effect": "hold", "codes": codes}
+	judged(testing.asking(object.union(whole, {"grants": [testing.granted(template)]}))) == {"effect": "hold", "codes": codes}
 }
 
 # A variant that states a price needs the people a price needs: a template they never saw is not enough.
@@ -83,7 +87,7 @@ test_a_template_never_lifts_a_seat if {
 	template := testing.granted({"template": true, "stage": "export", "kind": "post.publish", "destination": "newsroom-site"})
 	given := {"state": "granted", "grant": template.id}
 	asked := {"grants": [template], "approval": approval([["rita", "reviewer"]], given)}
-	verdict := judged(testing.asking(object.union(testing.priced, asked)))
+	verdict := judged(testing.asking(object.union(object.union(whole, testing.priced), asked)))
 	verdict.effect == "hold"
 	"votes_insufficient" in verdict.codes
 }

@@ -67,17 +67,33 @@ test_a_missing_stage[name] if {
 # What leaves the house leaves by one use of one digest, and never for an identity that also writes the text.
 test_a_publication[name] if {
 	one := {"digest": testing.digest, "uses": 1, "uses_left": 1}
+	whole := {"action": {"asset": {"id": null, "state": "untracked"}}}
+	elsewhere := {"action": {"asset": {"digest": testing.other_digest}}}
 	some name, [question, changes, effect, codes] in {
-		"covered": [testing.sharing({}), one, "allow", {"grant_covers"}],
-		"any digest": [testing.sharing({}), {"uses": 1, "uses_left": 1}, "hold", {"publish_not_granted", "grant_out_of_scope"}],
+		"covered": [testing.sharing(whole), one, "allow", {"grant_covers"}],
+		"what lies there, by digest": [
+			testing.sharing(elsewhere),
+			object.union(one, {"content": testing.other_digest}),
+			"allow",
+			{"grant_covers"},
+		],
+		"what lies there, changed": [
+			testing.sharing(elsewhere),
+			object.union(one, {"content": testing.digest}),
+			"hold",
+			{"publish_not_granted", "grant_out_of_scope"},
+		],
+		"what lies there, unseen": [testing.sharing(elsewhere), one, "hold", {"publish_not_granted", "grant_out_of_scope"}],
+		"not looked up": [testing.sharing({}), one, "hold", {"publish_not_granted", "grant_out_of_scope"}],
+		"any digest": [testing.sharing(whole), {"uses": 1, "uses_left": 1}, "hold", {"publish_not_granted", "grant_out_of_scope"}],
 		"two uses": [
-			testing.sharing({}),
+			testing.sharing(whole),
 			object.union(one, {"uses": 2}),
 			"hold",
 			{"publish_not_granted", "grant_out_of_scope"},
 		],
 		"the writer": [
-			testing.asking({}),
+			testing.asking(whole),
 			object.union(one, {"agent": "drafter-7", "kind": "post.publish"}),
 			"hold",
 			{"publish_not_granted", "restricted", "grant_out_of_scope"},
@@ -88,40 +104,6 @@ test_a_publication[name] if {
 		changes,
 	))
 	judged(object.union(question, {"grants": [grant]})) == {"effect": effect, "codes": codes}
-}
-
-# A grant never lifts a prohibition, nor what another topic says.
-test_what_it_never_lifts[name] if {
-	some name, [changes, kind, effect, code] in {
-		"prohibited": [{"action": {"kind": "contact.sync"}}, "contact.sync", "deny", "prohibited"],
-		"not listed": [{"action": {"kind": "post.delete"}}, "post.delete", "deny", "prohibited"],
-		"an illegal state": [{"action": {"asset": {"state": "exported"}}}, "post.retitle", "deny", "illegal_transition"],
-		"a mode": [{"state": {"mode": "recommend_only"}}, "post.retitle", "hold", "recommend_only"],
-		"an unknown initiator": [
-			{"principal": {"workflow": "launch", "chain": [{"kind": "human", "id": "rita", "verified": true}]}},
-			"post.retitle",
-			"deny",
-			"initiator_not_allowed",
-		],
-	}
-	question := testing.retitling(object.union(changes, {"grants": [testing.granted({"kind": kind})]}))
-	verdict := judged(question)
-	verdict.effect == effect
-	code in verdict.codes
-}
-
-# What the agent may do anyway spends no use.
-test_nothing_is_spent_where_nothing_is_needed if {
-	question := testing.drafting({"grants": [testing.granted({"stage": "generate", "kind": "post.draft"})]})
-	judged(question) == {"effect": "allow", "codes": {"stage_granted"}}
-}
-
-# Of two that cover, always the same one is named: it is the one whose use is reserved.
-test_one_grant_is_named if {
-	question := testing.retitling({"grants": [testing.granted({"id": "g_2"}), testing.granted({"id": "g_1"})]})
-	verdict := main.verdict with input as question with data.registry as testing.registry
-	[reason.detail | some reason in verdict.reasons] == [{"grant": "g_1"}]
-	verdict.cacheable == false
 }
 
 # Just in time: in such a workflow an agent's stages alone only make a text.
