@@ -168,10 +168,13 @@ def _only_lifted(verdict: Ask | Deny, otherwise: str) -> None:
 
 
 def _seats(asked: Iterable[Seat], terms: Terms, tier: Tier, data: RegistryData) -> tuple[Seat, ...]:
-    """The union of what the policy asks for, what every grant takes and what its data classes take; of the tier's own only what is missing."""
-    own: list[tuple[str, ...]] = (
-        [tuple(sorted(seat.functions)) for seat in data.tiers[tier].seats for _ in range(seat.count)] if tier in data.tiers else []
-    )
+    """The union of what the policy asks for, what every grant takes and what its data classes take; of the tier's own only what is missing.
+
+    A template takes every seat its requests will take: its votes stand in their holds.
+    """
+    own: list[tuple[str, ...]] = []
+    if not terms.template and tier in data.tiers:
+        own = [tuple(sorted(seat.functions)) for seat in data.tiers[tier].seats for _ in range(seat.count)]
     places: dict[tuple[str, ...], int] = {}
 
     def want(functions: tuple[str, ...], count: int) -> None:
