@@ -167,7 +167,7 @@ async def test_what_nobody_may_ask_for_is_refused_and_nothing_is_stored(running,
     ("bruno", {"function": "business", "digest": "sha256:" + "0" * 64}, 409),
     ("bruno", {"function": "business", "decision": "reject"}, 422),
     ("bruno", {"function": "business", "decision": "shrug"}, 422),
-], ids=["requester", "requester's other id", "no such function", "function not held", "program", "other terms", "no reason", "no decision"])  # fmt: skip
+], ids=["requester", "requester's other id", "no function", "not held", "program", "other terms", "no reason", "no decision"])  # fmt: skip
 async def test_a_vote_that_must_not_count_is_refused_and_nothing_changed(running, person, changes, status):
     """Whoever asks fills no seat, under any id; a vote names the terms it is about."""
     grant = (await asked(running)).json["id"]
@@ -353,7 +353,7 @@ async def test_what_is_out_of_time_ends_by_itself(running):
         return [(await running.person("GET", f"/grants/{grant}", "rita")).json["state"] for grant in (lapsing, expiring)]
 
     async with asyncio.timeout(20):
-        while await states() != ["lapsed", "expired"]:
+        while await states() != ["lapsed", "expired"]:  # noqa: ASYNC110 - the clockwork sets no event
             await asyncio.sleep(0.1)
     assert said(await filled(running))[2] == ["grant_expired", "restricted"]
     assert {"lapsed", "expired"} <= {entry["event"] for entry in rulings(running.house.folder) if entry["kind"] == "grant"}

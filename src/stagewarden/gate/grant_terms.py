@@ -92,8 +92,9 @@ def terms_of(wanted: Wanted, rooms: Rooms) -> Terms:
     terms = Terms(
         agent=wanted.agent, workflow=wanted.workflow, stage=Stage(wanted.stage), kind=wanted.kind, upstream=wanted.upstream,
         destination=rooms.config.upstreams[wanted.upstream].destination, fields=tuple(sorted({*wanted.fields})),
-        classes=tuple(sorted({*wanted.classes})), purpose=workflow.purpose, evidence=wanted.evidence, ttl=ttl, uses=wanted.uses, asset=wanted.asset,
-        digest=wanted.digest, content=wanted.content, template=wanted.template, bounds=wanted.bounds, review_within=review, completes_on=wanted.completes_on,
+        classes=tuple(sorted({*wanted.classes})), purpose=workflow.purpose, evidence=wanted.evidence, ttl=ttl, uses=wanted.uses,
+        asset=wanted.asset, digest=wanted.digest, content=wanted.content, template=wanted.template, bounds=wanted.bounds, review_within=review,
+        completes_on=wanted.completes_on,
     )  # fmt: skip
     _leaves_once(terms, rooms)
     return terms

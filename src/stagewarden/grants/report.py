@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.grants.known import ending
 from stagewarden.grants.lifecycle import ENDED
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def report(grant: Grant, uses: Iterable[Use]) -> Report:
         wider += ["fields"] if unused else []
         wider += ["uses"] if len(counted) < grant.terms.uses else []
         # More than half of its time passed after its last use: a shorter one would have done.
-        half = grant.approved_at_ns + (grant.expires_at_ns - grant.approved_at_ns) // 2
+        half = grant.approved_at_ns + (ending(grant) - grant.approved_at_ns) // 2
         wider += ["period"] if max(moments, default=0) < half <= grant.ended_at_ns else []
     return Report(
         states.count("sent"), states.count("reserved"), states.count("returned"), tuple(sorted(fields)), tuple(unused),
