@@ -69,7 +69,7 @@ class Life(RuleBasedStateMachine):
     @rule(review=some.booleans())
     def ask(self, review) -> None:
         """Somebody asks."""
-        if len(self.state) < 4:
+        if sum(state not in ENDED for state in self.state.values()) < 2:
             terms = {"uses": 2, "ttl": TTL, "review_within": REVIEW if review else None}
             grant = self.run_(self.here.requested(**terms))
             self.state[grant.id], self.uses[grant.id], self.grants[grant.id] = "requested", {}, grant
@@ -78,18 +78,30 @@ class Life(RuleBasedStateMachine):
     @rule(data=some.data(), person=some.sampled_from(["bruno", "lena"]), decision=some.sampled_from(["approve", "approve", "approve", "reject"]))
     def vote(self, data, person: str, decision: str) -> None:
         """A vote counts only while it is asked for."""
-        name = data.draw(some.sampled_from(sorted(self.state)))
+        name = data.draw(some.sampled_from(list(self.state)))
         function = {"bruno": "business", "lena": "security"}[person]
         try:
             self.took(self.run_(self.here.voted(self.grants[name], person, function, decision)))
         except Conflict:
             return
 
+    @precondition(lambda self: "requested" in self.state.values())
+    @rule(data=some.data())
+    def agree(self, data) -> None:
+        """Whoever has not voted yet says yes."""
+        name = data.draw(some.sampled_from([name for name, state in self.state.items() if state == "requested"]))
+        for person, function in (("bruno", "business"), ("lena", "security")):
+            try:
+                self.took(self.run_(self.here.voted(self.grants[name], person, function)))
+            except Conflict:
+                assert self.clock.now_ns() >= self.grants[name].decide_by_ns
+                return
+
     @precondition(lambda self: self.state)
     @rule(data=some.data(), act=some.sampled_from(["revoke", "complete"]), there=some.booleans())
     def end(self, data, act: str, there) -> None:
         """A person ends one, in whatever process."""
-        name = data.draw(some.sampled_from(sorted(self.state)))
+        name = data.draw(some.sampled_from(list(self.state)))
         was = self.state[name]
         try:
             self.took(self.run_(getattr((self.there if there else self.here).grants, act)(name, "ines", "")))
@@ -97,10 +109,16 @@ class Life(RuleBasedStateMachine):
             assert was in ENDED or (was == "requested" and act == "complete")
 
     @precondition(lambda self: self.state)
-    @rule(data=some.data())
-    def reserve(self, data) -> None:
+    @rule(data=some.data(), times=some.integers(1, 3))
+    def reserve(self, data, times: int) -> None:
         """A use is taken only of a live grant, and never one too many."""
-        name = data.draw(some.sampled_from(sorted(self.state)))
+        living = [name for name, state in self.state.items() if state == "active"]
+        name = data.draw(some.sampled_from(living or list(self.state)))
+        for _ in range(times):
+            self.reserve_one(name)
+
+    def reserve_one(self, name: str) -> None:
+        """By the model's own count."""
         left = 2 - sum(state != "returned" for state in self.uses[name].values())
         allowed = self.state[name] == "active" and not self.over(name) and left > 0
         found = self.run_(self.here.grants.reserve(self.grants[name], "r", DIGEST, ()))
@@ -112,7 +130,7 @@ class Life(RuleBasedStateMachine):
     @rule(data=some.data(), sent=some.booleans(), there=some.booleans())
     def settle(self, data, sent, there) -> None:
         """A use is sent or given back once, whoever does it; a grant that has ended sends nothing."""
-        name, use = data.draw(some.sampled_from(sorted((name, use) for name, uses in self.uses.items() for use in uses)))
+        name, use = data.draw(some.sampled_from([(name, use) for name, uses in self.uses.items() for use in uses]))
         room = (self.there if there and not sent else self.here).grants
         open_ = self.uses[name][use] == "reserved"
         changed = self.run_(room.sent(use) if sent else room.give_back(use))
@@ -150,4 +168,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TestLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
