@@ -11,7 +11,11 @@ from msgspec.structs import replace
 
 from stagewarden.clock import new_id, rfc3339
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.gate import council
+from stagewarden.gate.grant_acts import GrantView
 from stagewarden.gate.people import AgentView, Engaged, HoldView
+from stagewarden.grants import Grant, GrantState, Terms
+from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle
 from stagewarden.holds.eligibility import eligible, functions_held, seat_views
 from stagewarden.holds.seats import filled
@@ -23,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from stagewarden.clock import Clock
+    from stagewarden.gate.grant_terms import Wanted
     from stagewarden.gate.people import VoteIntent
+    from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document
 
@@ -96,6 +102,7 @@ class FakeGate:
     owed: tuple[str, ...] = ()
     recorded: list[Document] = field(default_factory=list)
     reads: list[tuple[str | None, str]] = field(default_factory=list)
+    grants: dict[str, Grant] = field(default_factory=dict)
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -165,6 +172,75 @@ class FakeGate:
         self._stops(caller)
         hold = self._hold(hold_id)
         return self.add(replace(hold, state=lifecycle.move(hold.state, lifecycle.Event.STOPPED), ended_at_ns=self.clock.now_ns(), ended_by="stopped"))
+
+    def offer(self, requested_by: str = "jonas") -> Grant:
+        """A grant somebody asked for: business and security vote."""
+        now = self.clock.now_ns()
+        terms = Terms(
+            agent="drafter-7", workflow="newsletter", stage=Stage.QUEUE, kind="post.queue", upstream="cms", destination="site", fields=("title",),
+            classes=(), purpose="news", evidence="a ticket", ttl=3600, uses=2,
+        )  # fmt: skip
+        seats = (Seat(("business",), 1), Seat(("security",), 1))
+        grant = Grant(
+            id=new_id("g", now), state=GrantState.REQUESTED, terms=terms, digest=terms.fingerprint(), tier=Tier.MEDIUM, seats=seats,
+            requested_by=requested_by, asked_at_ns=now, decide_by_ns=now + HOUR,
+        )  # fmt: skip
+        self.grants[grant.id] = grant
+        return grant
+
+    async def list_grants(
+        self, caller: Caller, *, state: str | None, agent: str | None, wider: bool, cursor: str | None, limit: int
+    ) -> tuple[list[GrantView], str | None]:
+        """Newest first."""
+        self._reads(caller)
+        found = [grant for grant in self.grants.values() if state in {None, grant.state} and agent in {None, grant.terms.agent} and not wider]
+        return [self._grant_view(caller, grant) for grant in found][:limit], cursor
+
+    async def show_grant(self, caller: Caller, grant_id: str) -> GrantView:
+        """One."""
+        self._reads(caller)
+        return self._grant_view(caller, self._grant(grant_id))
+
+    async def ask_grant(self, caller: Caller, wanted: Wanted) -> GrantView:
+        """Ask."""
+        if caller.person is None or not self.functions(caller):
+            raise NotAllowed("a grant is asked for by a person of the registry")
+        if wanted.agent not in self.registry.data.agents:
+            raise Invalid("agent: not registered")
+        return self._grant_view(caller, self.offer(caller.person))
+
+    async def vote_grant(self, caller: Caller, grant_id: str, given: GrantBallot) -> GrantView:
+        """Check and count."""
+        grant = self._grant(grant_id)
+        if caller.person is None:
+            raise NotAllowed("a program's credential never votes")
+        council.Council(self.registry).check(given, grant)
+        now = self.clock.now_ns()
+        vote = Vote(new_id("v", now), caller.person, given.function, given.decision, given.reason, None, given.digest, given.digest, now)
+        self.grants[grant_id] = replace(grant, votes=(*grant.votes, vote))
+        return self._grant_view(caller, self.grants[grant_id])
+
+    async def complete_grant(self, caller: Caller, grant_id: str, reason: str) -> GrantView:
+        """A person says so."""
+        if caller.person is None:
+            raise NotAllowed("a person says that a task is done")
+        self.grants[grant_id] = replace(self._grant(grant_id), state=GrantState.COMPLETED, ended_why=reason)
+        return self._grant_view(caller, self.grants[grant_id])
+
+    async def revoke_grant(self, caller: Caller, grant_id: str, reason: str) -> GrantView:
+        """End it."""
+        self._stops(caller)
+        self.grants[grant_id] = replace(self._grant(grant_id), state=GrantState.REVOKED, ended_by=_name(caller), ended_why=reason)
+        return self._grant_view(caller, self.grants[grant_id])
+
+    def _grant(self, grant_id: str) -> Grant:
+        if grant_id not in self.grants:
+            raise NotFound("no such grant")
+        return self.grants[grant_id]
+
+    def _grant_view(self, caller: Caller, grant: Grant) -> GrantView:
+        why = "a program's credential never votes" if caller.person is None else council.why_not(caller.person, grant, self.registry)
+        return GrantView(grant, council.seat_views(grant, self.registry), why, (), report(grant, ()))
 
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """All."""

@@ -41,6 +41,40 @@ noes := {
 		testing.drafting({"principal": {"chain": [{"kind": "agent", "id": "drafter-7", "verified": true}]}}),
 		{"workflows": {"newsletter": {"delegation": "jit"}}},
 	],
+	"held: grant": [testing.retitling({"grants": [testing.granted({"asset": "43"})]}), {}],
+	"held: grant outside": [testing.retitling({"grants": [testing.granted({"outside": ["/title"]})]}), {}],
+	"held: grant over": [testing.retitling({"grants": [testing.granted({"state": "expired"})]}), {}],
+	"held: grant of an export": [
+		testing.asking({"grants": [testing.granted({
+			"stage": "export",
+			"kind": "post.publish",
+			"destination": "newsroom-site",
+			"digest": testing.digest,
+			"uses": 1,
+			"uses_left": 1,
+		})]}),
+		{},
+	],
+	"held: template": [
+		object.union(
+			testing.asking(object.union(
+				testing.approved_by([["rita", "reviewer"]]),
+				{"grants": [testing.granted({
+					"template": true,
+					"stage": "export",
+					"kind": "post.publish",
+					"destination": "newsroom-site",
+					"outside": ["/title"],
+				})]},
+			)),
+			{"approval": {"state": "granted", "grant": "g_01J0000000000000000000000A"}},
+		),
+		{},
+	],
+	"denied: just in time": [
+		testing.drafting({"action": {"stage": "edit", "kind": "post.edit", "asset": {"state": "draft"}}}),
+		{"workflows": {"newsletter": {"delegation": "jit"}}},
+	],
 	"denied: owner": [testing.drafting({}), {"people": {"olivia": {"active": false}}}],
 }
 

@@ -27,9 +27,17 @@ class := "prohibited" if {
 
 # METADATA
 # title: The agent's own stages hold the stage asked for
+# description: In a workflow that delegates just in time they hold only what makes a text; anything more is granted for the act.
 default stage_held := false
 
-stage_held if input.action.stage in agent.stages
+stage_held if {
+	input.action.stage in agent.stages
+	_standing
+}
+
+_standing if not workflow.delegation == "jit"
+
+_standing if input.action.stage == "generate"
 
 # METADATA
 # title: The destination is internal

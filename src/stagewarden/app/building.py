@@ -24,6 +24,7 @@ from stagewarden.gate import Recorder, Rooms, Sender
 from stagewarden.gate.fleet_locks import FleetLocks
 from stagewarden.gate.locks import KeyedLocks
 from stagewarden.gate.stops import Stops
+from stagewarden.grants import Grants
 from stagewarden.holds import Holds, Vault
 from stagewarden.identity.agents import AgentIdentities
 from stagewarden.identity.fetch import fetch
@@ -100,11 +101,12 @@ class Building:
         await log.open(entries.start_entry(__version__, config.name, config.environment, revisions))
         self.stack.push_async_callback(log.close)
         locks = KeyedLocks() if store.exclusive else FleetLocks(KeyedLocks(), store)
-        recorder = self._recorder(log, metrics, holds)
+        grants = Grants(store, clock)
+        recorder = self._recorder(log, metrics, holds, grants)
         rooms = Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
-            modes=modes, sender=self._sender(pool), recorder=recorder, assets=locks, stops=Stops(modes, holds, log, recorder), log=log,
-            store=store, spools=self._spools(), shared=shared,
+            grants=grants, modes=modes, sender=self._sender(pool), recorder=recorder, assets=locks, stops=Stops(modes, holds, log, recorder),
+            log=log, store=store, spools=self._spools(), shared=shared,
         )  # fmt: skip
         if shared is not None:
             shared.told = rooms.stops.obeyed
@@ -123,10 +125,11 @@ class Building:
         await holds.check_key()
         decider = decision.cached(decider, config, clock, lambda: modes.epoch, borrowed.metrics.cache_asked)
         await self._ready(decider)
-        recorder = self._recorder(borrowed.log, borrowed.metrics, holds)
+        grants = Grants(store, clock)
+        recorder = self._recorder(borrowed.log, borrowed.metrics, holds, grants)
         return Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
-            modes=modes, sender=self._sender(pool), recorder=recorder, assets=borrowed.locks,
+            grants=grants, modes=modes, sender=self._sender(pool), recorder=recorder, assets=borrowed.locks,
             stops=Stops(modes, holds, borrowed.log, recorder), log=borrowed.log, store=store, spools=self._spools(),
             places=borrowed.places,
         )  # fmt: skip
@@ -171,8 +174,8 @@ class Building:
     def _sender(self, pool: Upstreams) -> Sender:
         return Sender(self.config.upstreams, self.secrets, pool)
 
-    def _recorder(self, log: Log, metrics: Metrics, holds: Holds) -> Recorder:
-        return Recorder(log, metrics, holds, Standing.of(self.registry.data, self.config.revision))
+    def _recorder(self, log: Log, metrics: Metrics, holds: Holds, grants: Grants) -> Recorder:
+        return Recorder(log, metrics, holds, grants, Standing.of(self.registry.data, self.config.revision))
 
     async def _ready(self, decider: Decider) -> None:
         """The registry loaded and the engine self-tested: not ready is not running."""

@@ -199,6 +199,7 @@ class Worker:
         if self._rooms is not None:
             self._rooms.holds.leave(holds)
             self._rooms.holds.changed.wake(holds)
+            self._rooms.grants.known.forget()
 
     async def _prepare(self, number: int, in_force: InForce) -> None:
         """(1) Everything that can fail. (2) Say so. Nothing is in force before the house says it is."""

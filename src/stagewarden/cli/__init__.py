@@ -21,6 +21,7 @@ _COMMANDS = {
     "policy": "policy",
     "holds": "people",
     "agents": "stopping",
+    "grants": "grants",
     "kill": "stopping",
     "unkill": "stopping",
     "audit": "audit",

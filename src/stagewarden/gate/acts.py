@@ -13,6 +13,7 @@ from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
 from stagewarden.gate.callers import bounded, name_of
+from stagewarden.gate.grant_acts import GrantActs
 from stagewarden.gate.people import HoldView
 from stagewarden.gate.stopping import Stopping
 from stagewarden.gate.successor import stricter, successor
@@ -35,7 +36,7 @@ _READS_PAYLOADS = frozenset({"security", "privacy"})
 _PAGE = 100
 
 
-class Acts(Stopping):
+class Acts(Stopping, GrantActs):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from stagewarden.classify import Match, classify
 from stagewarden.classify import action as classing
 from stagewarden.errors import AuditUnavailable, CannotTell, NotFound, Refused, TooMuch, UpstreamFailed, UpstreamUnavailable
-from stagewarden.gate import bodies, filtering
+from stagewarden.gate import bodies, filtering, granting
 from stagewarden.gate.admission import Admission
 from stagewarden.gate.lookup import look_up, lookup_key
-from stagewarden.gate.question import Parts, build
+from stagewarden.gate.question import Parts
 from stagewarden.gate.rooms import is_edit_of_asset
 from stagewarden.gate.rulings import outcome_of, ruling_of
 from stagewarden.gate.sending import Relay
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from stagewarden.classify import Looked
     from stagewarden.gate.rooms import Rooms
+    from stagewarden.grants import Grant, Use
     from stagewarden.model import Action, Body, Head, Hold, Question, Ruling, Verdict
     from stagewarden.wire.upstream import Lease
 
@@ -71,12 +72,15 @@ class Draft(msgspec.Struct):
     asset: tuple[str, ...] | None = None  # the look-up's lock we hold
     started: float = 0.0
     upstream_seconds: float = 0.0
+    granted: tuple[Grant, ...] = ()  # grants the policy was shown
+    use: Use | None = None  # of the one its yes leans on
 
 
 class Sending(msgspec.Struct):
     """One direct send from its first step to its outcome."""
 
     started: float
+    use: Use | None = None
     lease: Lease | None = None
     relay: Relay | None = None
     failure: UpstreamFailed | None = None
@@ -95,7 +99,7 @@ class Passage:
 
     async def send(self) -> Relay:
         """Step (8): send what was judged. Raises UpstreamFailed, or Stopped with the no; what came of it is recorded at the close."""
-        self._sending = Sending(self._gate.now())
+        self._sending = Sending(self._gate.now(), self._draft.use)
         return await self._gate.send(self._sending, self.ruling)
 
     def close(self) -> None:
@@ -131,6 +135,7 @@ class Judge:
         try:
             verdict = await self._verdict(draft, incoming)
             ruling = await self._record(draft, verdict)
+            await granting.settle(self._rooms, draft, ruling)
         except BaseException:
             self.close(draft)
             raise
@@ -187,21 +192,11 @@ class Judge:
         if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
             return stop
         asserted = wire_headers.asserts(head.named.get("stagewarden-asserts"), rooms.config.limits.json_depth)
-        parts = Parts(
-            request,
-            draft.digest,
-            match.target,
-            head.host,
-            document,
-            principal,
-            action,
-            classing.facts(match, action, document, draft.looked),
-            asserted,
-        )
-        question = draft.question = build(parts, rooms.circumstances(principal.agent))
+        facts = classing.facts(match, action, document, draft.looked)
+        parts = Parts(request, draft.digest, match.target, head.host, document, principal, action, facts, asserted)
         started = self._phase(draft, "context", started)
-        # (5) May they?
-        verdict = await rooms.decider.decide(question)
+        # (5) May they, with the grants that stand?
+        verdict = await granting.decide(rooms, draft, parts)
         started = self._phase(draft, "policy", started)
         # (6) People: the request waits as a Hold; only the release loop sends it.
         if isinstance(verdict, Ask):
@@ -244,6 +239,8 @@ class Judge:
             connection = await sending.lease.open()
             if stop := rooms.stopped_at_last(ruling):
                 raise Stopped(stop)
+            if sending.use is not None:
+                await granting.begin(rooms, sending.use)
             relay = sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
             if relay.open:
                 rooms.streams.begin(relay, ruling, rooms.stopped_now)
@@ -255,6 +252,8 @@ class Judge:
         except UpstreamFailed as error:
             sending.failure = error
             raise
+        finally:
+            await granting.settled(rooms, sending, ruling)
         return relay
 
     def sent(self, sending: Sending, draft: Draft, ruling: Ruling) -> None:
@@ -385,7 +384,7 @@ class Judge:
         )  # fmt: skip
         if missing := fillable(verdict.seats, candidates(new, rooms.registry)):
             return Deny.by_gate("seats_unfillable", "Nobody who may vote can fill these seats", {"functions": [*missing]})
-        draft.hold = await rooms.recorder.deliver(await rooms.holds.open(new))
+        draft.hold = await granting.open_hold(rooms, draft, new)
         return verdict
 
     def _phase(self, draft: Draft, name: str, started: float) -> float:

@@ -44,8 +44,8 @@ class Parts(msgspec.Struct, frozen=True):
     asserted: Document
 
 
-def build(parts: Parts, circumstances: Circumstances) -> Question:
-    """The question about a fresh request: no approval, no grants."""
+def build(parts: Parts, circumstances: Circumstances, grants: list[JSON] | None = None) -> Question:
+    """The question about a fresh request: no approval, and the grants that stand."""
     return Question(
         {
             "version": QUESTION_VERSION,
@@ -56,17 +56,23 @@ def build(parts: Parts, circumstances: Circumstances) -> Question:
             "action": _action(parts.action),
             "facts": parts.facts,
             "asserted": parts.asserted,
-            "grants": [],
+            "grants": grants or [],
             "approval": None,
             "state": circumstances.state(),
         }
     )
 
 
-def again(stored: Document, circumstances: Circumstances, looked: Looked | None, approval: Document | None) -> Question:
-    """The stored question with time, registry, mode and look-up new, and the approval added (lifecycles.md, "The release question")."""
+def again(
+    stored: Document, circumstances: Circumstances, looked: Looked | None, approval: Document | None, grants: list[JSON] | None = None
+) -> Question:
+    """The stored question with time, registry, mode and look-up new, and the approval added (lifecycles.md, "The release question").
+
+    Of grants only the one that approved it in advance counts: any other would have to be spent, and nobody spends one for a hold.
+    """
     document: Document = {
         **stored, "time": rfc3339(circumstances.now_ns), "time_ns": circumstances.now_ns, "state": circumstances.state(), "approval": approval,
+        "grants": grants or [],
     }  # fmt: skip
     action = stored["action"]
     if looked is not None and isinstance(action, dict) and isinstance(action["asset"], dict):
@@ -76,9 +82,10 @@ def again(stored: Document, circumstances: Circumstances, looked: Looked | None,
 
 def approval(hold: Hold, votes: tuple[Vote, ...]) -> Document:
     """What people decided, as the policy sees it; `votes` are those that still count."""
+    by: Document = {"state": "approved"} if hold.grant is None else {"state": "granted", "grant": hold.grant}
     return {
         "hold": hold.id,
-        "state": "approved",
+        **by,
         "digest": hold.digest,
         "votes": [{"person": vote.person, "function": vote.function, "at": rfc3339(vote.at_ns), "view_digest": vote.view_digest} for vote in votes],
         "approved_at_ns": hold.approved_at_ns,

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from stagewarden.audit import entries
-from stagewarden.errors import AuditUnavailable
+from stagewarden.errors import AuditUnavailable, CannotTell
+from stagewarden.holds.lifecycle import ENDED
+from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from stagewarden.audit.entries import Standing
     from stagewarden.audit.remote import Log
     from stagewarden.errors import TooMuch
+    from stagewarden.grants import Changed, Grant, Grants
     from stagewarden.holds import Holds, Moved
     from stagewarden.metrics import Metrics
     from stagewarden.model import Document, Hold, Outcome, Ruling
+    from stagewarden.store.outbox import OutboxEntry
 
 _MOST_PEERS = 1000  # distinct triples of code, peer and agent in one second's summary; beyond that they are counted as `other`
 
@@ -27,9 +31,10 @@ _MOST_PEERS = 1000  # distinct triples of code, peer and agent in one second's s
 class Recorder:
     """Views of a ruling in the log and in the metrics, and the outbox of the state database."""
 
-    def __init__(self, log: Log, metrics: Metrics, holds: Holds, standing: Standing) -> None:
+    def __init__(self, log: Log, metrics: Metrics, holds: Holds, grants: Grants, standing: Standing) -> None:
         self._log = log
         self._holds = holds
+        self._grants = grants
         self.standing = standing  # replaced when another registry comes into force
         self.metrics = metrics
         self._refusals: Counter[tuple[str, str, str]] = Counter()
@@ -57,15 +62,45 @@ class Recorder:
     async def deliver(self, moved: Moved) -> Hold:
         """Bring a move's outbox entries into the log before anybody is told; then strike them off. What cannot be now is owed."""
         if moved.entries:
-            ids = [entry.id for entry in moved.entries]
-            try:
-                await asyncio.gather(*(self._log.append(entry.kind, entry.body, entry_id=entry.id) for entry in moved.entries))
-                await self._holds.delivered(ids)
-            except BaseException:
-                self._owed.update(ids)
-                raise
+            await self._hand_over(moved.entries)
             self.metrics.moved(moved.hold, moved.entries)
+            await self._follow(moved.hold)
         return moved.hold
+
+    async def deliver_grant(self, changed: Changed) -> Grant:
+        """The same for an act on a grant."""
+        if changed.entries:
+            await self._hand_over(changed.entries)
+            self.metrics.granted(changed.grant, changed.entries)
+        return changed.grant
+
+    async def complete_grants(self, agent: str, workflow: str, kind: str) -> None:
+        """An act of this kind succeeded: what waited for it is done. What cannot be ended now ends with the next success, or its time."""
+        try:
+            for changed in await self._grants.complete_on(agent, workflow, kind):
+                await self.deliver_grant(changed)
+        except CannotTell as failure:
+            self._logger.warning("grants_not_completed", agent=agent, action=kind, cause=str(failure))
+
+    async def _hand_over(self, entries: tuple[OutboxEntry, ...]) -> None:
+        ids = [entry.id for entry in entries]
+        try:
+            await asyncio.gather(*(self._log.append(entry.kind, entry.body, entry_id=entry.id) for entry in entries))
+            await self._holds.delivered(ids)
+        except BaseException:
+            self._owed.update(ids)
+            raise
+
+    async def _follow(self, hold: Hold) -> None:
+        """The use a template's hold carries goes its way; where that cannot be written down now, it stays counted as used."""
+        if hold.grant is not None and (hold.state is HoldState.SENT or hold.state in ENDED):
+            try:
+                if (changed := await self._grants.follow(hold.ruling, sent=hold.state is HoldState.SENT)) is not None:
+                    await self.deliver_grant(changed)
+            except CannotTell as failure:
+                self._logger.warning("use_not_settled", grant=hold.grant, hold=hold.id, cause=str(failure))
+        if hold.state is HoldState.DONE:
+            await self.complete_grants(hold.agent, hold.workflow, hold.kind)
 
     async def make_good(self) -> int:
         """Append what was owed, once the log takes entries again: no hold is released, and no vote counts, before it is there. How many."""

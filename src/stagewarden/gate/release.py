@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from stagewarden.clock import new_id
 from stagewarden.errors import AnswerWithheld, CannotTell, Conflict, Refused, StagewardenError, UpstreamFailed, UpstreamUnavailable
-from stagewarden.gate import bodies, filtering
+from stagewarden.gate import bodies, filtering, granting
 from stagewarden.gate import question as asking
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.sending import Relay, result_of
@@ -147,7 +147,8 @@ class Releases:
             await self._supersede(hold, attempt, Deny.by_gate("digest_mismatch", "The asset changed after people looked at it").reasons)
             return
         # (5) Ask the policy again, with the approval; it keeps the last word.
-        question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting))
+        granted = await granting.of_hold(rooms, hold)
+        question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting), granted)
         verdict = await rooms.decider.decide(question)
         if stop := self._stopped(hold):  # meanwhile: the policy may have seen the mode before we did
             await self._stop(hold, stop)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.record import Recorder
     from stagewarden.gate.sending import Sender
     from stagewarden.gate.stops import Stops
+    from stagewarden.grants import Grants
     from stagewarden.holds import Holds
     from stagewarden.identity.agents import AgentIdentities
     from stagewarden.model import Action, Hold, Ruling, Stage
@@ -45,6 +46,7 @@ class Rooms:
     routes: RouteTable
     decider: Decider
     holds: Holds
+    grants: Grants
     modes: Modes
     sender: Sender
     recorder: Recorder

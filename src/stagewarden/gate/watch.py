@@ -84,6 +84,8 @@ class Watch:
             self._logger.info("made_good", entries=owed)
         if tick % _EVERY_SECOND == 0:
             await self._rooms.recorder.summarize_refusals()
+            for changed in await self._rooms.grants.end_due():
+                await self._rooms.recorder.deliver_grant(changed)
         if tick % _EVERY_HOUR == 0:
             await self._rooms.holds.purge()
 
@@ -97,6 +99,7 @@ class Watch:
         now = rooms.clock.now_ns()
         waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
         metrics.pending(waiting)
+        metrics.grants_active(await rooms.grants.active())
 
     def checks(self) -> dict[str, Callable[[], Awaitable[str | None]]]:
         """The parts that must work before agents are served; each says None, or why not. The policy is tested at start and reload only."""

@@ -4,17 +4,18 @@ Everything here is a move of one table, written with its log entry in one transa
 appends to the log: the gate does.
 """
 
+from stagewarden.holds.covered import Covered
 from stagewarden.holds.crypto import Vault
 from stagewarden.holds.desk import CHANNEL
 from stagewarden.holds.ending import Ending
-from stagewarden.holds.entries import Moved, OutboxEntry, view_digest
-from stagewarden.holds.opening import Opening
+from stagewarden.holds.entries import Moved, view_digest
 from stagewarden.holds.releasing import Releasing
 from stagewarden.holds.rows import NewHold
 from stagewarden.holds.voting import Voting
+from stagewarden.store.outbox import OutboxEntry
 
 __all__ = ["CHANNEL", "Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 
 
-class Holds(Opening, Voting, Ending, Releasing):
+class Holds(Covered, Voting, Ending, Releasing):
     """All acts on holds; built once, with the store, the vault, the clock, and the configuration's holds and limits."""

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, false, func, insert, select, update
 
-from stagewarden import clock as clocks
 from stagewarden.errors import Conflict, NotFound
 from stagewarden.holds import bodies, lifecycle, rows
 from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
-from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
+from stagewarden.holds.entries import Cause, Moved, hold_body, vote_body
 from stagewarden.holds.paging import after, cursor_of
 from stagewarden.model import HoldState, Tier
 from stagewarden.store import writes
+from stagewarden.store.outbox import OutboxEntry, put
 from stagewarden.store.tables import holds, outbox, votes
 
 if TYPE_CHECKING:
@@ -111,12 +111,16 @@ class Pen:
         return Moved(hold, (await self._entry("hold", hold, hold_body(hold, None, "opened", cause)),))
 
     async def record_vote(self, hold: Hold, vote: Vote) -> OutboxEntry:
-        """Store a vote with its note sealed; Clash where this person's vote stands already."""
+        """Store a vote with its note sealed, and its entry; Clash where this person's vote stands already."""
+        await self.lay_down(hold, vote)
+        return await self._entry("vote", hold, vote_body(hold, vote))
+
+    async def lay_down(self, hold: Hold, vote: Vote) -> None:
+        """Store a vote that was cast elsewhere, and is in the log there."""
         wrapped = await self.connection.scalar(select(holds.c.data_key).where(holds.c.id == hold.id))
         if wrapped is None:
             raise Conflict(f"hold {hold.id}: its payload is deleted")
         await self.connection.execute(insert(votes).values(rows.vote_row(vote, hold.id, self._vault.unwrap(hold.id, wrapped))))
-        return await self._entry("vote", hold, vote_body(hold, vote))
 
     async def seal(self, hold: Hold, column: str, plain: bytes) -> bytes | None:
         """Ciphertext for a column of this hold; None where its payload is deleted already."""
@@ -124,10 +128,7 @@ class Pen:
         return None if wrapped is None else self._vault.unwrap(hold.id, wrapped).seal(column, plain)
 
     async def _entry(self, kind: Any, hold: Hold, body: Document) -> OutboxEntry:
-        entry = OutboxEntry(clocks.new_id("e", self.now_ns), kind, body)
-        row = {"id": entry.id, "created_ns": self.now_ns, "hold": hold.id, "kind": kind, "body": body, "origin": self._origin}
-        await self.connection.execute(insert(outbox).values(row))
-        return entry
+        return await put(self.connection, kind, hold.id, body, (self.now_ns, self._origin))
 
 
 class Desk:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 
     from stagewarden.holds.lifecycle import Event
     from stagewarden.model import JSON, Ask, Document, Hold, HoldState, Vote
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """An entry for the log, appended under its own id: appending it twice is noticed."""
-
-    id: str
-    kind: Literal["hold", "vote"]
-    body: Document
+    from stagewarden.store.outbox import OutboxEntry
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,12 @@ WAIT: Final = Family(
 VOTES: Final = Family(f"{_P}votes_total", "counter", "Votes", ("decision", "risk"), (labels.DECISIONS, labels.RISKS))
 REJECTIONS: Final = Family(f"{_P}rejections_total", "counter", "Rejecting votes by reason", ("reason",), (labels.REJECT_REASONS,))
 DIGEST_MISMATCH: Final = Family(f"{_P}digest_mismatch_total", "counter", "Approved content that was no longer the same when it was to be sent")
+GRANTS: Final = Family(f"{_P}grants_total", "counter", "What became of grants", ("stage", "event"), (labels.STAGES, labels.GRANT_EVENTS))
+GRANT_USES: Final = Family(
+    f"{_P}grant_uses_total", "counter", "Uses of grants; returned: nothing was sent", ("stage", "result"), (labels.STAGES, labels.GRANT_USES)
+)
+GRANTS_ACTIVE: Final = Family(f"{_P}grants_active", "gauge", "Grants in force", ("stage",), (labels.STAGES,))
+GRANT_TTL: Final = Family(f"{_P}grant_ttl_seconds", "histogram", "How long grants were given for", ("stage",), (labels.STAGES,), _HUMAN)
 AGENT_MODE: Final = Family(f"{_P}agent_mode", "gauge", "1 for the mode an agent is in", ("agent", "mode"), (_REGISTRY, labels.MODES))
 MODE_CHANGES: Final = Family(f"{_P}mode_changes_total", "counter", "Modes given to agents by people", ("to",), (labels.MODES,))
 KILLS: Final = Family(f"{_P}kills_total", "counter", "Kills engaged, by kind of scope", ("scope",), (labels.SCOPES,))

@@ -25,6 +25,8 @@ DECISIONS: Final = ("approve", "reject")
 REJECT_REASONS: Final = (
     "wrong_audience", "unapproved_claim", "wrong_facts", "off_brand", "sensitive_data", "offer_or_price", "timing", "not_needed", "other",
 )  # fmt: skip
+GRANT_EVENTS: Final = ("requested", "filled", "rejected", "decide_by_passed", "spent", "completed", "expired", "revoked", "lapsed")
+GRANT_USES: Final = ("reserved", "returned")
 MODES: Final = ("active", "recommend_only", "paused", "revoked")
 SCOPES: Final = ("all", "agent", "workflow", "upstream", "stage")
 CACHES: Final = ("decision",)

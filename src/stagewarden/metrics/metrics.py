@@ -39,6 +39,26 @@ class Fact(Protocol):
         """What the log is told."""
 
 
+class Granted(Protocol):
+    """A grant, as far as counting needs it."""
+
+    @property
+    def terms(self) -> Permitted:
+        """What it permits."""
+
+
+class Permitted(Protocol):
+    """Terms, as far as counting needs them."""
+
+    @property
+    def stage(self) -> str:
+        """The stage."""
+
+    @property
+    def ttl(self) -> int:
+        """Seconds."""
+
+
 class Flushed(Protocol):
     """One durable write of the log: how many entries, how long, and `ok`, `failed` or `refused`."""
 
@@ -174,6 +194,26 @@ class Metrics:
         """Holds waiting for people: by tier how many, and the age of the oldest in seconds."""
         self._all.counts[families.PENDING].replace({(tier,): count for tier, (count, _) in waiting.items()})
         self._all.counts[families.OLDEST].replace({(tier,): age for tier, (_, age) in waiting.items()})
+
+    # -- grants --------------------------------------------------------------------------------------------------------
+
+    def granted(self, grant: Granted, facts: Iterable[Fact]) -> None:
+        """What happened to a grant, from the entries the log was told."""
+        stage = grant.terms.stage
+        for fact in facts:
+            event = str(fact.body.get("event"))
+            if fact.kind != "grant":
+                continue
+            if event in labels.GRANT_USES:
+                self._all.counts[families.GRANT_USES].add((stage, event))
+            elif event in labels.GRANT_EVENTS:
+                self._all.counts[families.GRANTS].add((stage, event))
+            if event == "filled":
+                self._all.spreads[families.GRANT_TTL].observe(grant.terms.ttl, (stage,))
+
+    def grants_active(self, active: Mapping[str, int]) -> None:
+        """How many grants are active, by stage."""
+        self._all.counts[families.GRANTS_ACTIVE].replace({(stage,): count for stage, count in active.items()})
 
     # -- stops ---------------------------------------------------------------------------------------------------------
 

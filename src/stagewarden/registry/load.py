@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stagewarden.config.yaml_source import Source
 
 SECTIONS = ("people", "processes", "workflows", "agents", "destinations", "tiers")
+WHOLE = ("triggers", "grants")  # written in one file
 
 # Governance section 3
 DEFAULT_TIERS = {
@@ -67,14 +68,14 @@ def _sources(path: Path) -> tuple[Source, ...]:
 
 
 def _twice(sources: tuple[Source, ...]) -> Iterator[Problem]:
-    """An id, or the triggers, written in two files."""
+    """An id, or one of the sections without ids, written in two files."""
     seen: dict[yaml_source.Place, Source] = {}
     for source in sources:
         document = source.document if isinstance(source.document, dict) else {}
         for section, entries in document.items():
-            names = [section] if section == "triggers" else [*entries] if section in SECTIONS and isinstance(entries, dict) else []
+            names = [section] if section in WHOLE else [*entries] if section in SECTIONS and isinstance(entries, dict) else []
             for name in names:
-                place = (section,) if section == "triggers" else (section, name)
+                place = (section,) if section in WHOLE else (section, name)
                 first = seen.setdefault(place, source)
                 if first is not source:
                     where = f"{first.file}:{first.line(place)}"
@@ -84,7 +85,8 @@ def _twice(sources: tuple[Source, ...]) -> Iterator[Problem]:
 def _merge(parts: list[RegistryData], sources: tuple[Source, ...]) -> RegistryData:
     sections = {name: {key: value for part in parts for key, value in getattr(part, name).items()} for name in SECTIONS}
     triggers = next((part.triggers for part, source in zip(parts, sources, strict=True) if ("triggers",) in source.lines), shapes.Triggers())
-    merged = RegistryData(**sections, triggers=triggers)
+    grants = next((part.grants for part, source in zip(parts, sources, strict=True) if ("grants",) in source.lines), shapes.GrantRule())
+    merged = RegistryData(**sections, triggers=triggers, grants=grants)
     return msgspec.structs.replace(merged, tiers={tier: merged.tiers.get(tier, rule) for tier, rule in DEFAULT_TIERS.items()})
 
 

@@ -203,6 +203,14 @@ class Triggers(Struct, frozen=True, kw_only=True):
     legal_or_price: PatternTrigger = PatternTrigger()
 
 
+class GrantRule(Struct, frozen=True, kw_only=True):
+    """What a grant may be at most, and the seats every one has besides those of the action it covers."""
+
+    max_ttl: str = "8h"  # a duration, as in the configuration
+    max_uses: int = 1000
+    seats: tuple[TierSeat, ...] = (TierSeat(functions=("business",)), TierSeat(functions=("security",)))
+
+
 class RegistryData(Struct, frozen=True, kw_only=True):
     """The sections of `registry.yaml`; a tier that is not written asks for what governance section 3 says."""
 
@@ -213,3 +221,4 @@ class RegistryData(Struct, frozen=True, kw_only=True):
     destinations: dict[str, Destination] = {}
     tiers: dict[Tier, TierRule] = {}
     triggers: Triggers = Triggers()
+    grants: GrantRule = GrantRule()

@@ -91,6 +91,7 @@ def _form(shape: inspect.Type) -> str:
     return _FORMS.get(getattr(shape, "cls", object)) or _PLAIN[type(shape)]
 
 
+WHOLE = {"`triggers`", "`grants`"}  # sections without names
 LIMITS = {
     "identity.agents[jwt].leeway": f"at most {identity.MAX_LEEWAY / 60:.0f}m",
     "policy.deadline": f"at most {values.MAX_POLICY_DEADLINE:.0f}s",
@@ -117,7 +118,7 @@ def test_limits_are_the_checks() -> None:
 def test_registry_sections_and_keys() -> None:
     """The registry's table, flattened, is its shapes."""
     told = {
-        f"{section.strip('`')}.{'' if section == '`triggers`' else 'NAME.'}{key}"
+        f"{section.strip('`')}.{'' if section in WHOLE else 'NAME.'}{key}"
         for section, keys in table(OPERATORS, "section", "keys of an entry")
         for key in keys.replace("`", "").split()
     }

@@ -8,6 +8,7 @@
 package stagewarden.rules.approvals
 
 import data.stagewarden.approval
+import data.stagewarden.grant
 import data.stagewarden.reason
 import data.stagewarden.seats
 import data.stagewarden.topics
@@ -71,6 +72,28 @@ hold contains _self_approval({"people": sort(approval.own_voters)}) if {
 	count(approval.own_voters) > 0
 }
 
+# METADATA
+# title: This is outside the bounds of the approved template
+# description: A template is approved with its bounds; what is outside them is held like anything else.
+# custom:
+#   code: template_out_of_bounds
+#   owner: security
+#   controls: [aisvs:C9.2.8, airmf:GOVERN-3.2, asi:ASI09]
+_template_out_of_bounds(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+hold contains _template_out_of_bounds({"outside": sort(_outside)}) if {
+	grant.needed
+	count(_outside) > 0
+	count(grant.templates) == 0
+}
+
+_outside contains place if {
+	some one in input.grants
+	one.template == true
+	grant.alive(one)
+	some place in one.outside
+}
+
 _people_asked if {
 	some [_, answer] in topics.hold
 	count(answer) > 0
@@ -79,4 +102,10 @@ _people_asked if {
 _unfilled if {
 	seats.wanted
 	not approval.filled
+}
+
+# The template an approval leans on permits this no longer.
+_unfilled if {
+	seats.wanted
+	not approval.backed
 }

@@ -8,6 +8,7 @@
 package stagewarden.rules.stages
 
 import data.stagewarden.approval
+import data.stagewarden.grant
 import data.stagewarden.parties
 import data.stagewarden.reason
 
@@ -25,6 +26,17 @@ allow contains _granted if {
 	parties.stage_held
 	not parties.leaves
 }
+
+# METADATA
+# title: A grant covers exactly this
+# description: People permitted it in advance, inside bounds, so often and so long; a use of it is spent.
+# custom:
+#   code: grant_covers
+#   owner: security
+#   controls: [csf:PR.AA-05, nhi:NHI5, nhi:NHI7, asi:ASI03]
+_grant_covers(detail) := reason.with_detail(rego.metadata.rule(), detail)
+
+allow contains _grant_covers({"grant": min(grant.covering)}) if grant.covers
 
 # METADATA
 # title: People approved exactly this
@@ -49,7 +61,10 @@ allow contains _approved if {
 #   controls: [csf:PR.AA-05, airmf:MAP-3.5, aisvs:C9.2.1]
 _restricted := reason.of(rego.metadata.rule())
 
-hold contains _restricted if parties.class == "restricted"
+hold contains _restricted if {
+	parties.class == "restricted"
+	not grant.covers
+}
 
 # METADATA
 # title: Nothing is published before people approved exactly this
@@ -60,7 +75,10 @@ hold contains _restricted if parties.class == "restricted"
 #   controls: [csf:PR.AA-05, airmf:GOVERN-3.2, aisvs:C9.2.1, asi:ASI02]
 _publish_not_granted(detail) := reason.with_detail(rego.metadata.rule(), detail)
 
-hold contains _publish_not_granted({"destination": input.action.destination}) if parties.leaves
+hold contains _publish_not_granted({"destination": input.action.destination}) if {
+	parties.leaves
+	not grant.covers
+}
 
 # METADATA
 # title: The workflow prohibits this kind, or does not list it
@@ -89,6 +107,7 @@ deny contains _stage_not_granted({"stage": input.action.stage}) if {
 	parties.agent
 	parties.class != "restricted"
 	not parties.stage_held
+	not grant.covers
 }
 
 # METADATA

@@ -38,6 +38,10 @@ test_said[name] if {
 			testing.drafting({"principal": {"agent": "publisher-1"}, "action": {"kind": "post.retitle"}}),
 			{"hold": {"restricted"}, "tier": {"medium"}},
 		],
+		"restricted, granted": [
+			testing.retitling({"grants": [testing.granted({})]}),
+			{"allow": {"grant_covers"}, "tier": {"medium"}},
+		],
 		"prohibited": [testing.drafting({"action": {"kind": "contact.sync"}}), {"deny": {"prohibited"}}],
 		"not listed": [testing.drafting({"action": {"kind": "post.delete"}}), {"deny": {"prohibited"}}],
 		"stage not held": [testing.sharing({"principal": {"agent": "drafter-7"}}), {

@@ -31,6 +31,7 @@ RULES: tuple[Callable[[Registry], Iterator[Finding]], ...] = (
     scopes.connectors,
     tiers.seats,
     tiers.triggers,
+    tiers.grants,
     places.destinations,
     places.dates,
 )

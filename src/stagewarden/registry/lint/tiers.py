@@ -1,4 +1,4 @@
-"""Tiers and triggers: a tier asks for the people it means, a pattern is one that the policy engine can read."""
+"""Tiers, triggers and grants: a tier asks for the people it means, a pattern is one the policy engine can read, a grant has an end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
+from stagewarden.config import units
 from stagewarden.model import Tier
 from stagewarden.registry.lint.finding import Finding
 
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
     from stagewarden.config.yaml_source import Place
     from stagewarden.registry.registry import Registry
+    from stagewarden.registry.shapes import TierSeat
 
 PEOPLE = {Tier.LOW: 0, Tier.MEDIUM: 1, Tier.HIGH: 2}  # governance section 3
 MAX_SEATS = 10
 MAX_PATTERN = 2000
+MAX_GRANT, MAX_USES = 30 * 86400, 100_000  # seconds, uses
 # Python reads these, RE2 does not (github.com/google/re2/wiki/Syntax): look-around, back-references, atomic groups, possessive repeats, conditionals
 _NOT_RE2 = re.compile(r"\(\?(?:=|!|<=|<!|>|\(|P=|#)|\\[1-9ZGXR]|[*+?}]\+|\\[pP](?!\{|[A-Z])")
 _REPEAT = re.compile(r"\{(\d+)?(?:,(\d+)?)?\}")
@@ -28,15 +31,36 @@ def seats(registry: Registry) -> Iterator[Finding]:
     """A tier asks for at least the people it means, in seats somebody could hold."""
     for tier, rule in registry.data.tiers.items():
         place: Place = ("tiers", tier.value, "seats")
-        for index, seat in enumerate(rule.seats):
-            if not seat.functions or len(set(seat.functions)) < len(seat.functions):
-                yield Finding((*place, index, "functions"), "is blank or names a function twice", "list the functions that may fill the seat")
-            if not 1 <= seat.count <= MAX_SEATS:
-                yield Finding((*place, index, "count"), f"is not between 1 and {MAX_SEATS}", "say how many different people")
+        yield from _seats(rule.seats, place)
         if sum(seat.count for seat in rule.seats) < PEOPLE[tier]:
             yield Finding(
                 place, f"asks for fewer than {PEOPLE[tier]} people, which tier {tier} means", "add a seat, or remove the tier for the shipped one"
             )
+
+
+def grants(registry: Registry) -> Iterator[Finding]:
+    """A grant ends by itself, within a month, and two people at least have said yes to it."""
+    rule = registry.data.grants
+    try:
+        longest = units.seconds(rule.max_ttl)
+    except units.Misfit as misfit:
+        yield Finding(("grants", "max_ttl"), misfit.message, misfit.remedy)
+    else:
+        if not 1 <= longest <= MAX_GRANT:
+            yield Finding(("grants", "max_ttl"), "is under a second or over 30 days", "a grant is for a task: 8h, or what the longest one takes")
+    if not 1 <= rule.max_uses <= MAX_USES:
+        yield Finding(("grants", "max_uses"), f"is not between 1 and {MAX_USES}", "say how often one grant may be used at most")
+    yield from _seats(rule.seats, ("grants", "seats"))
+    if sum(seat.count for seat in rule.seats) < PEOPLE[Tier.HIGH]:
+        yield Finding(("grants", "seats"), "asks for fewer than 2 people", "add a seat, or remove the key for business and security")
+
+
+def _seats(seats: tuple[TierSeat, ...], place: Place) -> Iterator[Finding]:
+    for index, seat in enumerate(seats):
+        if not seat.functions or len(set(seat.functions)) < len(seat.functions):
+            yield Finding((*place, index, "functions"), "is blank or names a function twice", "list the functions that may fill the seat")
+        if not 1 <= seat.count <= MAX_SEATS:
+            yield Finding((*place, index, "count"), f"is not between 1 and {MAX_SEATS}", "say how many different people")
 
 
 def triggers(registry: Registry) -> Iterator[Finding]:

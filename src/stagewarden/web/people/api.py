@@ -1,4 +1,4 @@
-"""The people's JSON API, /api/v1/ (contract section 5): read holds, rulings and agents; vote; stop; sign in.
+"""The people's JSON API, /api/v1/ (contract section 5): read holds, grants, rulings and agents; ask; vote; stop; sign in.
 
 Each route names what it needs; the handlers parse, call the gate and write the answer. Nothing here decides who may.
 """
@@ -13,13 +13,17 @@ from aiohttp import web
 
 from stagewarden.clock import rfc3339
 from stagewarden.errors import Invalid
+from stagewarden.gate.grant_terms import Wanted
 from stagewarden.gate.people import VoteIntent
+from stagewarden.grants import Ballot
 from stagewarden.web import render
 from stagewarden.web.people import bodies, views
 from stagewarden.web.people.repeats import Repeats
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    import msgspec
 
     from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller, People
@@ -40,7 +44,7 @@ class Route:
     path: str
     act: Callable[..., Awaitable[object]]
     needs: Literal["nobody", "caller"] = "caller"
-    body: type[bodies.Body] | None = None
+    body: type[msgspec.Struct] | None = None
     query: tuple[str, ...] = ()
 
 
@@ -65,6 +69,12 @@ class Api:
             Route("GET", "/holds/{id}", self._hold),
             Route("POST", "/holds/{id}/votes", self._vote, body=bodies.VoteBody),
             Route("POST", "/holds/{id}/stop", self._stop, body=bodies.StopBody),
+            Route("GET", "/grants", self._grants, query=("state", "agent", "wider", *page)),
+            Route("POST", "/grants", self._ask_grant, body=Wanted),
+            Route("GET", "/grants/{id}", self._grant),
+            Route("DELETE", "/grants/{id}", self._revoke_grant, body=bodies.EndBody),
+            Route("POST", "/grants/{id}/votes", self._vote_grant, body=bodies.GrantVoteBody),
+            Route("POST", "/grants/{id}/complete", self._complete_grant, body=bodies.EndBody),
             Route("GET", "/agents", self._agents),
             Route("PUT", "/agents/{id}/mode", self._mode, body=bodies.ModeBody),
             Route("GET", "/kill", self._kills),
@@ -125,6 +135,29 @@ class Api:
     async def _stop(self, caller: Caller, request: web.Request, body: bodies.StopBody) -> object:
         return views.summary(await self._gate.stop_hold(caller, request.match_info["id"], body.reason))
 
+    async def _grants(self, caller: Caller, request: web.Request) -> object:
+        query, wider = request.query, _flag(request, "wider")
+        found, cursor = await self._gate.list_grants(
+            caller, state=query.get("state"), agent=query.get("agent"), wider=wider, cursor=query.get("cursor"), limit=_limit(request)
+        )
+        return {"items": [views.grant(view) for view in found], "next": cursor}
+
+    async def _grant(self, caller: Caller, request: web.Request) -> object:
+        return views.grant(await self._gate.show_grant(caller, request.match_info["id"]))
+
+    async def _ask_grant(self, caller: Caller, _: web.Request, body: Wanted) -> object:
+        return views.grant(await self._gate.ask_grant(caller, body))
+
+    async def _vote_grant(self, caller: Caller, request: web.Request, body: bodies.GrantVoteBody) -> object:
+        ballot = Ballot(caller.person or "", body.function, body.decision, body.digest, body.reason)
+        return views.grant(await self._gate.vote_grant(caller, request.match_info["id"], ballot))
+
+    async def _complete_grant(self, caller: Caller, request: web.Request, body: bodies.EndBody) -> object:
+        return views.grant(await self._gate.complete_grant(caller, request.match_info["id"], body.reason))
+
+    async def _revoke_grant(self, caller: Caller, request: web.Request, body: bodies.EndBody) -> object:
+        return views.grant(await self._gate.revoke_grant(caller, request.match_info["id"], body.reason))
+
     async def _agents(self, caller: Caller, _: web.Request) -> object:
         return {"items": [views.agent(view) for view in await self._gate.list_agents(caller)], "next": None}
 
@@ -176,6 +209,6 @@ def _flag(request: web.Request, name: str) -> bool:
     return text == "true"
 
 
-def _fingerprint(request: web.Request, body: bodies.Body) -> bytes:
+def _fingerprint(request: web.Request, body: msgspec.Struct) -> bytes:
     """What makes two writes the same request."""
     return orjson.dumps([request.method, request.path, bodies.plain(body)], option=orjson.OPT_SORT_KEYS)

@@ -47,6 +47,21 @@ class VoteBody(Body, frozen=True, kw_only=True):
         return "approve" if self.decision == "approve" else "reject"
 
 
+class GrantVoteBody(Body, frozen=True, kw_only=True):
+    """`POST grants/{id}/votes`."""
+
+    decision: Literal["approve", "reject"]
+    function: str
+    digest: str
+    reason: str | None = None
+
+
+class EndBody(Body, frozen=True, kw_only=True):
+    """`DELETE grants/{id}`, `POST grants/{id}/complete`; ending never waits for a reason."""
+
+    reason: str = ""
+
+
 class StopBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/stop`; stopping never waits for a reason."""
 
@@ -74,7 +89,7 @@ class UnkillBody(Body, frozen=True, kw_only=True):
     reason: str
 
 
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound=msgspec.Struct)
 
 
 async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
@@ -89,6 +104,6 @@ async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
         raise Invalid(str(error).replace("`", "")) from None
 
 
-def plain(body: Body) -> object:
+def plain(body: msgspec.Struct) -> object:
     """The body as builtin values."""
     return msgspec.to_builtins(body)

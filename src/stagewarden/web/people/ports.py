@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from stagewarden.gate.grant_acts import GrantView
+    from stagewarden.gate.grant_terms import Wanted
     from stagewarden.gate.people import AgentView, Engaged, HoldView, VoteIntent
+    from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
     from stagewarden.modes import Kill
@@ -34,6 +37,26 @@ class Gate(Protocol):
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Stop one hold."""
+
+    async def list_grants(
+        self, caller: Caller, *, state: str | None, agent: str | None, wider: bool, cursor: str | None, limit: int
+    ) -> tuple[list[GrantView], str | None]:
+        """Grants, newest first, and the cursor of the next page."""
+
+    async def show_grant(self, caller: Caller, grant_id: str) -> GrantView:
+        """One grant with its uses."""
+
+    async def ask_grant(self, caller: Caller, wanted: Wanted) -> GrantView:
+        """Ask for a grant."""
+
+    async def vote_grant(self, caller: Caller, grant_id: str, ballot: GrantBallot) -> GrantView:
+        """Cast one vote on a grant; the person is the caller."""
+
+    async def complete_grant(self, caller: Caller, grant_id: str, reason: str) -> GrantView:
+        """Its task is done."""
+
+    async def revoke_grant(self, caller: Caller, grant_id: str, reason: str) -> GrantView:
+        """End a grant."""
 
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """Every registered agent."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from stagewarden.clock import rfc3339
-from stagewarden.holds.view import person_view
+from stagewarden.holds.view import person_view, seat_documents
 from stagewarden.model import HoldState, Tier
 
 if TYPE_CHECKING:
+    from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.people import AgentView, Engaged, HoldView
     from stagewarden.identity.people import Caller
     from stagewarden.model import JSON, Document, Hold
@@ -37,6 +38,38 @@ def votes_hidden(shown: Hold, caller: Caller) -> bool:
 def blinded(shown: Hold) -> Hold:
     """The hold without why the others voted as they did."""
     return replace(shown, votes=tuple(replace(vote, reason=None, note=None, answers=()) for vote in shown.votes))
+
+
+def grant(view: GrantView) -> Document:
+    """A grant: its terms, who said yes, on what evidence, for how long, what ends it, and what was used of it."""
+    given, terms, said = view.grant, view.grant.terms.document(), view.report
+    unused: list[JSON] = [*said.unused_fields]
+    used: list[JSON] = [*said.fields]
+    wider: list[JSON] = [*said.wider]
+    functions: list[JSON] = [*view.functions]
+    uses: list[JSON] = [
+        {"id": use.id, "state": use.state, "ruling": use.ruling, "digest": use.digest, "fields": [*use.fields], "at": rfc3339(use.at_ns)}
+        for use in view.uses
+    ]
+    votes: list[JSON] = [
+        {"id": vote.id, "person": vote.person, "function": vote.function, "decision": vote.decision, "reason": vote.reason, "at": rfc3339(vote.at_ns)}
+        for vote in given.votes
+    ]
+    return {
+        "id": given.id, "state": str(given.state), "digest": given.digest, "terms": terms, "tier": str(given.tier),
+        "seats": seat_documents(view.seats), "votes": votes, "requested_by": given.requested_by, "asked_at": rfc3339(given.asked_at_ns),
+        "decide_by": rfc3339(given.decide_by_ns), "approved_at": _moment(given.approved_at_ns), "expires_at": _moment(given.expires_at_ns),
+        "review_by": _moment(given.review_by_ns), "ended_at": _moment(given.ended_at_ns), "ended_by": given.ended_by, "ended_why": given.ended_why,
+        "used": {
+            "sent": said.sent, "reserved": said.reserved, "returned": said.returned, "left": given.uses_left, "fields": used,
+            "unused_fields": unused, "first_at": _moment(said.first_at_ns), "last_at": _moment(said.last_at_ns), "wider": wider,
+        },
+        "uses": uses, "you": {"functions": functions, "why_not": view.why_not},
+    }  # fmt: skip
+
+
+def _moment(ns: int) -> str | None:
+    return rfc3339(ns) if ns else None
 
 
 def agent(view: AgentView) -> Document:

@@ -33,6 +33,12 @@ MAY = {
     ("GET", "/holds/{id}"): READERS,
     ("POST", "/holds/{id}/votes"): {"ines", "mara"},
     ("POST", "/holds/{id}/stop"): STOPPERS,
+    ("GET", "/grants"): READERS,
+    ("POST", "/grants"): set(PEOPLE) - {"nobody"},
+    ("GET", "/grants/{id}"): READERS,
+    ("DELETE", "/grants/{id}"): STOPPERS,
+    ("POST", "/grants/{id}/votes"): {"mara"},
+    ("POST", "/grants/{id}/complete"): set(PEOPLE),
     ("GET", "/agents"): READERS,
     ("PUT", "/agents/{id}/mode"): STOPPERS,
     ("GET", "/kill"): READERS,
@@ -64,23 +70,30 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     if (method, path) == ("DELETE", "/kill"):
         gate.engaged.append(kill)
     ruling = gate.record("deny", "route_not_listed")
+    grant = gate.offer()
     body = {
         "/holds/{id}/votes": {
             "decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest,
             "answers": dict.fromkeys(FOUR, True),
         },
+        "/grants": {
+            "agent": "drafter-7", "workflow": "newsletter", "stage": "queue", "kind": "post.queue", "upstream": "cms", "ttl": "1h", "evidence": "t",
+        } if method == "POST" else None,
+        "/grants/{id}": {} if method == "DELETE" else None,
+        "/grants/{id}/votes": {"decision": "approve", "function": "business", "digest": grant.digest},
+        "/grants/{id}/complete": {},
         "/agents/{id}/mode": {"mode": "paused", "reason": "drill"},
         "/holds/{id}/stop": {},
         "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
     }.get(path)  # fmt: skip
-    where = path.replace("{id}", {"/holds": hold.id, "/agent": "drafter-7", "/rulin": str(ruling["ruling"])}.get(path[:6], ""))
+    where = path.replace("{id}", {"/holds": hold.id, "/agent": "drafter-7", "/rulin": str(ruling["ruling"]), "/grant": grant.id}.get(path[:6], ""))
     headers = {
         "stranger": {},
         "unknown-token": {"Authorization": "Bearer swp_" + "A" * 43},
         "agent-key": {"Authorization": "Bearer sw_drafter-7_" + "A" * 43},
         "basic": {"Authorization": "Basic aW5lczpjb3JyZWN0IGhvcnNlIGJhdHRlcnk="},
     }.get(role) or ({"Authorization": f"Bearer {served.tokens[role]}"} if role in served.tokens else {})
-    before = copy.deepcopy((gate.holds, gate.modes, gate.engaged, gate.reads))
+    before = copy.deepcopy((gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants))
     async with http.request(method, served.url + PREFIX + where, json=body, headers=headers) as answer:
         status, problem = answer.status, await answer.json(content_type=None)
     if role in MAY[method, path]:
@@ -89,10 +102,10 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     assert (status, problem["type"]) == (
         (401, "urn:stagewarden:problem:unauthenticated") if role in NOBODY else (403, "urn:stagewarden:problem:not_allowed")
     )
-    assert (gate.holds, gate.modes, gate.engaged, gate.reads) == before
+    assert (gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants) == before
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/grants", "/events", "/openapi.json", "/holds/h_1/nothing", "/rulings/r_1/proof"])
+@pytest.mark.parametrize("path", ["", "/", "/nothing", "/grants/g_1/nothing", "/events", "/openapi.json", "/holds/h_1/nothing", "/rulings/r_1/proof"])
 async def test_what_is_not_there(served: Served, http: ClientSession, path: str) -> None:
     """A path without a route is 401 to strangers and 404 to everybody else: strangers are not told what there is."""
     async with http.get(f"{served.url}{PREFIX}{path}") as stranger, http.get(f"{served.url}{PREFIX}{path}", headers=bearer(served, "ines")) as known:

@@ -1,0 +1,160 @@
+"""The desk all acts on grants are done at: reading, and one write transaction per act.
+
+A move is one conditional UPDATE and its outbox entry, in one transaction; there is no other way to write a state.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, func, insert, or_, select, update
+
+from stagewarden.errors import Conflict, Invalid, NotFound
+from stagewarden.grants import lifecycle, rows
+from stagewarden.grants.grant import Changed, Grant, GrantState, Use
+from stagewarden.grants.known import Known
+from stagewarden.store import writes
+from stagewarden.store.outbox import put
+from stagewarden.store.tables import grant_uses, grant_votes, grants
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from stagewarden.clock import Clock
+    from stagewarden.grants.lifecycle import Event
+    from stagewarden.model import Vote
+    from stagewarden.store import Store
+    from stagewarden.store.outbox import OutboxEntry
+
+_PLACE = re.compile(r"(\d{1,19}):(g_[0-9A-Z]{26})")
+_BATCH = 500
+
+
+async def fetch(
+    connection: AsyncConnection, *where: ColumnElement[bool], order: Sequence[Any] = (), limit: int | None = None
+) -> tuple[Grant, ...]:  # fmt: skip
+    """Grants with their votes; in a transaction that writes they are ours until its end, as holds are (holds/desk.py)."""
+    query = select(grants).where(*where).limit(limit)
+    query = query.order_by(*(order or (grants.c.number,))).with_for_update(key_share=True) if writes(connection) else query.order_by(*order)
+    found = (await connection.execute(query)).mappings().all()
+    cast: dict[str, list[Any]] = {row["id"]: [] for row in found}
+    ids = tuple(cast)
+    for start in range(0, len(ids), _BATCH):
+        query = select(grant_votes).where(grant_votes.c.grant.in_(ids[start : start + _BATCH])).order_by(grant_votes.c.number)
+        for vote in (await connection.execute(query)).mappings():
+            cast[vote["grant"]].append(vote)
+    return tuple(rows.restored(row, cast[row["id"]]) for row in found)
+
+
+class Pen:
+    """One write transaction on grants."""
+
+    def __init__(self, connection: AsyncConnection, now_ns: int, origin: str) -> None:
+        self.connection = connection
+        self.now_ns = now_ns
+        self._origin = origin  # in whose log its entries belong
+
+    async def load(self, grant_id: str) -> Grant:
+        """The grant as it stands in this transaction; NotFound."""
+        found = await fetch(self.connection, grants.c.id == grant_id)
+        if not found:
+            raise NotFound(f"grant {grant_id}: no such grant")
+        return found[0]
+
+    async def move(self, grant: Grant, event: Event, by: str | None, why: str | None, **columns: object) -> Changed:
+        """(1) Allowed by the table. (2) Still where it was read. (3) Entry. Conflict otherwise."""
+        state = lifecycle.move(grant.state, event)
+        if state in lifecycle.ENDED:
+            columns = {"ended_at_ns": self.now_ns, "ended_by": by, "ended_why": why or str(event), **columns}
+        unchanged = (grants.c.id == grant.id, grants.c.state == str(grant.state))
+        result = await self.connection.execute(update(grants).where(*unchanged).values(state=str(state), **columns))
+        if result.rowcount != 1:
+            raise Conflict(f"grant {grant.id} is no longer {grant.state}")
+        moved = await self.load(grant.id)
+        return Changed(moved, (await self.enter("grant", moved, rows.body(moved, grant.state, event, by, why)),))
+
+    async def add(self, grant: Grant) -> Changed:
+        """Store a request for a grant."""
+        await self.connection.execute(insert(grants).values(rows.stored(grant)))
+        entry = await self.enter("grant", grant, rows.body(grant, None, "requested", grant.requested_by, grant.terms.evidence))
+        return Changed(grant, (entry,))
+
+    async def record_vote(self, grant: Grant, vote: Vote) -> OutboxEntry:
+        """Store a vote; Clash where this person's stands already."""
+        await self.connection.execute(insert(grant_votes).values(rows.vote_row(vote, grant.id)))
+        return await self.enter("vote", grant, rows.vote_body(grant, vote))
+
+    async def enter(self, kind: Any, grant: Grant, body: Any) -> OutboxEntry:
+        """One entry for the log."""
+        return await put(self.connection, kind, grant.id, body, (self.now_ns, self._origin))
+
+
+class Desk:
+    """Reading; the acts are added by asking, ending and using."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self.known = Known(clock)
+
+    async def get(self, grant_id: str) -> Grant:
+        """One grant; NotFound."""
+        async with self._store.reading() as connection:
+            found = await fetch(connection, grants.c.id == grant_id)
+        if not found:
+            raise NotFound(f"grant {grant_id}: no such grant")
+        return found[0]
+
+    async def list(
+        self, states: frozenset[GrantState], agent: str | None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[tuple[Grant, ...], str | None]:
+        """Newest first, and the cursor of the next page; no state named: any."""
+        where: list[ColumnElement[bool]] = [] if cursor is None else [_after(cursor)]
+        if states:
+            where.append(grants.c.state.in_(sorted(map(str, states))))
+        if agent is not None:
+            where.append(grants.c.agent == agent)
+        async with self._store.reading() as connection:
+            found = await fetch(connection, *where, order=(grants.c.asked_at_ns.desc(), grants.c.id.desc()), limit=limit + 1)
+        return found[:limit], _cursor(found[limit - 1]) if len(found) > limit else None
+
+    async def uses(self, *grant_ids: str) -> tuple[Use, ...]:
+        """Every use of these grants, oldest first."""
+        async with self._store.reading() as connection:
+            query = select(grant_uses).where(grant_uses.c.grant.in_(grant_ids)).order_by(grant_uses.c.number)
+            return tuple(rows.use(row) for row in (await connection.execute(query)).mappings())
+
+    async def active(self) -> dict[str, int]:
+        """How many are active, by stage."""
+        query = select(grants.c.stage, func.count()).where(grants.c.state == str(GrantState.ACTIVE)).group_by(grants.c.stage)
+        async with self._store.reading() as connection:
+            return {str(stage): count for stage, count in await connection.execute(query)}
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[Pen]:
+        """One transaction; afterwards this process reads anew who could have a grant."""
+        async with self._store.writing() as connection:
+            yield Pen(connection, self._clock.now_ns(), self._store.instance)
+        self.known.forget()
+
+
+def _cursor(last: Grant) -> str:
+    return base64.urlsafe_b64encode(f"{last.asked_at_ns}:{last.id}".encode()).decode().rstrip("=")
+
+
+def _after(cursor: str) -> ColumnElement[bool]:
+    try:
+        place = _PLACE.fullmatch(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
+    except (ValueError, binascii.Error):
+        place = None
+    if place is None:
+        raise Invalid("cursor: not a cursor of this list")
+    asked, last = int(place[1]), place[2]
+    return or_(grants.c.asked_at_ns < asked, and_(grants.c.asked_at_ns == asked, grants.c.id < last))
