@@ -179,7 +179,7 @@ class House:
         return Hello(
             version=__version__, worker=number, workers=self._workers.count, file=config.source.file, base=str(config.base),
             configuration=orjson.dumps(config.source.document), bundle=self._built.bundle, in_force=self._in_force(self._rooms.registry),
-            addresses=self._addresses, own=self._own,
+            addresses=self._addresses, own=self._own, unwritten=[*self._rooms.modes.unwritten],
         )  # fmt: skip
 
     def _is_in_force(self, revision: str) -> bool:

@@ -38,6 +38,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=True):
     in_force: InForce
     addresses: list[tuple[str, int]]  # of the agents' listener
     own: list[tuple[str, int]]  # every listener of ours: no upstream
+    unwritten: list[Change]  # stops in force in memory only
 
 
 class Ready(msgspec.Struct, frozen=True, array_like=True, tag=True):

@@ -180,6 +180,7 @@ class Worker:
                 if not self._drain.done():
                     self._drain.set_result(grace)
             case Hello():
+                self._unwritten = tuple(message.unwritten)
                 self.hello.set_result(message)
 
     def _came(self, message: Acknowledged | Granted) -> None:

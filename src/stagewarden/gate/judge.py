@@ -6,6 +6,7 @@ before its record is durable.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
@@ -241,7 +242,7 @@ class Judge:
                 raise Stopped(stop)
             if sending.use is not None:
                 await granting.begin(rooms, sending.use)
-            relay = sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
+            relay = sending.relay = Relay(await rooms.sender.exchange(connection, request, head, partial(rooms.stopped_now, ruling)))
             if relay.open:
                 rooms.streams.begin(relay, ruling, rooms.stopped_now)
             if (fields := ruling.verdict.obligations.response_fields) is not None:

@@ -185,7 +185,7 @@ class Releases:
             # (9) The bytes leave, once. From here on every failure is `unknown`.
             sent = _Sent()
             try:
-                relay = sent.relay = Relay(await rooms.sender.exchange(connection, hold.request, head))
+                relay = sent.relay = Relay(await rooms.sender.exchange(connection, hold.request, head, lambda: self._stopped(hold)))
                 sent.answer = await self._answer(relay, verdict.obligations.response_fields, hold.request.method)
                 # How the asset stands now: a stored answer is repeated until it changes.
                 sent.after = await self._look_after(hold, match)

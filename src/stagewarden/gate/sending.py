@@ -6,20 +6,21 @@ Never retries, never changes what was judged: the head is serialized from the fr
 from __future__ import annotations
 
 import hashlib
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stagewarden.config.certificates import authorities
-from stagewarden.errors import Ambiguous, CannotTell, OutcomeUnknown, UpstreamFailed
+from stagewarden.errors import Ambiguous, CannotTell, OutcomeUnknown, Severed, UpstreamFailed
 from stagewarden.model import Stage
 from stagewarden.wire import spool
 from stagewarden.wire.upstream import Phase, endpoint, serialize
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
     from stagewarden import config
-    from stagewarden.model import Answer, Given, Headers, Request, Result
+    from stagewarden.model import Answer, Deny, Given, Headers, Request, Result
     from stagewarden.wire.upstream import Connection, Endpoint, Lease, UpstreamAnswer, Upstreams
 
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
@@ -67,15 +68,29 @@ class Sender:
         key = (agent, request.upstream, str(stage))
         return self._pool.lease(key, destination.endpoint, destination.config.connect_deadline, fresh=fresh)
 
-    async def exchange(self, connection: Connection, request: Request, head: bytes) -> UpstreamAnswer:
-        """Write head and body once and read the answer's head."""
+    async def exchange(
+        self, connection: Connection, request: Request, head: bytes, stopped: Callable[[], Deny | None] | None = None
+    ) -> UpstreamAnswer:  # fmt: skip
+        """Write head and body once and read the answer's head. `stopped` is asked before each further piece of a large body."""
         deadline = self._destinations[request.upstream].config.answer_deadline
         if isinstance(request.body, bytes):
             return await connection.exchange(head, request.body, deadline)
         try:
-            return await connection.exchange_pieces(head, spool.pieces(request.body), deadline)
+            return await connection.exchange_pieces(head, _unless(stopped, spool.pieces(request.body)), deadline)
         except CannotTell as error:
             raise OutcomeUnknown(f"its body could not be read to the end: {error}") from error
+
+
+async def _unless(stopped: Callable[[], Deny | None] | None, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The pieces, until a stop; one of which it cannot be told goes on: it was let go when it could."""
+    async with aclosing(pieces):
+        async for piece in pieces:
+            stop = None
+            with suppress(CannotTell):
+                stop = stopped() if stopped is not None else None
+            if stop is not None:
+                raise Severed(stop.reasons[0].code, stop.reasons[0].text)
+            yield piece
 
 
 def _destination(upstream: config.Upstream, secrets: config.Secrets) -> _Destination:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stagewarden.identity.people import Caller
     from stagewarden.modes import StoredMode
 
-_PATIENCE = 2.0  # seconds
+_PATIENCE = 3.0  # seconds
 
 
 class Stopping(Callers):

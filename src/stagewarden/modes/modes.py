@@ -34,7 +34,7 @@ from stagewarden.modes.orders import (
     scopes,
     stricter,
 )
-from stagewarden.modes.tick import AT, Tick
+from stagewarden.modes.tick import Tick
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -102,7 +102,7 @@ class Modes:
     ) -> Deny | None:
         """The no that stands against any of these, or None. `all` is asked every time; raises CannotTell."""
         seen = self._seen
-        if seen is None or not seen.tick or seen.tick != self._tick.now[:AT] or self._clock.monotonic() >= self._look_at:
+        if seen is None or not seen.tick or seen.tick != self._tick.now[:] or self._clock.monotonic() >= self._look_at:
             seen = self._now()
         if seen.calm and registry_mode == "active":
             return None
@@ -284,7 +284,7 @@ class Modes:
 
     def _now(self) -> _Seen:
         """What is in force at this moment: the tick, now and then a `stat`, and a reading only when the file was replaced."""
-        tick, seen, now = self._tick.now[:AT], self._seen, self._clock.monotonic()
+        tick, seen, now = self._tick.now[:], self._seen, self._clock.monotonic()
         if seen is not None and tick and tick == seen.tick and now < self._look_at:
             return seen
         self._look_at = now

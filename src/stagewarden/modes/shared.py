@@ -143,22 +143,25 @@ class Shared:
         return any(change.id == change_id for change in self._lacking())
 
     async def _tell(self, change: Change) -> None:
-        """An order that does not loosen, under whatever number comes next."""
+        """An order that does not loosen, under whatever number comes next; once, whoever tells it."""
         for _ in range(_TRIES):
-            async with self._store.reading() as connection:
-                if await connection.scalar(select(stops.c.number).where(stops.c.id == change.id)) is not None:
-                    break  # told by another process that shares our file
-                last = await connection.scalar(select(func.max(stops.c.number)))
             try:
-                await self._insert(replace(change, number=(last or 0) + 1))
-                break
+                number: int | None = await self._insert(change)
             except Clash:
+                number = await self._number(change)
+            if number is None:
                 continue
-        else:
-            raise StateUnavailable("the shared state of the stops is written by others without end")
-        held = self._modes.unwritten
-        if any(each.id == change.id for each in held):
-            self._modes.overlay(replace(each, number=(last or 0) + 1) if each.id == change.id else each for each in held)
+            held = self._modes.unwritten
+            if any(each.id == change.id for each in held):
+                self._modes.overlay(replace(each, number=number) if each.id == change.id else each for each in held)
+            return
+        raise StateUnavailable("the shared state of the stops is written by others without end")
+
+    async def _number(self, change: Change) -> int | None:
+        """What it was told under, by another process that shares our file."""
+        async with self._store.reading() as connection:
+            found: int | None = await connection.scalar(select(stops.c.number).where(stops.c.id == change.id))
+            return found
 
     async def _pull(self) -> bool:
         """Everything after what is heard, in one reading. Another database than before is read from its beginning, and told what stands here."""
@@ -180,11 +183,15 @@ class Shared:
             found = await connection.execute(select(stops).where(stops.c.number >= start).order_by(stops.c.number))
             return [_change(row._asdict()) for row in found]
 
-    async def _insert(self, numbered: Change) -> None:
-        values = {name: value for name, value in asdict(numbered).items() if name in _COLUMNS}
+    async def _insert(self, change: Change) -> int:
+        """Under its number, or the next one where it has none; the number. Raises Clash where that is taken, or the order is there."""
+        values = {name: value for name, value in asdict(change).items() if name in _COLUMNS}
+        if not change.number:
+            values["number"] = select(func.coalesce(func.max(stops.c.number), 0) + 1).scalar_subquery()
         async with self._store.writing() as connection:
-            await connection.execute(insert(stops).values(**values))
-            await self._store.notify(connection, CHANNEL, str(numbered.number))
+            number = int(await connection.scalar(insert(stops).values(**values).returning(stops.c.number)) or 0)
+            await self._store.notify(connection, CHANNEL, str(number))
+        return number
 
 
 def _change(row: dict[str, object]) -> Change:

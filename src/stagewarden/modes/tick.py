@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-AT = 8  # bytes of the number; those after it are the time
-_SIZE = 16
+_NUMBER, _SIZE = 8, 16  # bytes; those after the number are the time
 
 
 class Tick:
@@ -22,7 +21,8 @@ class Tick:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.now: mmap.mmap | bytes = b""  # `now[:AT]`: where it stands; empty before `open`
+        self.now: mmap.mmap | bytes = b""  # `now[:]`: where it stands; empty before `open`
+        self._all: mmap.mmap | bytes = b""
 
     def open(self, made: Callable[[int], None]) -> None:
         """Map it, making it where it is missing; `made` is told the descriptor. Raises OSError."""
@@ -30,21 +30,22 @@ class Tick:
         try:
             made(handle)
             os.posix_fallocate(handle, 0, _SIZE)  # a hole, written to through the map when the disk is full, would end the process
-            self.now = mmap.mmap(handle, _SIZE)
+            self.now = mmap.mmap(handle, _NUMBER)  # the number alone: asked at each request
+            self._all = mmap.mmap(handle, _SIZE)
         finally:
             os.close(handle)
 
     def move(self) -> None:
         """There is something new."""
         if isinstance(self.now, mmap.mmap):
-            self.now[:AT] = ((int.from_bytes(self.now[:AT], "little") + 1) % (1 << 64)).to_bytes(AT, "little")
+            self.now[:] = ((int.from_bytes(self.now[:], "little") + 1) % (1 << 64)).to_bytes(_NUMBER, "little")
 
     def heard(self, until_ns: int) -> None:
         """The shared state counts as heard until then (monotonic clock, which processes of one machine share)."""
-        if isinstance(self.now, mmap.mmap):
-            self.now[AT:] = until_ns.to_bytes(_SIZE - AT, "little", signed=True)
+        if isinstance(self._all, mmap.mmap):
+            self._all[_NUMBER:] = until_ns.to_bytes(_SIZE - _NUMBER, "little", signed=True)
 
     @property
     def heard_until_ns(self) -> int:
         """See `heard`; 0 before it was ever heard."""
-        return int.from_bytes(self.now[AT:], "little", signed=True)
+        return int.from_bytes(self._all[_NUMBER:], "little", signed=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import socket
 import time
 from contextlib import asynccontextmanager
 
@@ -339,3 +341,31 @@ async def test_over_the_limit_of_all_together_nobody_is_asked(tmp_path):
         await events.gone.wait()
         await until(lambda: product.sidecar.judge._admission.under_way == 0)
         assert (await product.ask("GET", "/newsroom/articles", "sw_nobody")).status == 401
+
+
+async def test_a_kill_while_a_large_body_leaves_ends_it_there(tmp_path):
+    """What had not left stays here, the upstream sees a body that broke off, and the outcome is unknown and names the stop."""
+    begun, over, got = asyncio.Event(), asyncio.Event(), 0
+
+    async def slow(peer) -> None:
+        nonlocal got
+        peer._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        got += len(await peer.reader.read(1 << 16))
+        begun.set()
+        await over.wait()
+        with contextlib.suppress(ConnectionError):
+            while data := await peer.reader.read(1 << 16):
+                got += len(data)
+        peer.drop()
+
+    size = 8 << 20
+    async with ScriptedUpstream(slow) as upstream, behind(tmp_path, upstream.url) as product:
+        sending = asyncio.create_task(product.ask("POST", "/newsroom/media", headers={"Content-Type": "image/png"}, data=io.BytesIO(b"x" * size)))
+        await asyncio.wait_for(begun.wait(), 30)
+        kill = (await product.person("PUT", "/kill", "ines", {"scope": "agent:drafter"})).json
+        assert kill["owed"] == []
+        over.set()
+        reply = await asyncio.wait_for(sending, 30)
+        found = await outcome(product)
+        assert (reply.status, found["result"], found["code"]) == (403, "unknown", "killed")
+        assert got < size
