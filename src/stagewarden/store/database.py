@@ -10,6 +10,7 @@ import asyncio
 import sqlite3
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 import asyncpg
 from sqlalchemy import URL, inspect, make_url, select
@@ -46,6 +47,7 @@ class Store:
         place = make_url(url)
         self._backend: Backend = Sqlite(place) if place.get_backend_name() == "sqlite" else Postgresql(place, instance)
         self._engine: AsyncEngine | None = None
+        self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.instance = instance or new_id("x", SystemClock.now_ns())
 
     @property
@@ -149,6 +151,12 @@ class Store:
         """Give it back."""
         with self._faults():
             await self._backend.unlock(key)
+
+    @asynccontextmanager
+    async def queue(self, key: str) -> AsyncIterator[None]:
+        """Our own take turns before they ask to be `alone`: one that waits in the database keeps a connection from everybody else."""
+        async with self._queues.setdefault(key, asyncio.Lock()):
+            yield
 
     async def alone(self, connection: AsyncConnection, key: str) -> None:
         """Until this transaction ends, nobody else of any replica passes here with the same key."""
