@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from stagewarden.classify import Looked
+    from stagewarden.gate.record import Recorder
     from stagewarden.gate.rooms import Rooms
     from stagewarden.grants import Grant, Use
     from stagewarden.model import Action, Body, Head, Hold, Question, Ruling, Verdict
@@ -293,21 +294,10 @@ class Judge:
         """What a client may authenticate with, for `WWW-Authenticate`."""
         return self._rooms.identities.challenge
 
-    def refuse(self, code: str, peer: str) -> None:
-        """Count what the door could not even make a Head of."""
-        self._rooms.recorder.refusal(code, peer)
-
-    def turn_away(self, failure: TooMuch, peer: str) -> None:
-        """Count what was over a limit."""
-        self._rooms.recorder.turned_away(failure, peer)
-
-    def ended(self, idle: int, new: int) -> None:
-        """Count the connections that were over theirs."""
-        self._rooms.recorder.ended(idle, new)
-
-    def unsecured(self, cause: str, peer: str) -> None:
-        """Count a client whose TLS was not made."""
-        self._rooms.recorder.unsecured(cause, peer)
+    @property
+    def counts(self) -> Recorder:
+        """For what never became a judged request: refusals by the door, connections ended, handshakes that failed."""
+        return self._rooms.recorder
 
     async def outcome_of(self, hold_id: str, seconds: float) -> Hold:
         """Where a hold stands once it has ended, at the latest after `seconds`."""

@@ -75,7 +75,7 @@ class AgentsDoor:
             if exchange.begun:
                 exchange.cut()
             else:
-                self._judge.refuse("internal", exchange.peer)
+                self._judge.counts.refusal("internal", exchange.peer)
                 exchange.answer(self._dated(render.problem_reply("internal")), close=True)
         except BaseException:
             exchange.cut()
@@ -83,16 +83,16 @@ class AgentsDoor:
 
     def refuse(self, refused: Refused, peer: str) -> Reply:
         """The answer to what is no request: counted, and described."""
-        self._judge.refuse(refused.code, peer)
+        self._judge.counts.refusal(refused.code, peer)
         return self._dated(render.error_reply(refused))
 
     def ended(self, idle: int, new: int) -> None:
         """Connections the listener ended because there were too many: counted, and nobody is told."""
-        self._judge.ended(idle, new)
+        self._judge.counts.ended(idle, new)
 
     def unsecured(self, cause: str, peer: str) -> None:
         """A client whose TLS was not made: counted, and nobody can be told."""
-        self._judge.unsecured(cause, peer)
+        self._judge.counts.unsecured(cause, peer)
 
     async def _handle(self, exchange: Exchange) -> None:
         if self._draining:
@@ -109,7 +109,7 @@ class AgentsDoor:
         try:
             await self._proxy(exchange, head)
         except TooMuch as failure:  # nothing was asked, and nothing of an answer has been written
-            self._judge.turn_away(failure, exchange.peer)
+            self._judge.counts.turned_away(failure, exchange.peer)
             exchange.answer(self._dated(render.too_much(failure)))
 
     def _head(self, exchange: Exchange) -> Head:
@@ -206,7 +206,7 @@ class AgentsDoor:
         raise NotFound("holds/{id} and holds/{id}/withdraw are all there is")
 
     def _refused(self, refused: StagewardenError, peer: str) -> Reply:
-        self._judge.refuse(refused.code, peer)
+        self._judge.counts.refusal(refused.code, peer)
         challenge = (("WWW-Authenticate", self._judge.challenge),) if isinstance(refused, BadCredential) else ()
         return render.error_reply(refused, headers=challenge)
 
