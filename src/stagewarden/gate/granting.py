@@ -25,11 +25,20 @@ if TYPE_CHECKING:
     from stagewarden.gate.rooms import Rooms
     from stagewarden.grants import Terms, Use
     from stagewarden.holds import NewHold
-    from stagewarden.model import JSON, Document, Hold, Ruling, Verdict
+    from stagewarden.model import JSON, Action, Document, Hold, Principal, Ruling, Verdict
 
 _TRIES = 5  # how often the last use may be lost to somebody else before we say that we cannot tell
 _ANY, _NONE = "*", "none"
 _REFUSED = 400  # RFC 9110 section 15
+
+
+def of_another_stage(principal: Principal, action: Action) -> Deny | None:
+    """A stage-bound token is good for its stage alone, whatever the agent may do with another one."""
+    if principal.credential.stage in {None, action.stage}:
+        return None
+    return Deny.by_gate(
+        "stage_not_granted", "This token is for another stage", {"stage": str(action.stage), "token": str(principal.credential.stage)}
+    )
 
 
 async def decide(rooms: Rooms, draft: Draft, parts: Parts) -> Verdict:
