@@ -359,3 +359,30 @@ async def test_what_is_out_of_time_ends_by_itself(running):
     assert {"lapsed", "expired"} <= {entry["event"] for entry in rulings(running.house.folder) if entry["kind"] == "grant"}
     wider = (await running.person("GET", "/grants?wider=true", "rita")).json["items"]
     assert {one["id"]: one["used"]["wider"] for one in wider} == {lapsing: ["fields", "uses", "period"], expiring: ["fields", "uses", "period"]}
+
+
+async def test_a_grant_whose_approval_could_not_be_recorded_permits_nothing_yet(running):
+    """No audit, no action: the last vote is answered 503 and nothing can be used; once the log takes entries again, what was owed is there."""
+    grant = (await asked(running)).json["id"]
+    await voted(running, grant, "bruno", "business")
+    log = running.sidecar.rooms.log
+    down, log._down = log._down, "the disk is gone"
+    assert (await voted(running, grant, "lena", "security")).status == 503
+    log._down = down
+    running.sidecar.rooms.recorder.make_good, real = asyncio.Event().wait, running.sidecar.rooms.recorder.make_good
+    assert said(await filled(running))[:2] == (503, "cannot_tell")
+    assert not running.newsroom.arrivals
+    running.sidecar.rooms.recorder.make_good = real
+    await real()
+    assert (await filled(running)).status == 200
+    events = [entry["event"] for entry in rulings(running.house.folder) if entry["kind"] == "grant" and entry["grant"] == grant]
+    assert events == ["requested", "voted", "filled", "reserved"]
+
+
+async def test_of_two_requests_that_want_the_last_use_one_goes_and_one_waits(running):
+    """Twenty at once for one use: one reaches the upstream, the others are held, and nobody is told that it could not be told."""
+    await issued(running, uses=1)
+    replies = await asyncio.gather(*(filled(running, f"title {number}") for number in range(20)))
+    assert sorted(reply.status for reply in replies) == [200] + [403] * 19
+    assert {said(reply)[1] for reply in replies if reply.status == 403} == {"held"}
+    assert len(running.newsroom.arrivals) == 1

@@ -58,7 +58,7 @@ async def decide(rooms: Rooms, draft: Draft, parts: Parts) -> Verdict:
             draft.use, changed = reserved
             await rooms.recorder.deliver_grant(changed)
             return verdict
-    raise CannotTell("others took every use of the grant while this was judged")
+    raise CannotTell("no use of the grant could be taken: others took them, or its approval is not in the log yet")
 
 
 async def settle(rooms: Rooms, draft: Draft, ruling: Ruling) -> None:
