@@ -386,3 +386,33 @@ async def test_of_two_requests_that_want_the_last_use_one_goes_and_one_waits(run
     assert sorted(reply.status for reply in replies) == [200] + [403] * 19
     assert {said(reply)[1] for reply in replies if reply.status == 403} == {"held"}
     assert len(running.newsroom.arrivals) == 1
+
+
+@pytest.mark.parametrize("end", ["stopped", "revoked"])
+async def test_an_approved_variant_that_is_not_sent_gives_its_use_back(running, end):
+    """Stopped by a person: over. Its template revoked before the release: the same bytes are held as usual, without votes, and nothing is sent."""
+    grant = await issued(running, **TEMPLATE, classes=[])
+    holds = running.sidecar.rooms.holds
+
+    async def nothing(limit=100):
+        return ()
+
+    holds.due = nothing
+    reply = await running.ask("POST", "/site/articles", "writer", json={"title": "Welcome", "body": "Room 7, at 8 o'clock"})
+    hold = reply.json["hold"]["id"]
+    assert reply.json["hold"]["state"] == "approved"
+    assert (await running.person("GET", f"/grants/{grant}", "rita")).json["used"]["reserved"] == 1
+    if end == "stopped":
+        await running.person("POST", f"/holds/{hold}/stop", "rita", {})
+    else:
+        await running.person("DELETE", f"/grants/{grant}", "rita", {})
+    del holds.due
+    holds.changed.ring([hold])
+    assert await running.ended(hold) == ("stopped" if end == "stopped" else "superseded")
+    if end == "revoked":
+        successor = (await running.person("GET", f"/holds/{hold}", "ines")).json["successor"]
+        waiting = (await running.person("GET", f"/holds/{successor}", "ines")).json
+        assert (waiting["state"], waiting["votes"]) == ("pending", [])
+    used = (await running.person("GET", f"/grants/{grant}", "rita")).json["used"]
+    assert (used["reserved"], used["returned"], used["left"]) == (0, 1, 2)
+    assert not running.newsroom.arrivals
