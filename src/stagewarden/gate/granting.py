@@ -11,7 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from stagewarden.clock import NANOSECONDS, new_id, rfc3339
-from stagewarden.errors import CannotTell, NotFound
+from stagewarden.errors import CannotTell, Conflict, NotFound
 from stagewarden.gate import council
 from stagewarden.gate.question import build
 from stagewarden.gate.streams import Stopped
@@ -80,7 +80,7 @@ async def give_back(rooms: Rooms, use: Use) -> None:
     try:
         if (changed := await rooms.grants.give_back(use.id)) is not None:
             await rooms.recorder.deliver_grant(changed)
-    except CannotTell as failure:
+    except (CannotTell, Conflict) as failure:
         structlog.get_logger("stagewarden.gate").warning("use_not_returned", grant=use.grant, use=use.id, cause=str(failure))
 
 

@@ -37,10 +37,11 @@ _BATCH = 500
 
 
 async def fetch(
-    connection: AsyncConnection, *where: ColumnElement[bool], order: Sequence[Any] = (), limit: int | None = None
-) -> tuple[Grant, ...]:  # fmt: skip
-    """Grants with their votes."""
-    found = (await connection.execute(select(grants).where(*where).order_by(*order).limit(limit))).mappings().all()
+    connection: AsyncConnection, *where: ColumnElement[bool], order: Sequence[Any] = (), limit: int | None = None, lock: bool = False
+) -> tuple[Grant, ...]:
+    """Grants with their votes. `lock`: nobody else changes them before this transaction ends (SQLite has one writer anyhow)."""
+    query = select(grants).where(*where).order_by(*order).limit(limit)
+    found = (await connection.execute(query.with_for_update() if lock else query)).mappings().all()
     cast: dict[str, list[Any]] = {row["id"]: [] for row in found}
     ids = tuple(cast)
     for start in range(0, len(ids), _BATCH):
@@ -58,8 +59,8 @@ class Pen:
         self.now_ns = now_ns
 
     async def load(self, grant_id: str) -> Grant:
-        """The grant as it stands in this transaction; NotFound."""
-        found = await fetch(self.connection, grants.c.id == grant_id)
+        """The grant as it stands in this transaction, and until its end; NotFound."""
+        found = await fetch(self.connection, grants.c.id == grant_id, lock=True)
         if not found:
             raise NotFound(f"grant {grant_id}: no such grant")
         return found[0]

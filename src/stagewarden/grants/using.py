@@ -97,16 +97,17 @@ class Using(Desk):
             return await (self._sent(pen, use) if sent else self._returned(pen, use))
 
     async def _sent(self, pen: Pen, use: Use) -> Changed | None:
-        """(1) Still reserved, in one UPDATE. (2) With the last use sent, the grant is spent."""
+        """(1) Still reserved, in one UPDATE. (2) With the last use sent, the grant is spent. The grant is held meanwhile: one of two is the last."""
+        grant = await pen.load(use.grant)
         if not await self._settle(pen, use, "sent"):
             return None
-        grant = await pen.load(use.grant)
         waiting = select(grant_uses.c.id).where(grant_uses.c.grant == grant.id, grant_uses.c.state == "reserved").limit(1)
         if grant.state is not GrantState.ACTIVE or grant.uses_left or await pen.connection.scalar(waiting) is not None:
             return Changed(grant)
         return await pen.move(grant, Event.SPENT, None, "every use is sent")
 
     async def _returned(self, pen: Pen, use: Use) -> Changed | None:
+        await pen.load(use.grant)
         if not await self._settle(pen, use, "returned"):
             return None
         await pen.connection.execute(update(grants).where(grants.c.id == use.grant).values(used=grants.c.used - 1))
