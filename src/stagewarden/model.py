@@ -166,6 +166,7 @@ class Credential(msgspec.Struct, frozen=True):
     expires_ns: int
     header: str = "authorization"  # the header that carried it and must not go upstream
     workflow: str | None = None  # where the credential itself names one
+    stage: Stage | None = None  # a narrow credential: good for this stage alone
 
 
 class Principal(msgspec.Struct, frozen=True):

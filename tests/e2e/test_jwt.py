@@ -83,6 +83,10 @@ async def test_agents_by_jwt_of_a_key_set_file(tmp_path):
                 assert await asyncio.to_thread(draft, bearer(old, **changes)) == (401, "unauthenticated"), name
             assert await asyncio.to_thread(draft, bearer(new)) == (401, "unauthenticated")
             assert await asyncio.to_thread(draft, bearer(old, sub="workload:stranger")) == (403, "denied: unregistered")
+            # A stage-bound token is good for its stage alone, whatever the agent may do with another.
+            assert await asyncio.to_thread(draft, bearer(old, stagewarden_stage="generate")) == (200, "")
+            assert await asyncio.to_thread(draft, bearer(old, stagewarden_stage="edit")) == (403, "denied: stage_not_granted")
+            assert await asyncio.to_thread(draft, bearer(old, stagewarden_stage="every")) == (401, "unauthenticated")
 
             (tmp_path / "jwks.json").write_bytes(key_set(new))
             sidecar.signal(signal.SIGHUP)

@@ -359,3 +359,60 @@ async def test_what_is_out_of_time_ends_by_itself(running):
     assert {"lapsed", "expired"} <= {entry["event"] for entry in rulings(running.house.folder) if entry["kind"] == "grant"}
     wider = (await running.person("GET", "/grants?wider=true", "rita")).json["items"]
     assert {one["id"]: one["used"]["wider"] for one in wider} == {lapsing: ["fields", "uses", "period"], expiring: ["fields", "uses", "period"]}
+
+
+async def test_a_grant_whose_approval_could_not_be_recorded_permits_nothing_yet(running):
+    """No audit, no action: the last vote is answered 503 and nothing can be used; once the log takes entries again, what was owed is there."""
+    grant = (await asked(running)).json["id"]
+    await voted(running, grant, "bruno", "business")
+    log = running.sidecar.rooms.log
+    down, log._down = log._down, "the disk is gone"
+    assert (await voted(running, grant, "lena", "security")).status == 503
+    log._down = down
+    running.sidecar.rooms.recorder.make_good, real = asyncio.Event().wait, running.sidecar.rooms.recorder.make_good
+    assert said(await filled(running))[:2] == (503, "cannot_tell")
+    assert not running.newsroom.arrivals
+    running.sidecar.rooms.recorder.make_good = real
+    await real()
+    assert (await filled(running)).status == 200
+    events = [entry["event"] for entry in rulings(running.house.folder) if entry["kind"] == "grant" and entry["grant"] == grant]
+    assert events == ["requested", "voted", "filled", "reserved"]
+
+
+async def test_of_two_requests_that_want_the_last_use_one_goes_and_one_waits(running):
+    """Twenty at once for one use: one reaches the upstream, the others are held, and nobody is told that it could not be told."""
+    await issued(running, uses=1)
+    replies = await asyncio.gather(*(filled(running, f"title {number}") for number in range(20)))
+    assert sorted(reply.status for reply in replies) == [200] + [403] * 19
+    assert {said(reply)[1] for reply in replies if reply.status == 403} == {"held"}
+    assert len(running.newsroom.arrivals) == 1
+
+
+@pytest.mark.parametrize("end", ["stopped", "revoked"])
+async def test_an_approved_variant_that_is_not_sent_gives_its_use_back(running, end):
+    """Stopped by a person: over. Its template revoked before the release: the same bytes are held as usual, without votes, and nothing is sent."""
+    grant = await issued(running, **TEMPLATE, classes=[])
+    holds = running.sidecar.rooms.holds
+
+    async def nothing(limit=100):
+        return ()
+
+    holds.due = nothing
+    reply = await running.ask("POST", "/site/articles", "writer", json={"title": "Welcome", "body": "Room 7, at 8 o'clock"})
+    hold = reply.json["hold"]["id"]
+    assert reply.json["hold"]["state"] == "approved"
+    assert (await running.person("GET", f"/grants/{grant}", "rita")).json["used"]["reserved"] == 1
+    if end == "stopped":
+        await running.person("POST", f"/holds/{hold}/stop", "rita", {})
+    else:
+        await running.person("DELETE", f"/grants/{grant}", "rita", {})
+    del holds.due
+    holds.changed.ring([hold])
+    assert await running.ended(hold) == ("stopped" if end == "stopped" else "superseded")
+    if end == "revoked":
+        successor = (await running.person("GET", f"/holds/{hold}", "ines")).json["successor"]
+        waiting = (await running.person("GET", f"/holds/{successor}", "ines")).json
+        assert (waiting["state"], waiting["votes"]) == ("pending", [])
+    used = (await running.person("GET", f"/grants/{grant}", "rita")).json["used"]
+    assert (used["reserved"], used["returned"], used["left"]) == (0, 1, 2)
+    assert not running.newsroom.arrivals

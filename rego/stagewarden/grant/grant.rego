@@ -23,6 +23,7 @@ covering contains grant.id if {
 default covers := false
 
 covers if {
+	count(input.grants) > 0
 	needed
 	parties.class in ["allowed", "restricted"]
 	count(covering) > 0

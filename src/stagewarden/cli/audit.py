@@ -191,6 +191,10 @@ def _summary(entry: Document) -> str:
             said = f"{hold} {entry.get('from') or 'new'} → {state} ({event})"
         case {"kind": "vote", "hold": hold, "decision": decision, "function": function}:
             said = f"{decision} {hold} as {function}"
+        case {"kind": "vote", "grant": grant, "decision": decision, "function": function}:
+            said = f"{decision} {grant} as {function}"
+        case {"kind": "grant", "grant": grant, "state": state, "event": event}:
+            said = f"{grant} {entry.get('from') or 'new'} → {state} ({event})"
         case {"kind": "refusals", "refusals": list(rows)}:
             said = ", ".join(f"{row.get('count')} x {row.get('code')}" for row in rows if isinstance(row, dict))
     return said

@@ -11,7 +11,7 @@ import structlog
 from msgspec.structs import replace
 
 from stagewarden.clock import NANOSECONDS, new_id, rfc3339
-from stagewarden.errors import CannotTell, NotFound
+from stagewarden.errors import CannotTell, Conflict, NotFound
 from stagewarden.gate import council
 from stagewarden.gate.question import build
 from stagewarden.gate.streams import Stopped
@@ -25,11 +25,20 @@ if TYPE_CHECKING:
     from stagewarden.gate.rooms import Rooms
     from stagewarden.grants import Terms, Use
     from stagewarden.holds import NewHold
-    from stagewarden.model import JSON, Document, Hold, Ruling, Verdict
+    from stagewarden.model import JSON, Action, Document, Hold, Principal, Ruling, Verdict
 
 _TRIES = 5  # how often the last use may be lost to somebody else before we say that we cannot tell
 _ANY, _NONE = "*", "none"
 _REFUSED = 400  # RFC 9110 section 15
+
+
+def of_another_stage(principal: Principal, action: Action) -> Deny | None:
+    """A stage-bound token is good for its stage alone, whatever the agent may do with another one."""
+    if principal.credential.stage in {None, action.stage}:
+        return None
+    return Deny.by_gate(
+        "stage_not_granted", "This token is for another stage", {"stage": str(action.stage), "token": str(principal.credential.stage)}
+    )
 
 
 async def decide(rooms: Rooms, draft: Draft, parts: Parts) -> Verdict:
@@ -49,7 +58,7 @@ async def decide(rooms: Rooms, draft: Draft, parts: Parts) -> Verdict:
             draft.use, changed = reserved
             await rooms.recorder.deliver_grant(changed)
             return verdict
-    raise CannotTell("others took every use of the grant while this was judged")
+    raise CannotTell("no use of the grant could be taken: others took them, or its approval is not in the log yet")
 
 
 async def settle(rooms: Rooms, draft: Draft, ruling: Ruling) -> None:
@@ -71,7 +80,7 @@ async def give_back(rooms: Rooms, use: Use) -> None:
     try:
         if (changed := await rooms.grants.give_back(use.id)) is not None:
             await rooms.recorder.deliver_grant(changed)
-    except CannotTell as failure:
+    except (CannotTell, Conflict) as failure:
         structlog.get_logger("stagewarden.gate").warning("use_not_returned", grant=use.grant, use=use.id, cause=str(failure))
 
 

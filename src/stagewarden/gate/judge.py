@@ -193,6 +193,8 @@ class Judge:
             return refusal
         if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
             return stop
+        if (narrow := granting.of_another_stage(principal, action)) is not None:
+            return narrow
         asserted = wire_headers.asserts(head.named.get("stagewarden-asserts"), rooms.config.limits.json_depth)
         facts = classing.facts(match, action, document, draft.looked)
         parts = Parts(request, draft.digest, match.target, head.host, document, principal, action, facts, asserted)

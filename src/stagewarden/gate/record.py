@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from stagewarden.audit import entries
-from stagewarden.errors import AuditUnavailable, CannotTell
+from stagewarden.errors import AuditUnavailable, CannotTell, Conflict
 from stagewarden.holds.lifecycle import ENDED
 from stagewarden.model import HoldState
 
@@ -79,7 +79,7 @@ class Recorder:
         try:
             for changed in await self._grants.complete_on(agent, workflow, kind):
                 await self.deliver_grant(changed)
-        except CannotTell as failure:
+        except (CannotTell, Conflict) as failure:
             self._logger.warning("grants_not_completed", agent=agent, action=kind, cause=str(failure))
 
     async def _hand_over(self, entries: tuple[OutboxEntry, ...]) -> None:
@@ -97,7 +97,7 @@ class Recorder:
             try:
                 if (changed := await self._grants.follow(hold.ruling, sent=hold.state is HoldState.SENT)) is not None:
                     await self.deliver_grant(changed)
-            except CannotTell as failure:
+            except (CannotTell, Conflict) as failure:
                 self._logger.warning("use_not_settled", grant=hold.grant, hold=hold.id, cause=str(failure))
         if hold.state is HoldState.DONE:
             await self.complete_grants(hold.agent, hold.workflow, hold.kind)

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from stagewarden.clock import Clock
     from stagewarden.grants.lifecycle import Event
-    from stagewarden.model import Vote
+    from stagewarden.model import Document, Vote
     from stagewarden.store import Store
-    from stagewarden.store.outbox import OutboxEntry
+    from stagewarden.store.outbox import Kind, OutboxEntry
 
 _PLACE = re.compile(r"(\d{1,19}):(g_[0-9A-Z]{26})")
 _BATCH = 500
@@ -62,7 +62,7 @@ class Pen:
         self._origin = origin  # in whose log its entries belong
 
     async def load(self, grant_id: str) -> Grant:
-        """The grant as it stands in this transaction; NotFound."""
+        """The grant as it stands in this transaction, and until its end; NotFound."""
         found = await fetch(self.connection, grants.c.id == grant_id)
         if not found:
             raise NotFound(f"grant {grant_id}: no such grant")
@@ -91,9 +91,13 @@ class Pen:
         await self.connection.execute(insert(grant_votes).values(rows.vote_row(vote, grant.id)))
         return await self.enter("vote", grant, rows.vote_body(grant, vote))
 
-    async def enter(self, kind: Any, grant: Grant, body: Any) -> OutboxEntry:
-        """One entry for the log."""
+    async def enter(self, kind: Kind, grant: Grant, body: Document) -> OutboxEntry:
+        """One entry for the log, about the grant itself: until it is there, nothing of the grant can be used."""
         return await put(self.connection, kind, grant.id, body, (self.now_ns, self._origin))
+
+    async def enter_use(self, grant: Grant, event: str, use: Use) -> OutboxEntry:
+        """One entry for the log, about a use: it keeps nobody from the other uses."""
+        return await put(self.connection, "grant", use.id, rows.use_body(grant, event, use), (self.now_ns, self._origin))
 
 
 class Desk:

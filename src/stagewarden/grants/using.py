@@ -15,7 +15,7 @@ from stagewarden.grants import rows
 from stagewarden.grants.desk import Desk, fetch
 from stagewarden.grants.grant import Changed, Grant, GrantState, Use
 from stagewarden.grants.lifecycle import Event
-from stagewarden.store.tables import grant_uses, grants
+from stagewarden.store.tables import grant_uses, grants, outbox
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -53,11 +53,12 @@ class Using(Desk):
         return self.known.over(grant)
 
     async def reserve(self, grant: Grant, ruling: str, digest: str, fields: tuple[str, ...]) -> tuple[Use, Changed] | None:
-        """Take one use, or None where none is left or the grant has ended: whoever comes second gets none."""
+        """Take one use, or None where none is left, the grant has ended, or its approval is not in the log yet: whoever comes second gets none."""
         async with self._writing() as pen:
             alive = (
                 grants.c.id == grant.id, grants.c.state == str(GrantState.ACTIVE), grants.c.used < grants.c.uses,
                 grants.c.expires_at_ns > pen.now_ns, or_(grants.c.review_by_ns == 0, grants.c.review_by_ns > pen.now_ns),
+                ~select(outbox.c.number).where(outbox.c.hold == grants.c.id).exists(),
             )  # fmt: skip
             if self.known.over(grant):
                 return None
@@ -71,7 +72,7 @@ class Using(Desk):
                 )
             )  # fmt: skip
             now = await pen.load(grant.id)
-            return use, Changed(now, (await pen.enter("grant", now, rows.use_body(now, "reserved", use)),))
+            return use, Changed(now, (await pen.enter_use(now, "reserved", use),))
 
     async def sent(self, use_id: str) -> Changed | None:
         """The next step is the first byte. None: the grant has ended meanwhile, or the use is not reserved; then nothing may be sent."""
@@ -96,21 +97,22 @@ class Using(Desk):
             return await (self._sent(pen, use) if sent else self._returned(pen, use))
 
     async def _sent(self, pen: Pen, use: Use) -> Changed | None:
-        """(1) Still reserved, in one UPDATE. (2) With the last use sent, the grant is spent."""
+        """(1) Still reserved, in one UPDATE. (2) With the last use sent, the grant is spent. The grant is held meanwhile: one of two is the last."""
+        grant = await pen.load(use.grant)
         if not await self._settle(pen, use, "sent"):
             return None
-        grant = await pen.load(use.grant)
         waiting = select(grant_uses.c.id).where(grant_uses.c.grant == grant.id, grant_uses.c.state == "reserved").limit(1)
         if grant.state is not GrantState.ACTIVE or grant.uses_left or await pen.connection.scalar(waiting) is not None:
             return Changed(grant)
         return await pen.move(grant, Event.SPENT, None, "every use is sent")
 
     async def _returned(self, pen: Pen, use: Use) -> Changed | None:
+        await pen.load(use.grant)
         if not await self._settle(pen, use, "returned"):
             return None
         await pen.connection.execute(update(grants).where(grants.c.id == use.grant).values(used=grants.c.used - 1))
         grant = await pen.load(use.grant)
-        return Changed(grant, (await pen.enter("grant", grant, rows.use_body(grant, "returned", use)),))
+        return Changed(grant, (await pen.enter_use(grant, "returned", use),))
 
     async def _settle(self, pen: Pen, use: Use, state: str) -> bool:
         ours = (grant_uses.c.id == use.id, grant_uses.c.state == "reserved")

@@ -19,6 +19,7 @@ from stagewarden.errors import BadCredential
 from stagewarden.identity.bearer import bearer
 from stagewarden.identity.jws import MAX_TOKEN, take_apart, verify
 from stagewarden.identity.principal import Claims, by_token
+from stagewarden.model import Stage
 
 if TYPE_CHECKING:
     from stagewarden.clock import Clock
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from stagewarden.model import JSON, Document, Head, Principal
     from stagewarden.registry import Registry
 
-WORKFLOW_CLAIM = "stagewarden_workflow"
+WORKFLOW_CLAIM, STAGE_CLAIM = "stagewarden_workflow", "stagewarden_stage"
 CACHE_SECONDS = 60.0
 CACHE_SIZE = 1024
 MAX_ACTORS = 8
@@ -113,7 +114,7 @@ class JwtAuthenticator:
         actor, history = _actors(claims, self._settings.issuer)
         subject = _name(claims.get("sub"), "subject")
         workflow = None if claims.get(WORKFLOW_CLAIM) is None else _name(claims[WORKFLOW_CLAIM], "workflow")
-        read = Claims(self._settings.issuer, actor or subject, subject if actor else None, history, workflow, expires)
+        read = Claims(self._settings.issuer, actor or subject, subject if actor else None, history, workflow, expires, _stage(claims))
         return _Verified(read, starts - leeway, expires + leeway, over)
 
     def _in_time(self, verified: _Verified) -> None:
@@ -148,6 +149,16 @@ def _name(value: JSON, what: str) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value) or value != value.strip() or _unseen(value):
         raise BadCredential(f"the token's {what} is not a name")
     return value
+
+
+def _stage(claims: Document) -> Stage | None:
+    """The one stage a narrow token is good for; None where it names none. One that names no stage of ours is good for nothing."""
+    named = claims.get(STAGE_CLAIM)
+    if named is None:
+        return None
+    if not isinstance(named, str) or named not in {*map(str, Stage)}:
+        raise BadCredential("the token's stage is not a stage")
+    return Stage(named)
 
 
 def _unseen(value: str) -> bool:

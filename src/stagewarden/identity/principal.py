@@ -12,6 +12,7 @@ from stagewarden.errors import BadCredential
 from stagewarden.model import Credential, Link, Principal
 
 if TYPE_CHECKING:
+    from stagewarden.model import Stage
     from stagewarden.registry import Registry
 
 KEY_ISSUER = "stagewarden"  # what Credential.issuer says of a key: we made it
@@ -27,6 +28,7 @@ class Claims:
     history: tuple[str, ...]
     workflow: str | None
     expires_ns: int
+    stage: Stage | None = None
 
 
 def by_key(registry: Registry, key_id: str) -> Principal:
@@ -45,7 +47,7 @@ def by_token(registry: Registry, claims: Claims) -> Principal:
     """Who presents this token, and for whom: initiator first, then earlier actors, the agent last."""
     agent = _agent(registry, registry.agent_by_subject(claims.issuer, claims.actor), claims.actor)
     chain = (*_initiator(registry, claims), *_history(registry, claims), Link("agent", agent, verified=True))
-    return Principal(agent, Credential("jwt", claims.issuer, claims.expires_ns, workflow=claims.workflow), chain)
+    return Principal(agent, Credential("jwt", claims.issuer, claims.expires_ns, workflow=claims.workflow, stage=claims.stage), chain)
 
 
 def _agent(registry: Registry, listed: str | None, seen: str) -> str:

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
+from sqlalchemy import delete
 
 from stagewarden.errors import Conflict
 from stagewarden.grants import Ballot, Grants, Terms
 from stagewarden.model import Seat, Stage, Tier
 from stagewarden.store import Store, locate
+from stagewarden.store.tables import outbox
 from tests.unit.holds.bench import HandClock
 
 if TYPE_CHECKING:
@@ -65,7 +67,14 @@ class Bench:
         """With both votes."""
         grant = await self.requested(**changes)
         await self.voted(grant, "bruno", "business")
-        return (await self.voted(grant, "lena", "security")).grant
+        active = (await self.voted(grant, "lena", "security")).grant
+        await self.logged()
+        return active
+
+    async def logged(self) -> None:
+        """As if everything owed had been brought into the log."""
+        async with self.store.writing() as connection:
+            await connection.execute(delete(outbox))
 
     async def used(self, grant: Grant, ruling: str = "r_1") -> str:
         """A use reserved; its id."""

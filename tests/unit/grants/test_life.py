@@ -140,6 +140,17 @@ async def test_a_reservation_nobody_settled_counts_as_used_and_is_shown(bench: B
     assert (told.reserved, told.sent, told.fields) == (1, 0, ("title",))
 
 
+async def test_nothing_is_used_before_the_approval_is_in_the_log(bench: Bench) -> None:
+    """The entry comes first, then the effect; an entry about another use keeps nobody waiting."""
+    grant = await bench.requested()
+    await bench.voted(grant, "bruno", "business")
+    active = (await bench.voted(grant, "lena", "security")).grant
+    assert await bench.grants.reserve(active, "r", DIGEST, ()) is None
+    await bench.logged()
+    assert await bench.grants.reserve(active, "r_1", DIGEST, ()) is not None
+    assert await bench.grants.reserve(active, "r_2", DIGEST, ()) is not None
+
+
 async def test_a_grant_that_ends_while_its_use_is_reserved_sends_nothing(bench: Bench) -> None:
     """Between the yes and the first byte."""
     grant = await bench.active()

@@ -72,6 +72,7 @@ class Life(RuleBasedStateMachine):
         if sum(state not in ENDED for state in self.state.values()) < 2:
             terms = {"uses": 2, "ttl": TTL, "review_within": REVIEW if review else None}
             grant = self.run_(self.here.requested(**terms))
+            self.run_(self.here.logged())
             self.state[grant.id], self.uses[grant.id], self.grants[grant.id] = "requested", {}, grant
 
     @precondition(lambda self: self.state)
@@ -82,6 +83,7 @@ class Life(RuleBasedStateMachine):
         function = {"bruno": "business", "lena": "security"}[person]
         try:
             self.took(self.run_(self.here.voted(self.grants[name], person, function, decision)))
+            self.run_(self.here.logged())
         except Conflict:
             return
 
@@ -93,6 +95,7 @@ class Life(RuleBasedStateMachine):
         for person, function in (("bruno", "business"), ("lena", "security")):
             try:
                 self.took(self.run_(self.here.voted(self.grants[name], person, function)))
+                self.run_(self.here.logged())
             except Conflict:
                 assert self.clock.now_ns() >= self.grants[name].decide_by_ns
                 return
@@ -105,6 +108,7 @@ class Life(RuleBasedStateMachine):
         was = self.state[name]
         try:
             self.took(self.run_(getattr((self.there if there else self.here).grants, act)(name, "ines", "")))
+            self.run_(self.here.logged())
         except Conflict:
             assert was in ENDED or (was == "requested" and act == "complete")
 
@@ -140,6 +144,7 @@ class Life(RuleBasedStateMachine):
             assert (changed is not None) is open_
         if changed is not None:
             self.uses[name][use] = "sent" if sent else "returned"
+            self.run_(self.here.logged())
             self.took(changed)
 
     @rule(seconds=some.sampled_from([1, 30, 61, 101]), jump=some.sampled_from([0, 0, -50, 50]))
@@ -168,4 +173,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TestLife.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])

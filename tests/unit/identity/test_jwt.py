@@ -93,6 +93,8 @@ async def test_other_algorithms_of_the_list(key: Any) -> None:
         pytest.param({"act": {}}, id="act of nobody"),
         pytest.param({"act": {"sub": "relay", "iss": "https://other.example"}}, id="act of another issuer"),
         pytest.param({"stagewarden_workflow": 7}, id="workflow a number"),
+        pytest.param({"stagewarden_stage": "all"}, id="stage unknown"),
+        pytest.param({"stagewarden_stage": ["edit"]}, id="stage a list"),
     ],
 )
 async def test_a_bad_claim_is_refused(changes: dict[str, Any]) -> None:
@@ -356,6 +358,16 @@ async def test_a_token_can_be_bound_to_a_workflow() -> None:
     principal = await (await authenticator(clock)).authenticate(head(f"Bearer {token(claims(clock, stagewarden_workflow='newsletter'))}"))
     assert principal is not None
     assert principal.credential.workflow == "newsletter"
+
+
+async def test_a_token_can_be_bound_to_a_stage() -> None:
+    """The private claim `stagewarden_stage` goes into the credential; without it the agent's registered stages are the only bound."""
+    clock = StillClock()
+    narrow = await (await authenticator(clock)).authenticate(head(f"Bearer {token(claims(clock, stagewarden_stage='edit'))}"))
+    wide = await (await authenticator(clock)).authenticate(head(f"Bearer {token(claims(clock))}"))
+    assert narrow is not None
+    assert wide is not None
+    assert (narrow.credential.stage, wide.credential.stage) == ("edit", None)
 
 
 async def test_an_unregistered_subject_is_a_principal_the_policy_can_refuse() -> None:

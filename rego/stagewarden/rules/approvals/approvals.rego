@@ -82,8 +82,8 @@ hold contains _self_approval({"people": sort(approval.own_voters)}) if {
 _template_out_of_bounds(detail) := reason.with_detail(rego.metadata.rule(), detail)
 
 hold contains _template_out_of_bounds({"outside": sort(_outside)}) if {
-	grant.needed
 	count(_outside) > 0
+	grant.needed
 	count(grant.templates) == 0
 }
 

@@ -72,6 +72,7 @@ deny contains _grant_out_of_scope({"grants": sort(_elsewhere)}) if {
 default _held := false
 
 _held if {
+	count(input.grants) > 0
 	not grant.covers
 	_for_people
 }
@@ -79,6 +80,7 @@ _held if {
 default _denied := false
 
 _denied if {
+	count(input.grants) > 0
 	not grant.covers
 	not _for_people
 	grant.needed
