@@ -14,6 +14,7 @@ from stagewarden.config.shapes import (
     Case,
     Config,
     Holds,
+    Hours,
     Identity,
     JwtIdentity,
     KeyIdentity,
@@ -34,7 +35,7 @@ from stagewarden.config.shapes import (
     TokenPeople,
     Upstream,
 )
-from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret
+from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret, TimeOfDay
 
 __all__ = [
     "Audit",
@@ -45,6 +46,7 @@ __all__ = [
     "Config",
     "File",
     "Holds",
+    "Hours",
     "Identity",
     "JwtIdentity",
     "KeyIdentity",
@@ -65,6 +67,7 @@ __all__ = [
     "Session",
     "StageCredential",
     "Struct",
+    "TimeOfDay",
     "Tls",
     "TokenPeople",
     "Upstream",

@@ -15,6 +15,7 @@ from stagewarden.holds import lifecycle, rows
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
+from stagewarden.holds.resending import after_loss
 from stagewarden.model import HoldState
 from stagewarden.store.tables import bodies, holds, votes
 
@@ -74,6 +75,7 @@ class Ending(Desk):
             select(func.min(holds.c.expires_at_ns)).where(holds.c.state == "pending"),
             select(func.min(holds.c.use_by_ns)).where(holds.c.state.in_(_UNSENT)),
             select(func.min(holds.c.lease_until_ns)).where(holds.c.state.in_(("claimed", "sent"))),
+            select(func.min(holds.c.settles_at_ns)).where(holds.c.state == "settling", holds.c.settles_at_ns > now),
             select(func.min(holds.c.not_before_ns)).where(holds.c.state == "approved", holds.c.not_before_ns > now),
         )
         async with self._store.reading() as connection:
@@ -97,7 +99,10 @@ class Ending(Desk):
     async def _expire(self, pen: Pen, hold: Hold) -> Moved | None:
         """The one move that is due for this hold, if any."""
         if hold.state is HoldState.SENT:
-            return await pen.move(hold, Event.LOST, Cause(reason="lease_over"))
+            if not await self._lease_over(pen, hold):
+                return None
+            event, columns = after_loss(hold, pen.now_ns, self._deadlines.left(hold))
+            return await pen.move(hold, event, Cause(reason="lease_over"), **columns)
         if self._deadlines.over(hold):
             if hold.state is HoldState.PENDING:
                 return await pen.move(hold, Event.DECIDE_BY_PASSED, Cause(reason="decide_by"))
@@ -108,10 +113,12 @@ class Ending(Desk):
 
     async def _lease_over(self, pen: Pen, hold: Hold) -> bool:
         until = await pen.connection.scalar(select(holds.c.lease_until_ns).where(holds.c.id == hold.id))
-        return until is not None and until <= pen.now_ns
+        return until is not None and self._deadlines.lease_over(hold.id, hold.attempt, until)
 
     def _forget_all_but(self, found: list[Hold]) -> None:
-        """Clocks of holds that have ended meanwhile are not kept."""
+        """Clocks of holds that have ended meanwhile are not kept, nor leases of attempts that are over."""
+        for hold in found:
+            self._deadlines.forget_lease(hold.id, but=hold.attempt)
         open_now = {hold.id for hold in found if hold.state in lifecycle.OPEN}
         for gone in set(self._deadlines.passed()) - open_now:
             self._deadlines.forget(gone)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+PLAIN = config.Holds(settle=config.Seconds(0), escalate_at=None)  # what is approved may be sent, and nobody is called to what waits
 KEY = bytes(range(32))
 START_NS = 1_795_251_600 * NANOSECONDS
 OK = Answer(201, (("Content-Type", "application/json"),), b'{"id": 42}')
@@ -159,12 +160,12 @@ def states(moved: tuple[Moved, ...]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, clock: HandClock | None = None, **limits: int) -> AsyncIterator[Bench]:
+async def open_bench(folder: Path, clock: HandClock | None = None, terms: config.Holds | None = None, **limits: int) -> AsyncIterator[Bench]:
     """A bench over a database in this folder."""
     store = Store(locate("sqlite:state.db", folder))
     await store.open()
     clock = clock or HandClock()
     try:
-        yield Bench(store, Holds(store, Vault(KEY), clock, config.Holds(), config.Limits(**limits)), clock)
+        yield Bench(store, Holds(store, Vault(KEY), clock, terms or PLAIN, config.Limits(**limits)), clock)
     finally:
         await store.close()

@@ -90,7 +90,7 @@ REFUSED = [
     pytest.param({"answers": {**GOOD, "legal": True}}, Invalid, "not asked: legal", id="an answer nobody asked for"),
     pytest.param({"decision": "reject", "reason": None}, Invalid, "reason", id="reject without a reason"),
     pytest.param({"decision": "reject", "reason": "because"}, Invalid, "reason", id="reject with a reason of its own"),
-    pytest.param({"decision": "send_back", "reason": "other"}, Invalid, "decision", id="a decision of a later release"),
+    pytest.param({"decision": "postpone", "reason": "other"}, Invalid, "decision", id="a decision nobody knows"),
     pytest.param({"note": "x" * (NOTE_LIMIT + 1)}, Invalid, "note", id="an endless note"),
 ]
 

@@ -32,7 +32,12 @@ if TYPE_CHECKING:
 
 _DOWNLOAD = 600.0  # seconds: whoever reads slower keeps a spool from others
 _SHOWN = 100  # rows of one list
-_SAID = {"approve": "Your approval is recorded.", "reject": "Your rejection is recorded; the hold has ended.", "stop": "This hold is stopped."}
+_SAID = {
+    "approve": "Your approval is recorded.",
+    "reject": "Your rejection is recorded; the hold has ended.",
+    "send_back": "It is sent back with your reason; the hold has ended.",
+    "stop": "This hold is stopped.",
+}
 _TABS = (("mine", "Mine"), ("all", "All open"), ("done", "Done"))
 _HEADINGS = {"mine": "Waiting for you", "all": "All open holds", "done": "Decided holds"}
 

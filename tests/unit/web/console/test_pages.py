@@ -163,11 +163,12 @@ async def test_the_same_form_twice(served: Served, http: ClientSession) -> None:
 @pytest.mark.parametrize(
     ("change", "target", "text"),
     [
-        ({"decision": ""}, "#decision", "Choose approve or reject."),
+        ({"decision": ""}, "#decision", "Choose approve, reject or send back."),
         ({"answer-brand": ""}, "#answer-brand", "Answer: Does it sound like us?"),
         ({"answer-policy": "no"}, "#answer-policy", "An approval needs yes"),
         ({"decision": "reject"}, "#reason", "Choose one reason"),
         ({"decision": "reject", "reason": "because"}, "#reason", "Choose one reason"),
+        ({"decision": "send_back"}, "#reason", "Choose one reason"),
     ],
 )
 async def test_open_points(served: Served, http: ClientSession, change: dict[str, str], target: str, text: str) -> None:
@@ -204,12 +205,12 @@ async def test_stale_after_the_end(served: Served, http: ClientSession) -> None:
 
 
 async def test_nothing_is_chosen(served: Served, http: ClientSession) -> None:
-    """No vote, no answer, no reason is preselected; approve and reject are the same tile."""
+    """No vote, no answer, no reason is preselected; approve, reject and send back are the same tile."""
     hold = served.gate.add(held(time.time_ns()))
     await sign_in(http, served)
     _, page = await get(served, http, f"/holds/{hold.id}")
     assert " checked" not in page
-    assert page.count('type="radio"') == 2 + 9 + 2 * len(FOUR)
+    assert page.count('type="radio"') == 3 + 9 + 2 * len(FOUR)
 
 
 async def test_a_conflict_stands_where_the_button_was(served: Served, http: ClientSession) -> None:
