@@ -105,7 +105,8 @@ def ballot(hold: Hold, person: str = "rita", function: str = "reviewer", decisio
 class Bench:
     """The real store and holds over it, with shortcuts to each state."""
 
-    def __init__(self, store: Store, holds: Holds, clock: HandClock) -> None:
+    def __init__(self, store: Store, holds: Holds, clock: HandClock, url: str) -> None:
+        self._url = url
         self.store = store
         self.holds = holds
         self.clock = clock
@@ -141,6 +142,17 @@ class Bench:
         """A hold that was sent and answered."""
         return (await self.holds.finish((await self.sent(attempt)).id, attempt, answer)).hold
 
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Bench]:
+        """Another process on the same database and the same clock, with deadlines and leases of its own."""
+        store = Store(self._url)
+        await store.join()
+        try:
+            other = Holds(store, Vault(KEY), self.clock, self.holds._terms, self.holds._limits)
+            yield Bench(store, other, self.clock, self._url)
+        finally:
+            await store.close()
+
     async def force(self, hold: Hold, **columns: object) -> Hold:
         """Write past the table of moves, to stand where a test begins."""
         async with self.store.writing() as connection:
@@ -162,10 +174,11 @@ def states(moved: tuple[Moved, ...]) -> dict[str, str]:
 @asynccontextmanager
 async def open_bench(folder: Path, clock: HandClock | None = None, terms: config.Holds | None = None, **limits: int) -> AsyncIterator[Bench]:
     """A bench over a database in this folder."""
-    store = Store(locate("sqlite:state.db", folder))
+    url = locate("sqlite:state.db", folder)
+    store = Store(url)
     await store.open()
     clock = clock or HandClock()
     try:
-        yield Bench(store, Holds(store, Vault(KEY), clock, terms or PLAIN, config.Limits(**limits)), clock)
+        yield Bench(store, Holds(store, Vault(KEY), clock, terms or PLAIN, config.Limits(**limits)), clock, url)
     finally:
         await store.close()
