@@ -133,6 +133,26 @@ async def test_a_reload_judges_open_holds_again(settling: Product, reload: str, 
     assert settling.newsroom.arrivals == []
 
 
+async def test_who_lost_the_function_while_it_settled_counts_no_longer(tmp_path: Path) -> None:
+    """At release the votes are counted with people as they are: pending again, asked until decide-by, and sent once somebody else has voted."""
+    async with product(tmp_path / "house", **{"use_within: 15m,": "use_within: 15m, settle: 1s,"}) as running:
+        running.newsroom.articles["1"] = {"id": "1", "status": "draft", "title": "t", "body": "", "offers": [], "claims": []}
+        hold = await held(running)
+        first = (await running.vote(hold, "ines", "reviewer")).json
+        change(running, "functions: [reviewer, privacy], name: Ines", "functions: [privacy], name: Ines")
+        change(running, "functions: [compliance, reviewer], name: Ines", "functions: [compliance], name: Ines")
+        change(running, "functions: [compliance, security]", "functions: [compliance, security, reviewer]")
+        await running.sidecar.reload()
+        assert await state(running, hold) == "settling"
+        await until(lambda: any(entry["event"] == "votes_lapsed" for entry in entries(running)))
+        told = (await running.person("GET", f"/holds/{hold}", "lena")).json
+        assert (told["state"], told["votes"], told["settles_at"], told["expires_at"]) == ("pending", [], None, first["expires_at"])
+        assert running.newsroom.arrivals == []
+        assert (await running.vote(hold, "lena", "reviewer")).json["state"] == "settling"
+        assert await running.ended(hold) == "done"
+        assert len(running.newsroom.arrivals) == 1
+
+
 async def test_a_looser_verdict_changes_nothing(settling: Product) -> None:
     """Once asked, people answer: a reload that would ask fewer of them, or would let more sit, releases and ends nothing."""
     tiers = "tiers: {medium: {seats: [{functions: [compliance, reviewer], count: 2}]}}\nprocesses:\n"
