@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stagewarden.identity.people import Caller
     from stagewarden.model import Hold
 
-_LOOKS_UP = frozenset({"technical", "security"})
+LOOKS_UP = frozenset({"technical", "security"})
 _FOUND: Mapping[str, Found] = {"done": "done", "failed": "failed"}
 _LONGEST_REASON = 500
 
@@ -27,7 +27,7 @@ class Resolving:
     async def resolve(self, caller: Caller, hold_id: str, result: str, evidence: str) -> Hold:
         """Security or technical looked an unknown outcome up: it is done, or it failed. Raises Conflict where it is not unknown."""
         person = self._person(caller)
-        if _functions(self._rooms, person).isdisjoint(_LOOKS_UP):
+        if _functions(self._rooms, person).isdisjoint(LOOKS_UP):
             raise NotAllowed("resolving an unknown outcome takes the function technical or security")
         found = _FOUND.get(result)
         if found is None:
@@ -38,7 +38,7 @@ class Resolving:
         """It was taken back at the upstream: security, technical or one of its owners says so, and why."""
         person = self._person(caller)
         hold = await self._rooms.holds.get(hold_id)
-        if _functions(self._rooms, person).isdisjoint(_LOOKS_UP) and not self._owns(person, hold):
+        if _functions(self._rooms, person).isdisjoint(LOOKS_UP) and not self._owns(person, hold):
             raise NotAllowed("a rollback is recorded by technical, security, or an owner of the agent or of the workflow's rollback")
         if not reason.strip() or len(reason) > _LONGEST_REASON:
             raise Invalid(f"reason: a rollback needs one, of at most {_LONGEST_REASON} characters")

@@ -43,6 +43,7 @@ class Kept:
     errors: tuple[Missing, ...] = ()
     conflict: str | None = None
     refused: str | None = None
+    unresolved: str | None = None
 
 
 async def read(request: web.Request) -> dict[str, str]:

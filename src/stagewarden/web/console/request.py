@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.gate.resolving import LOOKS_UP
 from stagewarden.model import HoldState
 from stagewarden.web.console import exact, rail, seats, when, words
 from stagewarden.web.console.changes import Changes, changes, described
@@ -79,6 +80,8 @@ class Page:
     settles: when.Moment | None
     escalated: when.Moment | None
     doubtful: bool
+    resolvable: bool
+    evidence: tuple[Run, ...] | None
     ended_by: str | None
     successor: str | None
     content: Content | None
@@ -94,8 +97,8 @@ class Page:
     reject_reasons: tuple[tuple[str, str], ...] = words.REASONS
 
 
-def page(view: HoldView, caller: Caller, now_ns: int) -> Page:
-    """The page for one reader."""
+def page(view: HoldView, caller: Caller, now_ns: int, held: frozenset[str] = frozenset()) -> Page:
+    """The page for one reader, who holds these functions."""
     hidden = votes_hidden(view.hold, caller)
     hold = blinded(view.hold) if hidden else view.hold
     shows = view.payload and hold.payload
@@ -114,7 +117,9 @@ def page(view: HoldView, caller: Caller, now_ns: int) -> Page:
         notes_hidden=hidden and bool(hold.votes), standing=None if pending else words.STANDINGS[hold.state],
         under_way=hold.state in words.UNDER_WAY, stoppable=hold.state in words.STOPPABLE,
         ended=_moment(hold.ended_at_ns, now_ns), settles=_moment(hold.settles_at_ns if hold.state is HoldState.SETTLING else 0, now_ns),
-        escalated=_moment(hold.escalated_at_ns, now_ns), doubtful=words.doubtful(hold), ended_by=_ended_by(hold), successor=hold.successor,
+        escalated=_moment(hold.escalated_at_ns, now_ns), doubtful=words.doubtful(hold),
+        resolvable=hold.state is HoldState.UNKNOWN and not held.isdisjoint(LOOKS_UP),
+        evidence=exact.reveal(hold.evidence) if shows and hold.evidence else None, ended_by=_ended_by(hold), successor=hold.successor,
         content=_content(hold) if shows else None, gone=view.payload and not hold.payload,
         voting=pending and bool(view.functions) and not voted and caller.person is not None,
         voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not, functions=view.functions, questions=_questions(hold),
