@@ -88,8 +88,9 @@ class Pen:
         return Moved(moved, (await self._entry("hold", moved, hold_body(moved, hold.state, event, cause)),))
 
     async def remark(self, hold: Hold, what: str, cause: Cause, members: Document, **columns: object) -> Moved:
-        """Something about a hold that stays where it is: still where it was read, then its entry. Conflict otherwise."""
-        unchanged = (holds.c.id == hold.id, holds.c.state == str(hold.state), holds.c.attempt.is_not_distinct_from(hold.attempt))
+        """Something about a hold that stays where it is: nobody else has moved it or said so already, then its entry. Conflict otherwise."""
+        unchanged = [holds.c.id == hold.id, holds.c.state == str(hold.state)]
+        unchanged += [holds.c[name].is_not_distinct_from(getattr(hold, name)) for name in ("attempt", *columns)]
         result = await self.connection.execute(update(holds).where(*unchanged).values(**columns))
         if result.rowcount != 1:
             raise Conflict(f"hold {hold.id} is no longer {hold.state}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import or_, select
 
 from stagewarden.clock import NANOSECONDS
+from stagewarden.errors import Conflict
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.eligibility import candidates, functions_held
 from stagewarden.holds.entries import Cause, Moved
@@ -36,13 +37,10 @@ class Escalating(Desk):
             return ()
         async with self._writing() as pen:
             still = (holds.c.id.in_(due), *_WAITS)
-            moved = [await self._call(pen, hold, registry) for hold in await fetch(pen.connection, None, *still, order=(holds.c.asked_at_ns,))]
+            called = [await _call(pen, hold, registry) for hold in await fetch(pen.connection, None, *still, order=(holds.c.asked_at_ns,))]
         for hold_id in due:
             self._deadlines.forget_call(hold_id)
-        return tuple(moved)
-
-    async def _call(self, pen: Pen, hold: Hold, registry: Directory) -> Moved:
-        return await pen.remark(hold, "escalated", Cause(reason="escalated"), whom(hold, registry), escalated_at_ns=pen.now_ns)
+        return tuple(moved for moved in called if moved is not None)
 
     async def _due(self) -> tuple[str, ...]:
         """Ids, longest asked first. Working time is never shorter than time on the wall, which bounds what is read."""
@@ -58,6 +56,13 @@ class Escalating(Desk):
         for hold_id in decided:
             self._deadlines.forget_call(hold_id)
         return tuple(row.id for row in rows if row.id in called or self._call_moment(row.asked_at_ns, share) <= now)
+
+
+async def _call(pen: Pen, hold: Hold, registry: Directory) -> Moved | None:
+    try:
+        return await pen.remark(hold, "escalated", Cause(reason="escalated"), whom(hold, registry), escalated_at_ns=pen.now_ns)
+    except Conflict:
+        return None  # another replica was quicker
 
 
 def whom(hold: Hold, registry: Directory) -> Document:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from stagewarden import config
@@ -140,3 +142,14 @@ async def test_a_delegate_gains_no_right(bench):
         with pytest.raises(Exception, match="mike"):
             await bench.holds.vote(hold.id, ballot(hold, "mike", function), people)
     assert await bench.snapshot() == before
+
+
+async def test_two_processes_call_once(bench):
+    """Replicas that see the moment together: one entry, and the other goes on."""
+    hold = await bench.pending()
+    await bench.log()
+    bench.clock.advance(2 * HOUR)
+    async with bench.beside() as other:
+        moved = await asyncio.gather(*(each.holds.escalate_due(each.registry) for each in (bench, other) * 3))
+    assert [one.hold.id for each in moved for one in each] == [hold.id]
+    assert len(await bench.log()) == 1

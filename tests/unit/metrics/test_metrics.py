@@ -63,8 +63,8 @@ def hold(**members) -> Hold:
     plain = Hold(
         id="h_1", state=HoldState.PENDING, ruling="r_1", digest=DIGEST, view_digest=DIGEST, repeat_digest=DIGEST, agent="drafter-7",
         workflow="newsletter", initiator="", upstream="cms", stage=Stage.EXPORT, kind="post.publish", asset=None, lookup_digest=None, tier=Tier.HIGH,
-        reasons=(Reason("legal_or_price", "r", "t"),), seats=(), questions=(), votes=(), asked_at_ns=NOON, expires_at_ns=0, approved_at_ns=0, use_by_ns=0, ended_at_ns=0,
-        attempt=None, successor=None, ended_by=None, request=request, question={},
+        reasons=(Reason("legal_or_price", "r", "t"),), seats=(), questions=(), votes=(), asked_at_ns=NOON, expires_at_ns=0, approved_at_ns=0,
+        use_by_ns=0, ended_at_ns=0, attempt=None, successor=None, ended_by=None, request=request, question={},
     )  # fmt: skip
     return replace(plain, **members)
 
