@@ -91,10 +91,14 @@ class Deadlines:
         self._calls.pop(hold, None)
 
     def passed(self) -> tuple[str, ...]:
-        """Holds whose running deadline, or whose lease, is over on the monotonic clock."""
+        """Holds whose running deadline is over on the monotonic clock."""
         now = self._clock.monotonic()
-        leases = [hold for hold, (_, end) in self._leases.items() if end <= now]
-        return tuple(dict.fromkeys([*(hold for hold, end in self._runs.items() if end <= now), *leases]))
+        return tuple(hold for hold, end in self._runs.items() if end <= now)
+
+    def abandoned(self) -> tuple[str, ...]:
+        """Holds of which a lease that began here is over on the monotonic clock."""
+        now = self._clock.monotonic()
+        return tuple(hold for hold, (_, end) in self._leases.items() if end <= now)
 
     def called(self) -> tuple[str, ...]:
         """Holds to which others are to be called, by the monotonic clock."""

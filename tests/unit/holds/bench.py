@@ -16,10 +16,13 @@ from stagewarden.model import Answer, Ask, Hold, Reason, Request, Seat, Stage, T
 from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, PersonIdentity, Registry, RegistryData
 from stagewarden.store import Store, locate
 from stagewarden.store.tables import holds as table
+from tests.databases import state_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
+
+    from sqlalchemy import URL
 
 PLAIN = config.Holds(settle=config.Seconds(0), escalate_at=None)  # what is approved may be sent, and nobody is called to what waits
 KEY = bytes(range(32))
@@ -105,7 +108,7 @@ def ballot(hold: Hold, person: str = "rita", function: str = "reviewer", decisio
 class Bench:
     """The real store and holds over it, with shortcuts to each state."""
 
-    def __init__(self, store: Store, holds: Holds, clock: HandClock, url: str) -> None:
+    def __init__(self, store: Store, holds: Holds, clock: HandClock, url: URL | str) -> None:
         self._url = url
         self.store = store
         self.holds = holds
@@ -146,7 +149,7 @@ class Bench:
     async def beside(self) -> AsyncIterator[Bench]:
         """Another process on the same database and the same clock, with deadlines and leases of its own."""
         store = Store(self._url)
-        await store.join()
+        await (store.join() if self.store.exclusive else store.open())
         try:
             other = Holds(store, Vault(KEY), self.clock, self.holds._terms, self.holds._limits)
             yield Bench(store, other, self.clock, self._url)
@@ -172,10 +175,12 @@ def states(moved: tuple[Moved, ...]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, clock: HandClock | None = None, terms: config.Holds | None = None, **limits: int) -> AsyncIterator[Bench]:
-    """A bench over a database in this folder."""
-    url = locate("sqlite:state.db", folder)
-    store = Store(url)
+async def open_bench(
+    folder: Path, clock: HandClock | None = None, terms: config.Holds | None = None, *, instance: str | None = None, **limits: int
+) -> AsyncIterator[Bench]:
+    """A bench over the database of this folder (tests/databases.py)."""
+    url = locate(state_in(folder), folder)
+    store = Store(url, instance)
     await store.open()
     clock = clock or HandClock()
     try:

@@ -16,6 +16,7 @@ from sqlalchemy import event
 
 from stagewarden import config
 from stagewarden.holds.paging import Filter
+from tests.databases import handed_on
 from tests.unit.holds.bench import HIGH, OK, Bench, HandClock, ballot, open_bench
 
 RELEASES = ("release", "settle", "resend")
@@ -80,7 +81,7 @@ class Drill:
 
 async def play(folder: Path, end: str, number: int) -> None:
     """Open, two votes, then a release or the end that is drilled; the release is drilled from the first statement on."""
-    async with open_bench(folder, HandClock(), SETTLES if end == "settle" else None) as bench:
+    async with open_bench(folder, HandClock(), SETTLES if end == "settle" else None, instance="drill") as bench:
         drill = Drill(folder, bench)
         if end in RELEASES:
             drill.die_after(number)
@@ -109,12 +110,13 @@ async def play(folder: Path, end: str, number: int) -> None:
 
 async def examine(folder: Path, end: str) -> dict[str, object]:
     """Start again as a sidecar would: recover, deliver, release what is ready; then say where everything stands."""
-    async with open_bench(folder, HandClock(), SETTLES if end == "settle" else None) as bench:
+    async with open_bench(folder, HandClock(), SETTLES if end == "settle" else None, instance="drill") as bench:
         drill = Drill(folder, bench)
-        bench.clock.advance(2)
+        bench.clock.advance(60 if end == "settle" else 0)
+        bench.clock.advance(2 if bench.store.exclusive else 31)  # beside others its own claims are left to their lease
         await bench.holds.recover()
         await drill.log()
-        bench.clock.advance(60 if end == "settle" else 2 if end == "resend" else 0)
+        bench.clock.advance(2 if end == "resend" else 0)  # the pause before another try
         for hold_id in await bench.holds.due():
             await drill.release(hold_id, "a_2", resend=end == "resend")
         listed = (await bench.holds.list(Filter()))[0]
@@ -129,6 +131,7 @@ def main(folder: Path, end: str, step: int) -> None:
     for number in range(1, 1000, step):
         place = folder / f"{end}-{number}"
         place.mkdir()
+        asyncio.run(handed_on(folder, place))
         child = os.fork()
         if child == 0:
             asyncio.run(play(place, end, number))

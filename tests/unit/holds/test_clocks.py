@@ -142,6 +142,7 @@ async def test_two_processes_cannot_both_send(tmp_path, how):
     async with open_bench(tmp_path, terms=QUIET) as slow, slow.beside() as fast:
         hold = await slow.approved()
         await slow.holds.claim(hold.id, "a_slow")
+        await slow.log()
         getattr(slow.clock, how)(30)
         assert await tried(slow.holds.mark_sent(hold.id, "a_slow")) is None
         assert states(await fast.holds.expire_due()) == {hold.id: "approved"}
