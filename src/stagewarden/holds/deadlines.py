@@ -33,6 +33,8 @@ class Deadlines:
         end = self._runs[hold.id] = self._fixed(hold, running(hold))
         if hold.settles_at_ns:
             self._waits[hold.id] = self._fixed(hold, hold.settles_at_ns)
+        else:  # pending, perhaps again
+            self._waits.pop(hold.id, None)
         return end
 
     def note_call(self, hold: Hold, moment_ns: int) -> None:

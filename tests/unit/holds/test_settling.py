@@ -129,6 +129,7 @@ async def test_votes_that_lapsed_settle_anew(bench):
     claimed = (await bench.holds.claim(hold.id, "a_1")).hold
     back = (await bench.holds.back_to_pending(hold.id, "a_1", [claimed.votes[0].id])).hold
     assert (back.state, back.settles_at_ns) == (HoldState.PENDING, 0)
+    assert bench.holds._deadlines._waits == {}
     again = (await bench.holds.vote(hold.id, ballot(back, "ravi"), bench.registry)).hold
     assert again.settles_at_ns == bench.clock.now_ns() + 5 * MINUTE * NANOSECONDS
 
