@@ -14,6 +14,7 @@ from stagewarden.config.shapes import (
     Case,
     Config,
     Holds,
+    Hours,
     Identity,
     JwtIdentity,
     KeyIdentity,
@@ -36,7 +37,7 @@ from stagewarden.config.shapes import (
     TokenPeople,
     Upstream,
 )
-from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret
+from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret, TimeOfDay
 
 __all__ = [
     "Audit",
@@ -47,6 +48,7 @@ __all__ = [
     "Config",
     "File",
     "Holds",
+    "Hours",
     "Identity",
     "JwtIdentity",
     "KeyIdentity",
@@ -69,6 +71,7 @@ __all__ = [
     "StageCredential",
     "Stops",
     "Struct",
+    "TimeOfDay",
     "Tls",
     "TokenPeople",
     "Upstream",

@@ -40,7 +40,7 @@ class Ending(Desk):
             if not await fetch(connection, *theirs, limit=1):
                 return ()
         async with self._writing() as pen:
-            found = await fetch(pen.connection, *theirs, lock=True)
+            found = await fetch(pen.connection, *theirs)
             return tuple([await pen.move(grant, Event.COMPLETED, None, f"done: {kind}") for grant in found])
 
     async def end_due(self) -> tuple[Changed, ...]:
@@ -49,13 +49,13 @@ class Ending(Desk):
             if not await self._due(connection):
                 return ()
         async with self._writing() as pen:
-            found = await self._due(pen.connection, lock=True)
+            found = await self._due(pen.connection)
             moved = [await _end(pen, grant) for grant in found]
         for grant in found:
             self.known.ended(grant.id)
         return tuple(moved)
 
-    async def _due(self, connection: AsyncConnection, *, lock: bool = False) -> tuple[Grant, ...]:
+    async def _due(self, connection: AsyncConnection) -> tuple[Grant, ...]:
         now, active = self._clock.now_ns(), grants.c.state == str(GrantState.ACTIVE)
         over = or_(
             (grants.c.state == str(GrantState.REQUESTED)) & (grants.c.decide_by_ns <= now),
@@ -63,7 +63,7 @@ class Ending(Desk):
             active & (grants.c.review_by_ns > 0) & (grants.c.review_by_ns <= now),
             active & grants.c.id.in_(self.known.passed()),
         )
-        return await fetch(connection, over, lock=lock)
+        return await fetch(connection, over)
 
 
 async def _end(pen: Pen, grant: Grant) -> Changed:

@@ -9,7 +9,9 @@ from stagewarden.holds.crypto import Vault
 from stagewarden.holds.desk import CHANNEL
 from stagewarden.holds.ending import Ending
 from stagewarden.holds.entries import Moved, view_digest
+from stagewarden.holds.escalating import Escalating
 from stagewarden.holds.releasing import Releasing
+from stagewarden.holds.resolving import Resolving
 from stagewarden.holds.rows import NewHold
 from stagewarden.holds.voting import Voting
 from stagewarden.store.outbox import OutboxEntry
@@ -17,5 +19,5 @@ from stagewarden.store.outbox import OutboxEntry
 __all__ = ["CHANNEL", "Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 
 
-class Holds(Covered, Voting, Ending, Releasing):
+class Holds(Covered, Voting, Ending, Escalating, Releasing, Resolving):
     """All acts on holds; built once, with the store, the vault, the clock, and the configuration's holds and limits."""

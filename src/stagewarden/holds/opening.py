@@ -16,6 +16,7 @@ from stagewarden.holds import lifecycle
 from stagewarden.holds.ballot import questions
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved, view_digest
+from stagewarden.holds.hours import over_at
 from stagewarden.holds.lifecycle import Event
 from stagewarden.model import Hold, HoldState
 from stagewarden.store import Clash
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from stagewarden.holds.rows import NewHold
     from stagewarden.model import Reason
 
+_SAID_NO = frozenset({HoldState.REJECTED, HoldState.SENT_BACK, HoldState.STOPPED})
+_OVER = frozenset({HoldState.FAILED, HoldState.ROLLED_BACK})  # known to have no effect, or none any more
 _FOLLOWED = 100  # links from superseded to successor that are followed before we say that we cannot tell
 
 
@@ -73,7 +76,8 @@ class Opening(Desk):
             hold = await pen.load(hold_id)
             if attempt is not None:
                 self._claimed_by(hold, attempt)
-            fresh = None if successor is None else self._fresh(successor, pen.now_ns)
+            # What was begun to be sent may have arrived: people who know nothing of that do not approve it once more.
+            fresh = None if successor is None or hold.sends else self._fresh(successor, pen.now_ns)
             code = reasons[0].code if reasons else "superseded"
             moved = await pen.move(hold, Event.SUPERSEDED, Cause(reason=code), successor=None if fresh is None else fresh.id)
             if fresh is None:
@@ -98,8 +102,9 @@ class Opening(Desk):
             agent=new.agent, workflow=new.workflow, initiator=new.initiator, upstream=new.upstream, stage=new.stage, kind=new.kind,
             asset=new.asset, lookup_digest=new.lookup_digest, tier=new.verdict.tier, reasons=new.verdict.reasons, seats=new.seats,
             questions=questions(new.verdict.tier), votes=(), asked_at_ns=now_ns,
-            expires_at_ns=now_ns + int(self._terms.decide_within * NANOSECONDS), approved_at_ns=0, use_by_ns=0, ended_at_ns=0,
+            expires_at_ns=over_at(now_ns, self._terms.decide_within, self._terms.hours), approved_at_ns=0, use_by_ns=0, ended_at_ns=0,
             attempt=None, successor=None, ended_by=None, request=new.request, question=new.question, before=new.before,
+            settle_ns=int(new.verdict.obligations.settle * NANOSECONDS),
         )  # fmt: skip
 
     async def _check_room(self, pen: Pen, agent: str) -> None:
@@ -117,7 +122,7 @@ class Opening(Desk):
         for _ in range(_FOLLOWED):
             if not found:
                 return None
-            if found[0].state is not HoldState.SUPERSEDED:
+            if found[0].state is not HoldState.SUPERSEDED or found[0].successor is None:
                 return found[0] if self._answers(found[0], lookup_digest) else None
             found = await fetch(connection, self._vault, holds.c.id == found[0].successor)
         raise CannotTell("the holds of this request succeed one another in a circle")
@@ -129,7 +134,8 @@ class Opening(Desk):
         recent = self._clock.now_ns() < hold.ended_at_ns + int(self._terms.replay * NANOSECONDS)
         if hold.state is HoldState.DONE:
             return recent and hold.payload and not _moved_on(hold, lookup_digest)
-        return recent and hold.state in {HoldState.REJECTED, HoldState.STOPPED}
+        # What was begun to be sent may have arrived, whatever became of the hold afterwards: never a second one at once.
+        return recent and (hold.sends > 0 or hold.state in _SAID_NO) and hold.state not in _OVER
 
 
 async def _check_digest(new: NewHold) -> None:

@@ -55,6 +55,9 @@ WAIT: Final = Family(
 )
 VOTES: Final = Family(f"{_P}votes_total", "counter", "Votes", ("decision", "risk"), (labels.DECISIONS, labels.RISKS))
 REJECTIONS: Final = Family(f"{_P}rejections_total", "counter", "Rejecting votes by reason", ("reason",), (labels.REJECT_REASONS,))
+ESCALATIONS: Final = Family(
+    f"{_P}escalations_total", "counter", "Holds to which others were called, by why people were asked", ("trigger",), (labels.TRIGGERS,)
+)
 DIGEST_MISMATCH: Final = Family(f"{_P}digest_mismatch_total", "counter", "Approved content that was no longer the same when it was to be sent")
 GRANTS: Final = Family(f"{_P}grants_total", "counter", "What became of grants", ("stage", "event"), (labels.STAGES, labels.GRANT_EVENTS))
 GRANT_USES: Final = Family(

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from stagewarden.config import units
+from stagewarden.config.rules.values import MAX_SETTLE
 from stagewarden.model import Tier
 from stagewarden.registry.lint.finding import Finding
 
@@ -61,6 +62,20 @@ def _seats(seats: tuple[TierSeat, ...], place: Place) -> Iterator[Finding]:
             yield Finding((*place, index, "functions"), "is blank or names a function twice", "list the functions that may fill the seat")
         if not 1 <= seat.count <= MAX_SEATS:
             yield Finding((*place, index, "count"), f"is not between 1 and {MAX_SEATS}", "say how many different people")
+
+
+def settling(registry: Registry) -> Iterator[Finding]:
+    """A time to settle is written like every other duration; one that is not understood would deny what people approve."""
+    for tier, rule in registry.data.tiers.items():
+        if rule.settle is None:
+            continue
+        try:
+            too_long = units.seconds(rule.settle) > MAX_SETTLE
+        except units.Misfit as misfit:
+            yield Finding(("tiers", tier.value, "settle"), misfit.message, misfit.remedy)
+            continue
+        if too_long:
+            yield Finding(("tiers", tier.value, "settle"), f"is longer than {MAX_SETTLE / 86_400:.0f}d", "5m is the configuration's default")
 
 
 def triggers(registry: Registry) -> Iterator[Finding]:

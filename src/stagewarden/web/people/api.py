@@ -75,6 +75,8 @@ class Api:
             Route("DELETE", "/grants/{id}", self._revoke_grant, body=bodies.EndBody),
             Route("POST", "/grants/{id}/votes", self._vote_grant, body=bodies.GrantVoteBody),
             Route("POST", "/grants/{id}/complete", self._complete_grant, body=bodies.EndBody),
+            Route("POST", "/holds/{id}/resolve", self._resolve, body=bodies.ResolveBody),
+            Route("POST", "/holds/{id}/rollback", self._roll_back, body=bodies.RollbackBody),
             Route("GET", "/agents", self._agents),
             Route("PUT", "/agents/{id}/mode", self._mode, body=bodies.ModeBody),
             Route("GET", "/kill", self._kills),
@@ -157,6 +159,12 @@ class Api:
 
     async def _revoke_grant(self, caller: Caller, request: web.Request, body: bodies.EndBody) -> object:
         return views.grant(await self._gate.revoke_grant(caller, request.match_info["id"], body.reason))
+
+    async def _resolve(self, caller: Caller, request: web.Request, body: bodies.ResolveBody) -> object:
+        return views.summary(await self._gate.resolve(caller, request.match_info["id"], body.result, body.evidence))
+
+    async def _roll_back(self, caller: Caller, request: web.Request, body: bodies.RollbackBody) -> object:
+        return views.summary(await self._gate.roll_back(caller, request.match_info["id"], body.reason))
 
     async def _agents(self, caller: Caller, _: web.Request) -> object:
         return {"items": [views.agent(view) for view in await self._gate.list_agents(caller)], "next": None}

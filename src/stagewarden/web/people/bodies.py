@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import msgspec
 
 from stagewarden.errors import Invalid, Refused
+from stagewarden.holds.ballot import DECISIONS
 from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from stagewarden.holds.ballot import Decision
     from stagewarden.web.people.ports import Settings
 
 
@@ -38,13 +40,14 @@ class VoteBody(Body, frozen=True, kw_only=True):
     answers: dict[str, bool] = {}
     edit: object = None
 
-    def decided(self) -> Literal["approve", "reject"]:
+    def decided(self) -> Decision:
         """The decision, where this release knows it."""
-        if self.decision in {"send_back", "edit"} or self.edit is not None:
-            raise Invalid(f"{'edit' if self.edit is not None else 'decision'}: send_back and edit are not in this release")
-        if self.decision not in {"approve", "reject"}:
-            raise Invalid("decision: expected approve or reject")
-        return "approve" if self.decision == "approve" else "reject"
+        if self.decision == "edit" or self.edit is not None:
+            raise Invalid(f"{'edit' if self.edit is not None else 'decision'}: edit is not in this release")
+        found = next((decision for decision in DECISIONS if decision == self.decision), None)
+        if found is None:
+            raise Invalid(f"decision: one of {', '.join(DECISIONS)}")
+        return found
 
 
 class GrantVoteBody(Body, frozen=True, kw_only=True):
@@ -66,6 +69,19 @@ class StopBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/stop`; stopping never waits for a reason."""
 
     reason: str = ""
+
+
+class ResolveBody(Body, frozen=True, kw_only=True):
+    """`POST holds/{id}/resolve`."""
+
+    result: str
+    evidence: str
+
+
+class RollbackBody(Body, frozen=True, kw_only=True):
+    """`POST holds/{id}/rollback`."""
+
+    reason: str
 
 
 class ModeBody(Body, frozen=True, kw_only=True):

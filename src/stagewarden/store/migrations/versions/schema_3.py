@@ -26,6 +26,9 @@ def upgrade() -> None:
             sa.Column("editor", sa.String),
             sa.Column("grant", sa.String),
             sa.Column("sends", sa.Integer, nullable=False, server_default="0"),
+            sa.Column("resend", sa.Boolean, nullable=False, server_default=sa.false()),
+            sa.Column("settle_ns", sa.BigInteger, nullable=False, server_default="0"),
+            sa.Column("evidence", sa.LargeBinary),
         ):
             holds.add_column(column)
     op.drop_index("one_hold_per_repeat", "holds")
