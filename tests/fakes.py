@@ -106,7 +106,9 @@ class FakeGate:
         person = self.registry.data.people.get(caller.person or "")
         return frozenset(person.functions) if person else frozenset()
 
-    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
+    async def list_holds(
+        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+    ) -> tuple[list[HoldView], str | None]:
         """Newest first, without payload."""
         self._reads(caller)
         if state not in {None, "open", "ended", *HoldState}:
@@ -114,6 +116,7 @@ class FakeGate:
         kept = [hold for hold in self.holds.values() if state is None or hold.state == state or (hold.state in lifecycle.OPEN) is (state == "open")]
         if state in set(HoldState):
             kept = [hold for hold in self.holds.values() if hold.state == state]
+        kept = [hold for hold in kept if asked in {None, hold.asked}]
         bare = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
         views = [self._view(caller, replace(hold, payload=False, request=bare, question={"principal": hold.question["principal"]})) for hold in kept]
         start = int(cursor) if cursor else 0
@@ -146,6 +149,8 @@ class FakeGate:
         given = ballot.Ballot(
             caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
         )  # fmt: skip
+        if intent.edit is not None:
+            raise Invalid("edit: nothing can be judged here")
         ballot.check(given, hold, self.registry)
         now = self.clock.now_ns()
         vote = Vote(
@@ -158,6 +163,13 @@ class FakeGate:
         elif filled(seat_views(hold, self.registry)):
             hold = replace(hold, state=HoldState.APPROVED, approved_at_ns=now, use_by_ns=now + HOUR)
         return self.add(hold)
+
+    async def take_up(self, caller: Caller, hold_id: str) -> Hold:
+        """Ask from now on."""
+        hold = self._hold(hold_id)
+        if caller.person is None or (why := eligible(caller.person, hold, self.registry)) is not None:
+            raise NotAllowed("not theirs to take up" if caller.person is None else why)
+        return self.add(replace(hold, asked=True))
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """End it."""

@@ -71,7 +71,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
         "proposed": NOT_APPLICABLE if action is None else _proposed(action, ruling.digest),
         "human": _human(ruling.hold),
         "final": _final(ruling),
-        "overrides": NOT_APPLICABLE,
+        "overrides": _overrides(ruling.hold),
     }
 
 
@@ -209,6 +209,11 @@ def _human(hold: Hold | None) -> JSON:
         return NOT_APPLICABLE
     votes: list[JSON] = [{"vote": vote.id, "person": vote.person, "function": vote.function, "decision": vote.decision} for vote in hold.votes]
     return {"state": hold.state, "votes": votes}
+
+
+def _overrides(hold: Hold | None) -> JSON:
+    """Whether somebody edited what is held, and in which hold it stands as the agent wrote it."""
+    return NOT_APPLICABLE if hold is None or hold.editor is None else {"content": {"editor": hold.editor, "of": hold.predecessor}}
 
 
 def _final(ruling: Ruling) -> JSON:

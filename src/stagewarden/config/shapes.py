@@ -136,6 +136,7 @@ class Lookup(Struct, frozen=True, kw_only=True):
     id: str | None = None  # JSON pointer to the asset's own id, which must be the one the path names (`/posts/011` is not post 11)
     digest: bool = False
     ignore: tuple[str, ...] = ()  # JSON pointers left out of the digest (view counters and the like)
+    authors: tuple[str, ...] = ()  # JSON pointers to who wrote the asset: ids, aliases or sign-in subjects of people, who then may not approve it
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -181,6 +182,7 @@ class Holds(Struct, frozen=True, kw_only=True):
     decide_within: Seconds = Seconds(4 * 3600)
     use_within: Seconds = Seconds(15 * 60)
     replay: Seconds = Seconds(24 * 3600)
+    proposals: Seconds = Seconds(7 * 24 * 3600)  # how long one waits to be taken up
     key: Secret = Secret("file:holds.key")
 
 

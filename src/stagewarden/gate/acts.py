@@ -6,16 +6,18 @@ Agents reach none of this. A vote never sends anything: it only moves the hold; 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
-from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.gate.editing import Editing
+from stagewarden.gate.people import AgentView, HoldView, ballot_of
+from stagewarden.gate.proposals import Proposals
 from stagewarden.gate.successor import stricter, successor
 from stagewarden.holds import lifecycle
-from stagewarden.holds.ballot import Ballot
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
 from stagewarden.model import Ask, Deny, HoldState, Stage
@@ -32,12 +34,12 @@ if TYPE_CHECKING:
 
 _LOOSENS = frozenset({"security", "technical"})
 _READS_PAYLOADS = frozenset({"security", "privacy"})
-_STRICTNESS = {"active": 0, "paused": 1, "revoked": 2}
+_STRICTNESS = {"active": 0, "recommend_only": 1, "paused": 2, "revoked": 3}
 _LONGEST_REASON = 500
 _PAGE = 100
 
 
-class Acts:
+class Acts(Editing, Proposals):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
@@ -46,10 +48,12 @@ class Acts:
 
     # -- holds --
 
-    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
-        """Holds, newest first; `state` is a state, `open` or `done`; `mine`: only those this caller could vote on."""
+    async def list_holds(
+        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+    ) -> tuple[list[HoldView], str | None]:
+        """Holds, newest first; `state` is a state, `open` or `ended`; `mine`: only those this caller could vote on; `asked` False: proposals."""
         self._reads(caller)
-        holds, following = await self._rooms.holds.list(Filter(_states(state)), cursor, limit)
+        holds, following = await self._rooms.holds.list(Filter(_states(state), asked=asked), cursor, limit)
         views = [self._view(caller, hold) for hold in holds]
         return [view for view in views if not mine or view.why_not is None], following
 
@@ -59,7 +63,7 @@ class Acts:
         view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
             await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
-        return view
+        return replace(view, why_not_edit=view.why_not or self.why_not_edit(caller, view.hold))
 
     @asynccontextmanager
     async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:
@@ -75,7 +79,9 @@ class Acts:
             yield known.request.body
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
-        """Cast one vote. Order: hold state and digests (Conflict), person (NotAllowed), body (Invalid)."""
+        """Cast one vote, or edit. Order: hold state and digests (Conflict), person (NotAllowed), body (Invalid)."""
+        if intent.edit is not None:
+            return await self.edit(caller, hold_id, intent)
         hold = await self._rooms.holds.get(hold_id)
         if caller.person is None:
             raise NotAllowed("a program's credential never votes")
@@ -86,9 +92,7 @@ class Acts:
             # Open holds are judged again at each vote; a looser verdict changes nothing.
             if not await self.judge_again(hold):
                 raise Conflict("the policy no longer lets this wait for the same people")
-        ballot = Ballot(
-            caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
-        )  # fmt: skip
+        ballot = ballot_of(caller.person, intent)
         return await self._rooms.recorder.deliver(await self._rooms.holds.vote(hold_id, ballot, self._rooms.registry))
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
@@ -100,7 +104,7 @@ class Acts:
         """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
         if hold.state is not HoldState.PENDING:
             return True
-        question = asking.again(hold.question, self._rooms.circumstances(), None, None)
+        question = asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None)
         verdict = await self._rooms.decider.decide(question)
         if isinstance(verdict, Deny):
             await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))
@@ -134,7 +138,7 @@ class Acts:
         if agent not in self._rooms.registry.data.agents:
             raise NotFound("no such agent")
         if mode not in _STRICTNESS:
-            raise Invalid(f"mode: expected one of {', '.join(_STRICTNESS)}; recommend_only is not in this release")
+            raise Invalid(f"mode: expected one of {', '.join(_STRICTNESS)}")
         before = self._agent(agent)
         if _STRICTNESS[mode] < _STRICTNESS[before.mode]:
             self._loosens(caller, reason)

@@ -53,9 +53,9 @@ class Rooms:
     places: Places = _ALONE
     streams: Streams = field(default_factory=Streams)
 
-    def circumstances(self) -> Circumstances:
-        """What stands at this moment. Asked right after `stopped`: in this release every mode but `active` is a stop."""
-        return Circumstances(self.clock.now_ns(), self.registry.revision, self.config.environment, "active")
+    def circumstances(self, agent: str) -> Circumstances:
+        """What stands at this moment, the mode in force of this agent among it."""
+        return Circumstances(self.clock.now_ns(), self.registry.revision, self.config.environment, self.mode(agent))
 
     def mode(self, agent: str) -> str:
         """The stricter of the registry's and the stored mode; an agent nobody registered counts as active and is the policy's to deny."""

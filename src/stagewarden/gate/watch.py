@@ -76,6 +76,7 @@ class Watch:
         now = rooms.clock.now_ns()
         waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
         metrics.pending(waiting)
+        metrics.proposals(await rooms.holds.proposed())
         metrics.disk(rooms.log.free_bytes)
         metrics.standing((kill.scope for kill in rooms.modes.kills()), {agent: rooms.mode(agent) for agent in rooms.registry.data.agents})
 

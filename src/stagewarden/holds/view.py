@@ -9,6 +9,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from stagewarden.clock import rfc3339
+from stagewarden.holds.difference import difference
 from stagewarden.holds.seats import fill
 from stagewarden.model import HoldState
 
@@ -38,10 +39,12 @@ def person_view(hold: Hold, seats: Sequence[SeatView] | None = None, *, payload:
         "initiator": hold.initiator or None,
         "asset": hold.asset,
         "ended_by": hold.ended_by,
+        "predecessor": hold.predecessor,
+        "editor": hold.editor,
     }
     if payload:
         before: Document = {} if hold.before is None else {"before": _content(hold.before)}
-        return {**shown, **_exact(hold), **before}
+        return {**shown, **_exact(hold), **before, **_edited(hold)}
     return {**shown, "request": {"method": hold.request.method, "target": hold.request.target.partition("?")[0]}}
 
 
@@ -56,7 +59,7 @@ def _facts(hold: Hold, seats: Sequence[SeatView] | None) -> Document:
     return {
         "id": hold.id, "state": str(hold.state), "digest": hold.digest, "agent": hold.agent, "workflow": hold.workflow, "upstream": hold.upstream,
         "stage": str(hold.stage), "kind": hold.kind, "tier": str(hold.tier), "reasons": [reason.document() for reason in hold.reasons],
-        "asked": True, "seats": seat_documents(standing), "asked_at": rfc3339(hold.asked_at_ns), "expires_at": rfc3339(hold.expires_at_ns),
+        "asked": hold.asked, "seats": seat_documents(standing), "asked_at": rfc3339(hold.asked_at_ns), "expires_at": rfc3339(hold.expires_at_ns),
         "use_by": _moment(hold.use_by_ns), "ended_at": _moment(hold.ended_at_ns), "successor": hold.successor,
     }  # fmt: skip
 
@@ -69,6 +72,14 @@ def _exact(hold: Hold) -> Document:
     if hold.response is None or hold.state not in _ANSWERED:
         return {"request": request}
     return {"request": request, "response": _answer(hold.response)}
+
+
+def _edited(hold: Hold) -> Document:
+    """The body as it was before somebody edited it, and where the two differ."""
+    if hold.original is None or not isinstance(hold.request.body, bytes):
+        return {}
+    changes = difference(hold.original, hold.request.body)
+    return {"edited": {"from": _content(hold.original), "changes": changes}}
 
 
 def _answer(answer: Answer) -> Document:

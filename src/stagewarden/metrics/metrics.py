@@ -170,6 +170,10 @@ class Metrics:
         self._all.counts[families.PENDING].replace({(tier,): count for tier, (count, _) in waiting.items()})
         self._all.counts[families.OLDEST].replace({(tier,): age for tier, (_, age) in waiting.items()})
 
+    def proposals(self, count: int) -> None:
+        """Proposals nobody has taken up; nobody is waited for."""
+        self._all.counts[families.PROPOSALS].set(count)
+
     # -- stops ---------------------------------------------------------------------------------------------------------
 
     def mode_changed(self, mode: str) -> None:
@@ -275,6 +279,8 @@ class Metrics:
 
     def _decided(self, hold: Hold, body: Document) -> None:
         state, was = body.get("state"), body.get("from")
+        if body.get("event") == "edited":
+            self._all.counts[families.OVERRIDES].add(("content",))
         if state == was or state not in labels.HOLD_ENDS or (state == "approved" and was != "pending"):
             return
         self._all.counts[families.APPROVALS].add((str(state), hold.tier))

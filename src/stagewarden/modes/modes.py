@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from stagewarden.clock import Clock
 
-MODES = ("active", "paused", "revoked")  # in rising strictness
+MODES = ("active", "recommend_only", "paused", "revoked")  # in rising strictness
+_GOES_ON = frozenset({"active", "recommend_only"})  # what the second one asks to write is stored as a proposal: the policy's to say
 _RANK = {mode: rank for rank, mode in enumerate(MODES)}
 _SCOPE = re.compile(r"all|(?:agent|workflow|upstream):[A-Za-z0-9][A-Za-z0-9._~@:+/-]{0,199}|stage:[a-z]{1,20}")
 _REASON, _WHO = 500, 200
@@ -49,7 +50,7 @@ class Kill(msgspec.Struct, frozen=True, kw_only=True):
 class StoredMode(msgspec.Struct, frozen=True, kw_only=True):
     """A mode given to an agent by a person."""
 
-    mode: Literal["active", "paused", "revoked"]
+    mode: Literal["active", "recommend_only", "paused", "revoked"]
     by: str
     at_ns: int
     reason: str
@@ -133,12 +134,12 @@ class Modes:
         seen = self._seen
         if seen is None or not seen.tick or seen.tick != self._tick.now[:] or self._clock.monotonic() >= self._look_at:
             seen = self._now()
-        if seen.calm and registry_mode == "active":
+        if seen.calm and registry_mode in _GOES_ON:
             return None
         if seen.by_scope and (kill := _engaged(seen.by_scope, agent, workflow, upstream, stage)) is not None:
             return Deny.by_gate("killed", f"Stopped by {kill.id}", {"kill": kill.id, "scope": kill.scope})
         mode = registry_mode if agent is None else _stricter(registry_mode, seen.file.modes.get(agent))
-        if mode != "active":
+        if mode not in _GOES_ON:
             return Deny.by_gate("revoked" if mode == "revoked" else "paused", f"This agent is {mode}")
         return None
 

@@ -30,6 +30,7 @@ class Person(Struct, frozen=True, kw_only=True):
     aliases: tuple[str, ...] = ()  # other ids of the same human being
     group: str | None = None
     active: bool = True  # false: left
+    conflicts: tuple[str, ...] = ()  # `workflow:ID`, `agent:ID`: what this human being never approves
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -150,7 +151,7 @@ class Agent(Struct, frozen=True, kw_only=True):
     stages: tuple[Stage, ...]
     workflows: tuple[str, ...]
     connectors: tuple[str, ...] = ()
-    mode: Literal["active", "paused", "revoked"] = "active"
+    mode: Literal["active", "recommend_only", "paused", "revoked"] = "active"
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The tables, portable between SQLite and PostgreSQL.
 
 Columns that hold what an agent wrote are bytes, and only ever ciphertext (holds/crypto.py): `data_key`, `request`, `question`,
-`before`, `response`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set. A change here raises `SCHEMA`.
+`before`, `original`, `response`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set. A change here raises `SCHEMA`.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ holds = Table(
     Column("editor", String),
     Column("grant", String),
     Column("sends", Integer, nullable=False, server_default="0"),
+    Column("authors", JSON, nullable=False, server_default="[]"),
+    Column("original", LargeBinary),
     Column("data_key", LargeBinary),  # NULL: payload deleted
     Column("request", LargeBinary),
     Column("question", LargeBinary),

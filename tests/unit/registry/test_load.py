@@ -31,7 +31,15 @@ def test_the_document_is_the_data_with_every_default(tmp_path):
     """What is not written is there: empty lists, nulls, the shipped tiers and triggers, and the revision."""
     registry = loaded(tmp_path)
     document = registry.document()
-    assert document["people"]["alice"] == {"functions": ["business"], "name": "", "identity": None, "aliases": [], "group": None, "active": True}
+    assert document["people"]["alice"] == {
+        "functions": ["business"],
+        "name": "",
+        "identity": None,
+        "aliases": [],
+        "group": None,
+        "active": True,
+        "conflicts": [],
+    }
     assert document["agents"]["drafter"]["mode"] == "active"
     assert document["agents"]["drafter"]["identity"] == {"key": "drafter", "issuer": None, "subject": None, "spiffe": None}
     assert document["tiers"]["low"] == {"seats": []}
@@ -141,7 +149,6 @@ REFUSED = {
         "people.carla.identity",
         "`carol` too",
     ),
-    "recommend_only": (changed(("agents/drafter/mode", "recommend_only")), "agents.drafter.mode", "not in this release"),
 }
 
 

@@ -23,6 +23,7 @@ RULES: tuple[Callable[[Registry], Iterator[Finding]], ...] = (
     parties.known,
     parties.distinct,
     parties.groups,
+    parties.conflicts,
     scopes.stars,
     scopes.fields,
     scopes.stages,

@@ -80,3 +80,13 @@ def groups(registry: Registry) -> Iterator[Finding]:
         if person.group is not None:
             remedy = "remove the key; functions are what this registry says"
             yield Finding(("people", name, "group"), "is not in this release: directory groups", remedy)
+
+
+def conflicts(registry: Registry) -> Iterator[Finding]:
+    """A conflict names what it is with; a misspelt one would keep nobody from anything."""
+    known = {"workflow": frozenset(registry.data.workflows), "agent": frozenset(registry.data.agents)}
+    for name, person in registry.data.people.items():
+        for index, mark in enumerate(person.conflicts):
+            kind, _, subject = mark.partition(":")
+            if subject not in known.get(kind, frozenset()):
+                yield Finding(("people", name, "conflicts", index), f"`{mark}` names nothing here", "write workflow:ID or agent:ID of this registry")

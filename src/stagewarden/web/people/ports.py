@@ -20,7 +20,9 @@ class Gate(Protocol):
     def functions(self, caller: Caller) -> frozenset[str]:
         """The functions a person holds now."""
 
-    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
+    async def list_holds(
+        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+    ) -> tuple[list[HoldView], str | None]:
         """Holds, newest first, and the cursor of the next page."""
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
@@ -31,6 +33,9 @@ class Gate(Protocol):
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
         """Cast one vote."""
+
+    async def take_up(self, caller: Caller, hold_id: str) -> Hold:
+        """Ask people about a proposal from now on."""
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Stop one hold."""

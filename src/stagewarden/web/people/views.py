@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 def hold(view: HoldView, caller: Caller, *, payload: bool) -> Document:
     """The hold, and where this caller stands to it."""
     functions: list[JSON] = [*view.functions]
+    you: Document = {"functions": functions, "why_not": view.why_not}
+    if payload:
+        you["why_not_edit"] = view.why_not_edit
     shown = blinded(view.hold) if votes_hidden(view.hold, caller) else view.hold
-    return {**person_view(shown, view.seats, payload=payload), "you": {"functions": functions, "why_not": view.why_not}}
+    return {**person_view(shown, view.seats, payload=payload), "you": you}
 
 
 def summary(changed: Hold) -> Document:

@@ -32,6 +32,7 @@ MAY = {
     ("GET", "/holds"): READERS,
     ("GET", "/holds/{id}"): READERS,
     ("POST", "/holds/{id}/votes"): {"ines", "mara"},
+    ("POST", "/holds/{id}/take-up"): {"ines", "mara"},
     ("POST", "/holds/{id}/stop"): STOPPERS,
     ("GET", "/agents"): READERS,
     ("PUT", "/agents/{id}/mode"): STOPPERS,
@@ -70,6 +71,7 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
             "answers": dict.fromkeys(FOUR, True),
         },
         "/agents/{id}/mode": {"mode": "paused", "reason": "drill"},
+        "/holds/{id}/take-up": {},
         "/holds/{id}/stop": {},
         "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
     }.get(path)  # fmt: skip
