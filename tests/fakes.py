@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from stagewarden.clock import new_id, rfc3339
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.gate.revisions import RevisionView
 from stagewarden.holds import ballot, lifecycle
 from stagewarden.holds.eligibility import eligible, functions_held, seat_views
 from stagewarden.holds.seats import filled
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.people import VoteIntent
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document
+    from stagewarden.store import Revision
 
 HOUR = 3600 * 1_000_000_000
 PEOPLE = {
@@ -94,6 +96,7 @@ class FakeGate:
     modes: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     engaged: list[Kill] = field(default_factory=list)
     recorded: list[Document] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list)
     reads: list[tuple[str | None, str]] = field(default_factory=list)
 
     def add(self, hold: Hold) -> Hold:
@@ -150,7 +153,11 @@ class FakeGate:
             caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
         )  # fmt: skip
         if intent.edit is not None:
-            raise Invalid("edit: nothing can be judged here")
+            ballot.check_edit(given, hold, self.registry)
+            request = replace(hold.request, body=intent.edit)
+            fresh = replace(hold, id=new_id("h", self.clock.now_ns()), request=request, predecessor=hold.id, editor=caller.person)
+            self.add(replace(hold, state=HoldState.SUPERSEDED, successor=fresh.id))
+            return self.add(fresh)
         ballot.check(given, hold, self.registry)
         now = self.clock.now_ns()
         vote = Vote(
@@ -214,6 +221,22 @@ class FakeGate:
         if not any(kill.id == kill_id for kill in self.engaged):
             raise NotFound("no such kill")
         self.engaged = [kill for kill in self.engaged if kill.id != kill_id]
+
+    async def waiting_revisions(self, caller: Caller) -> list[RevisionView]:
+        """What was put into `revisions`."""
+        self._reads(caller)
+        return [RevisionView(one, (), None) for one in self.revisions]
+
+    async def confirm_revision(self, caller: Caller, revision_id: str, digest: str) -> RevisionView:
+        """One person's word."""
+        if caller.person is None:
+            raise NotAllowed("a program's credential confirms nothing")
+        found = next((one for one in self.revisions if one.id == revision_id), None)
+        if found is None:
+            raise NotFound("no such revision")
+        if found.digest != digest:
+            raise Conflict("digest: another")
+        return RevisionView(found, (), None)
 
     async def rulings(
         self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50

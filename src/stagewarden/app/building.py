@@ -27,7 +27,6 @@ from stagewarden.identity.agents import AgentIdentities
 from stagewarden.identity.fetch import fetch
 from stagewarden.metrics import Metrics
 from stagewarden.modes import Modes
-from stagewarden.store import Store, locate
 from stagewarden.wire.spool import Spools
 from stagewarden.wire.upstream import endpoint
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.inflight import Places as InFlight
     from stagewarden.gate.locks import Locks
     from stagewarden.registry import Registry
+    from stagewarden.store import Store
     from stagewarden.wire.upstream import Upstreams
 
 _OPA_PATIENCE, _OPA_RETRY = 30.0, 0.5  # seconds at start
@@ -76,6 +76,7 @@ class Building:
     secrets: Secrets
     registry: Registry
     stack: AsyncExitStack
+    store: Store
 
     async def whole(self, pool: Upstreams, places: Places) -> Built:
         """Identities and policy, which may be refused for what they say; then stops, state and log, which write."""
@@ -85,9 +86,10 @@ class Building:
         metrics = Metrics(__version__)
         modes = Modes(stops_path(config), clock)
         modes.open()
-        store = Store(locate(config.state, config.base))
-        await store.open()
-        self.stack.push_async_callback(store.close)
+        store = self.store
+        if not store.is_open:
+            await store.open()
+            self.stack.push_async_callback(store.close)
         holds = self._holds(store)
         decider = decision.cached(decider, config, clock, lambda: modes.epoch, metrics.cache_asked)
         await self._ready(decider)
@@ -111,7 +113,7 @@ class Building:
         identities, decider = await self._judges(borrowed.bundle)
         modes = Modes(stops_path(config), clock)
         modes.join()
-        store = Store(locate(config.state, config.base))
+        store = self.store
         await store.join()
         self.stack.push_async_callback(store.close)
         holds = self._holds(store)

@@ -39,6 +39,7 @@ from stagewarden.gate.remote_locks import Granted, RemoteLocks
 from stagewarden.gate.watch import Watch
 from stagewarden.metrics import Metrics
 from stagewarden.registry import Registry
+from stagewarden.store import Store, locate
 from stagewarden.web.operations import LoopWatch
 from stagewarden.wire.tls import ListenersTls
 from stagewarden.wire.upstream import Upstreams
@@ -129,7 +130,8 @@ class Worker:
         stack.push_async_callback(pool.close)
         secrets = Secrets(configuration.base)
         tls = self._tls = ListenersTls(configuration, secrets, self._clock)
-        building = Building(configuration, self._clock, secrets, registry, stack)
+        store = Store(locate(configuration.state, configuration.base))
+        building = Building(configuration, self._clock, secrets, registry, stack, store)
         rooms = self._rooms = await building.shared(pool, Borrowed(hello.bundle, self._metrics, self._log, self._locks, places))
         self._loaded(registry)
         judge = Judge(rooms)

@@ -105,6 +105,12 @@ def loaded_entry(revision: str, *, kept: str | None = None, why: str | None = No
     }
 
 
+def revision_entry(revision: str, digest: str, result: str, by: str | None, widens: list[str]) -> Document:
+    """Of kind `registry`: a registry that widens rights waits, or one person confirmed it."""
+    places: list[JSON] = [text(place, 200) for place in widens[:100]]
+    return {"revision": revision, "digest": digest, "result": result, "by": by or NOT_APPLICABLE, "widens": places}
+
+
 def read_entry(by: str, what: str, subject: str) -> Document:
     """Somebody looked at what not everybody may see."""
     return {"by": by, "what": what, "subject": subject}

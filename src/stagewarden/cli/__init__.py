@@ -23,6 +23,7 @@ _COMMANDS = {
     "agents": "people",
     "kill": "people",
     "unkill": "people",
+    "registry": "registry",
     "audit": "audit",
 }
 

@@ -14,8 +14,9 @@ from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
 from stagewarden.gate.editing import Editing
-from stagewarden.gate.people import AgentView, HoldView, ballot_of
+from stagewarden.gate.people import AgentView, HoldView, ballot_of, may_read
 from stagewarden.gate.proposals import Proposals
+from stagewarden.gate.revisions import Confirming
 from stagewarden.gate.successor import stricter, successor
 from stagewarden.holds import lifecycle
 from stagewarden.holds.eligibility import eligible, seat_views
@@ -39,7 +40,7 @@ _LONGEST_REASON = 500
 _PAGE = 100
 
 
-class Acts(Editing, Proposals):
+class Acts(Editing, Proposals, Confirming):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
@@ -52,14 +53,14 @@ class Acts(Editing, Proposals):
         self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
     ) -> tuple[list[HoldView], str | None]:
         """Holds, newest first; `state` is a state, `open` or `ended`; `mine`: only those this caller could vote on; `asked` False: proposals."""
-        self._reads(caller)
+        may_read(caller)
         holds, following = await self._rooms.holds.list(Filter(_states(state), asked=asked), cursor, limit)
         views = [self._view(caller, hold) for hold in holds]
         return [view for view in views if not mine or view.why_not is None], following
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes leaves a `read` entry."""
-        self._reads(caller)
+        may_read(caller)
         view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
             await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
@@ -68,7 +69,7 @@ class Acts(Editing, Proposals):
     @asynccontextmanager
     async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:
         """The exact bytes of the held request, for whoever may see its payload; recorded as read first."""
-        self._reads(caller)
+        may_read(caller)
         hold = await self._rooms.holds.get(hold_id)
         if not self._payload(caller, hold):
             raise NotAllowed("these bytes are shown to the hold's seats, its owners, security and privacy")
@@ -130,7 +131,7 @@ class Acts(Editing, Proposals):
 
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """Every registered agent with its mode in force."""
-        self._reads(caller)
+        may_read(caller)
         return [self._agent(agent) for agent in sorted(self._rooms.registry.data.agents)]
 
     async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
@@ -151,7 +152,7 @@ class Acts(Editing, Proposals):
 
     async def kills(self, caller: Caller) -> list[Kill]:
         """The kills engaged."""
-        self._reads(caller)
+        may_read(caller)
         return list(self._rooms.modes.kills())
 
     async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
@@ -174,12 +175,12 @@ class Acts(Editing, Proposals):
         self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Document], str | None]:
         """Recorded rulings, newest first, as they stand in the log."""
-        self._reads(caller)
+        may_read(caller)
         return await self._reader.rulings(agent=agent, effect=effect, cursor=cursor, limit=limit)
 
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
         """One ruling with its outcome."""
-        self._reads(caller)
+        may_read(caller)
         found = await self._reader.ruling(ruling_id)
         if found is None:
             raise NotFound("no such ruling")
@@ -199,10 +200,6 @@ class Acts(Editing, Proposals):
         known: dict[str, Iterable[str]] = {"agent": data.agents, "workflow": data.workflows, "upstream": self._rooms.config.upstreams, "stage": Stage}
         if scope != "all" and name not in {*known.get(kind, ())}:
             raise Invalid(f"scope: {scope[:100]!r} names nothing known; all, agent:ID, workflow:ID, upstream:ID or stage:NAME")
-
-    def _reads(self, caller: Caller) -> None:
-        if caller.person is None and "read" not in caller.scopes:
-            raise NotAllowed("this token's scopes do not include `read`")
 
     def _stops(self, caller: Caller) -> None:
         if caller.person is None and "stop" not in caller.scopes:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from stagewarden.errors import NotAllowed
 from stagewarden.holds.ballot import Ballot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stagewarden.holds.seats import SeatView
+    from stagewarden.identity.people import Caller
     from stagewarden.model import Hold
     from stagewarden.registry import Agent
 
@@ -37,6 +39,12 @@ def ballot_of(person: str, intent: VoteIntent) -> Ballot:
     return Ballot(
         person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
     )  # fmt: skip
+
+
+def may_read(caller: Caller) -> None:
+    """Any listed person reads; a program where its token says so. Raises NotAllowed."""
+    if caller.person is None and "read" not in caller.scopes:
+        raise NotAllowed("this token's scopes do not include `read`")
 
 
 @dataclass(frozen=True, slots=True)

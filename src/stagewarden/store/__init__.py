@@ -4,6 +4,7 @@ Knows rows and transactions, nothing of holds' rules. Whatever the database says
 """
 
 from stagewarden.store.database import Clash, Store
+from stagewarden.store.revisions import Confirmation, Revision, Revisions
 from stagewarden.store.url import locate
 
-__all__ = ["Clash", "Store", "locate"]
+__all__ = ["Clash", "Confirmation", "Revision", "Revisions", "Store", "locate"]

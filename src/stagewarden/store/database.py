@@ -47,6 +47,16 @@ class Store:
         """Whether nobody else can be using this database: then whatever is half-done at start belongs to nobody living."""
         return True
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a database already: one that was never begun knows nothing."""
+        return self._file.path.exists()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked."""
+        return self._engine is not None
+
     async def open(self) -> None:
         """(1) Own the file. (2) Refuse a foreign or newer database, untouched. (3) Create what is missing. All or nothing."""
         with _faults(str(self._file.path)):

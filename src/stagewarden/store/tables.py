@@ -6,7 +6,7 @@ Columns that hold what an agent wrote are bytes, and only ever ciphertext (holds
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, text, true
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text, true
 
 SCHEMA = 3
 APPLICATION = "stagewarden"
@@ -125,4 +125,28 @@ outbox = Table(
     Column("kind", String, nullable=False),
     Column("body", JSON, nullable=False),
     sqlite_autoincrement=True,
+)
+
+# Registries of a production house: the one in force, and those that would widen rights and wait for people (governance section 1). Plain:
+# what they say stands in registry.yaml too.
+revisions = Table(
+    "registry_revisions",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("state", String, nullable=False),  # waiting, in_force, replaced
+    Column("base", String, nullable=False),  # digest of the one it was compared with; empty for the first
+    Column("digest", String, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Index("one_registry_in_force", "state", unique=True, sqlite_where=text("state = 'in_force'"), postgresql_where=text("state = 'in_force'")),
+    sqlite_autoincrement=True,
+)
+
+confirmations = Table(
+    "registry_confirmations",
+    metadata,
+    Column("revision", String, ForeignKey("registry_revisions.id"), primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
 )

@@ -71,6 +71,8 @@ class Api:
             Route("GET", "/kill", self._kills),
             Route("PUT", "/kill", self._kill, body=bodies.KillBody),
             Route("DELETE", "/kill", self._unkill, body=bodies.UnkillBody),
+            Route("GET", "/registry/revisions", self._revisions),
+            Route("POST", "/registry/revisions/{id}/confirm", self._confirm, body=bodies.ConfirmBody),
             Route("GET", "/rulings", self._rulings, query=("agent", "effect", *page)),
             Route("GET", "/rulings/{id}", self._ruling),
         )
@@ -148,6 +150,12 @@ class Api:
     async def _unkill(self, caller: Caller, _: web.Request, body: bodies.UnkillBody) -> object:
         await self._gate.unkill(caller, body.id, body.reason)
         return {}
+
+    async def _revisions(self, caller: Caller, _: web.Request) -> object:
+        return {"items": [views.revision(view) for view in await self._gate.waiting_revisions(caller)], "next": None}
+
+    async def _confirm(self, caller: Caller, request: web.Request, body: bodies.ConfirmBody) -> object:
+        return views.revision(await self._gate.confirm_revision(caller, request.match_info["id"], body.digest))
 
     async def _rulings(self, caller: Caller, request: web.Request) -> object:
         query = request.query

@@ -86,6 +86,12 @@ class ModeBody(Body, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ConfirmBody(Body, frozen=True, kw_only=True):
+    """`POST registry/revisions/{id}/confirm`: what was looked at."""
+
+    digest: str
+
+
 class KillBody(Body, frozen=True, kw_only=True):
     """`PUT kill`."""
 

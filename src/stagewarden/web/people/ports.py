@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from stagewarden.gate.people import AgentView, HoldView, VoteIntent
+    from stagewarden.gate.revisions import RevisionView
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
     from stagewarden.modes import Kill
@@ -54,6 +55,12 @@ class Gate(Protocol):
 
     async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
         """Lift a kill."""
+
+    async def waiting_revisions(self, caller: Caller) -> list[RevisionView]:
+        """Registries that wait for people."""
+
+    async def confirm_revision(self, caller: Caller, revision_id: str, digest: str) -> RevisionView:
+        """One person's word for a registry."""
 
     async def rulings(
         self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50

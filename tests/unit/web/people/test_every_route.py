@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stagewarden.modes import Kill
+from stagewarden.store import Revision
 from stagewarden.web.people.api import PREFIX, Api
 from tests.fakes import FOUR, PEOPLE, held
 from tests.people_listener import PROGRAMS
@@ -39,6 +40,8 @@ MAY = {
     ("GET", "/kill"): READERS,
     ("PUT", "/kill"): STOPPERS,
     ("DELETE", "/kill"): LIFTERS,
+    ("GET", "/registry/revisions"): READERS,
+    ("POST", "/registry/revisions/{id}/confirm"): set(PEOPLE),
     ("GET", "/rulings"): READERS,
     ("GET", "/rulings/{id}"): READERS,
 }
@@ -65,6 +68,7 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     if (method, path) == ("DELETE", "/kill"):
         gate.engaged.append(kill)
     ruling = gate.record("deny", "route_not_listed")
+    gate.revisions.append(Revision("c_1", "waiting", "sha256:0", "sha256:1", gate.registry, 1, ()))
     body = {
         "/holds/{id}/votes": {
             "decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest,
@@ -73,9 +77,10 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
         "/agents/{id}/mode": {"mode": "paused", "reason": "drill"},
         "/holds/{id}/take-up": {},
         "/holds/{id}/stop": {},
+        "/registry/revisions/{id}/confirm": {"digest": "sha256:1"},
         "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
     }.get(path)  # fmt: skip
-    where = path.replace("{id}", {"/holds": hold.id, "/agent": "drafter-7", "/rulin": str(ruling["ruling"])}.get(path[:6], ""))
+    where = path.replace("{id}", {"/holds": hold.id, "/agent": "drafter-7", "/regis": "c_1", "/rulin": str(ruling["ruling"])}.get(path[:6], ""))
     headers = {
         "stranger": {},
         "unknown-token": {"Authorization": "Bearer swp_" + "A" * 43},
