@@ -8,10 +8,10 @@ from msgspec.structs import replace
 from stagewarden.gate.editing import unfit
 from stagewarden.holds.bodies import Kept
 from stagewarden.model import Allow, Deny, Tier
-from tests.product import HOUSE, product, rulings, until
+from tests.product import populated, product, rulings, until
 
 LIVE = {"id": "1", "status": "published", "title": "Opening hours", "body": "", "offers": [], "claims": []}
-OTTO = "  otto: {functions: [reviewer, manager, compliance], name: Otto Berg}\nprocesses:\n"
+OTTO = "  otto: {functions: [reviewer, manager, compliance], name: Otto Berg}\n"
 PATCH = ("PATCH", "/newsroom/articles/1")
 
 
@@ -28,19 +28,10 @@ class Says:
         return self._verdict
 
 
-def registered(folder):
-    """The scenarios' house with a second reviewer."""
-    source = folder / "source"
-    source.mkdir()
-    for path in HOUSE.iterdir():
-        (source / path.name).write_text(path.read_text().replace("processes:\n", OTTO, 1))
-    return source
-
-
 @pytest.fixture
 async def running(tmp_path):
     """One article is live, and two reviewers could approve a change of it."""
-    async with product(tmp_path / "house", source=registered(tmp_path)) as made:
+    async with product(tmp_path / "house", source=populated(tmp_path, OTTO)) as made:
         made.newsroom.articles["1"] = dict(LIVE)
         yield made
 
