@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from stagewarden import registry as registries
-from stagewarden.app.building import Building
+from stagewarden.app.building import Building, state
 from stagewarden.app.doors import cut_off, hosts, open_agents, people_settings, serve
 from stagewarden.app.house import House, HouseEnded
 from stagewarden.audit import entries
@@ -24,10 +24,10 @@ from stagewarden.clock import SystemClock
 from stagewarden.config import Places, Secrets, certificates
 from stagewarden.errors import CannotTell, ConfigError, Problem, StagewardenError
 from stagewarden.gate import Acts, Judge, RegistryWaits, Releases
+from stagewarden.gate.replicas import Replicas
 from stagewarden.gate.revisions import at_start
 from stagewarden.gate.watch import Watch
 from stagewarden.identity.people import People
-from stagewarden.store import Store, locate
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.parser import require_native
 from stagewarden.web.people.listener import listener as people_listener
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from stagewarden.config import Config
     from stagewarden.gate import Rooms
     from stagewarden.registry import Registry
+    from stagewarden.store import Store
 
 _CONFIRMED_EVERY = 1.0  # seconds
 _GRACE = 25.0  # seconds for what runs, after SIGTERM (contract section 7)
@@ -58,6 +59,7 @@ class Sidecar:
     acts: Acts
     releases: Releases
     watch: Watch
+    replicas: Replicas
     loop_watch: LoopWatch
     people: People
     readiness: Readiness
@@ -157,7 +159,7 @@ async def running(
     _refuse((*registries.check(config, registry, environ=environ), *certificates.of_upstreams(config, secrets, clock.now_ns())))
     tls = ListenersTls(config, secrets, clock)
     async with AsyncExitStack() as stack:
-        store = Store(locate(config.state, config.base))
+        store = state(config, secrets)
         offered, registry = registry, await _in_force(config, store, registry, stack)
         pool = Upstreams(clock)
         stack.push_async_callback(pool.close)
@@ -222,6 +224,7 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
     watch = Watch(rooms)
     watch.loaded(rooms.registry)
     loop_watch = LoopWatch(rooms.clock, rooms.recorder.metrics.loop_lag)
+    replicas = Replicas(rooms)
     workers = {} if house is None else {"workers": house.trouble}
     return Sidecar(
         rooms=rooms,
@@ -229,9 +232,13 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
         acts=Acts(rooms, Reader(rooms.config.base / rooms.config.audit.directory)),
         releases=Releases(rooms),
         watch=watch,
+        replicas=replicas,
         loop_watch=loop_watch,
         people=people,
-        readiness=Readiness({**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble, **workers}, watch.details),
+        readiness=Readiness(
+            {**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble, "replicas": replicas.trouble, **workers},
+            lambda: {**watch.details(), **replicas.details()},
+        ),
         tls=tls,
         house=house,
         _reload=asyncio.Event(),
@@ -241,11 +248,13 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
 async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
-        beside = (sidecar.releases.run(), sidecar.watch.run(), sidecar.watch.follow(), sidecar.loop_watch.watch())
-        for work in (*beside, _reloads(sidecar), _confirmations(sidecar)):
+        beside = (sidecar.watch.run(), sidecar.watch.follow(), sidecar.replicas.run(), sidecar.replicas.tend(), sidecar.loop_watch.watch())
+        for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar)):
             group.create_task(work)
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))
+        if sidecar.rooms.shared is not None:
+            group.create_task(sidecar.rooms.shared.run())
 
 
 async def _filled(house: House, background: asyncio.Task[None]) -> None:

@@ -1,62 +1,29 @@
-"""`holds`, `agents`, `kill`, `unkill`: the people's API from a terminal. `kill --config FILE` needs no running process.
+"""`holds`: the people's API from a terminal.
 
 What agents wrote is shown escaped. A vote names the digests that were just read; every question is answered by the person, never for them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import os
-import pwd
 import sys
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import click
 
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding
-from stagewarden.cli.people_api import TOKEN, Client, client, load
-from stagewarden.clock import SystemClock
-from stagewarden.config import stops_path
-from stagewarden.errors import StagewardenError
+from stagewarden.cli.people_api import every, segment, with_client
 from stagewarden.holds.ballot import REASONS
-from stagewarden.modes import Modes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
+    from stagewarden.cli.people_api import Client
     from stagewarden.model import Document
 
-T = TypeVar("T")
+
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-_PAGE = "100"
-
-
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="For machines."),
-        click.option("--token", default=TOKEN, show_default=True, metavar="REF", help="Where the token is: file:PATH or env:NAME."),
-        click.option("--config", type=_FILE, help="The configuration file that names the people's listener."),
-        click.option("--url", help="The people's listener, for example http://127.0.0.1:8081."),
-    ):
-        command = option(command)
-    return command
-
-
-def _with_client(act: Callable[..., None]) -> Callable[..., None]:
-    """Turns the connection's options into a Client."""
-
-    @_options
-    @wraps(act)
-    def command(url: str | None, config: Path | None, token: str, **rest: object) -> None:
-        act(client(url, config, token), **rest)
-
-    return command
 
 
 # -- holds --
@@ -71,10 +38,10 @@ def holds() -> None:
 @click.option("--state", default="open", show_default=True, help="open, ended, or one state.")
 @click.option("--mine", is_flag=True, help="Only those you can vote on.")
 @click.option("--proposals", is_flag=True, help="Those nobody has taken up, instead of those people are asked about.")
-@_with_client
+@with_client
 def list_holds(api: Client, *, state: str, mine: bool, proposals: bool, as_json: bool) -> None:
     """List holds, newest first."""
-    found = _all(api, "/holds", {"state": state, "mine": "true" if mine else "false", "asked": "false" if proposals else "true"})
+    found = every(api, "/holds", {"state": state, "mine": "true" if mine else "false", "asked": "false" if proposals else "true"})
     names = ("id", "state", "tier", "kind", "agent", "expires_at")
     rows = [[*(show.text(hold, name) for name in names), show.seats(hold)] for hold in found]
     show.as_json_or_table(found, ("hold", "state", "tier", "what", "agent", "due", "seats"), rows, as_json=as_json)
@@ -82,10 +49,10 @@ def list_holds(api: Client, *, state: str, mine: bool, proposals: bool, as_json:
 
 @holds.command("show")
 @click.argument("hold")
-@_with_client
+@with_client
 def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
     """Show one hold with the exact request."""
-    (show.write_json if as_json else show.write_hold)(api.ask("GET", f"/holds/{_path(hold)}"))
+    (show.write_json if as_json else show.write_hold)(api.ask("GET", f"/holds/{segment(hold)}"))
 
 
 @holds.command()
@@ -95,7 +62,7 @@ def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
 @click.option("--digest", help="What you reviewed: refused if the hold's digest is another.")
 @click.option("--note", help="Kept with your vote.")
 @click.option("--edit", type=_FILE, metavar="FILE", help="The body to be sent instead; every seat is asked again, and none of them is yours.")
-@_with_client
+@with_client
 def approve(  # noqa: PLR0913 - a command has its options
     api: Client, *, hold: str, function: str | None, answers: tuple[str, ...], digest: str | None, note: str | None, edit: Path | None, as_json: bool
 ) -> None:
@@ -114,7 +81,7 @@ def approve(  # noqa: PLR0913 - a command has its options
 @click.option("--function", help="The seat's function; needed only where you could fill several.")
 @click.option("--digest", help="What you reviewed: refused if the hold's digest is another.")
 @click.option("--note", help="Kept with your vote.")
-@_with_client
+@with_client
 def reject(api: Client, *, hold: str, reason: str, function: str | None, digest: str | None, note: str | None, as_json: bool) -> None:  # noqa: PLR0913 - a command has its options
     """Reject: ends the hold for everybody."""
     found = _reviewed(api, hold, digest)
@@ -123,132 +90,26 @@ def reject(api: Client, *, hold: str, reason: str, function: str | None, digest:
 
 @holds.command("take-up")
 @click.argument("hold")
-@_with_client
+@with_client
 def take_up(api: Client, *, hold: str, as_json: bool) -> None:
     """Take up a proposal: its people are asked from now on."""
-    _told(api.ask("POST", f"/holds/{_path(hold)}/take-up", {}), as_json=as_json)
+    _told(api.ask("POST", f"/holds/{segment(hold)}/take-up", {}), as_json=as_json)
 
 
 @holds.command("stop")
 @click.argument("hold")
 @click.option("--reason", default="", help="Optional: stopping never waits for one.")
-@_with_client
+@with_client
 def stop_hold(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
     """Stop a hold: nothing of it is sent afterwards."""
-    _told(api.ask("POST", f"/holds/{_path(hold)}/stop", {"reason": reason}), as_json=as_json)
-
-
-# -- agents --
-
-
-@click.group()
-def agents() -> None:
-    """Registered agents and their modes."""
-
-
-@agents.command("list")
-@_with_client
-def list_agents(api: Client, *, as_json: bool) -> None:
-    """List agents with the mode in force."""
-    found = _all(api, "/agents", {})
-    rows = [
-        (show.text(one, "id"), show.text(show.members(one, "mode"), "mode"), show.text(show.members(one, "mode"), "by"),
-         show.joined(one.get("stages")), show.joined(one.get("workflows")), show.text(show.members(one, "owners"), "human"))
-        for one in found
-    ]  # fmt: skip
-    show.as_json_or_table(found, ("agent", "mode", "set by", "stages", "workflows", "owner"), rows, as_json=as_json)
-
-
-@agents.command()
-@click.argument("agent")
-@click.option("--reason", default="", help="Optional: stopping never waits for one.")
-@_with_client
-def pause(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
-    """Pause an agent: every request of it is refused."""
-    _moded(api.ask("PUT", f"/agents/{_path(agent)}/mode", {"mode": "paused", "reason": reason}), as_json=as_json)
-
-
-@agents.command()
-@click.argument("agent")
-@click.option("--reason", required=True, help="Why it may go on.")
-@_with_client
-def resume(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
-    """Let a paused agent go on; takes security or technical."""
-    _moded(api.ask("PUT", f"/agents/{_path(agent)}/mode", {"mode": "active", "reason": reason}), as_json=as_json)
-
-
-# -- the stop --
-
-
-@click.command()
-@click.argument("scope", required=False)
-@click.option("--reason", default="", help="Optional: stopping never waits for one.")
-@click.option("--list", "listing", is_flag=True, help="Show what is stopped.")
-@_options
-def kill(scope: str | None, reason: str, url: str | None, config: Path | None, token: str, *, listing: bool, as_json: bool) -> None:  # noqa: PLR0913 - a command has its options
-    """Stop SCOPE: all, agent:ID, workflow:ID, upstream:ID or stage:NAME.
-
-    With --config the stop is written where every sidecar of this state looks at each request; no process needs to run.
-    """
-    if listing == (scope is not None):
-        raise click.UsageError("say what to stop, or --list")
-    if url is None and config is not None:
-        modes = _modes(config)
-        engaged = _guarded(modes.kills) if scope is None else (_run(modes.kill(scope, _terminal(), reason)),)
-        found: list[Document] = [{"id": one.id, "scope": one.scope, "by": one.by, "reason": one.reason} for one in engaged]
-    else:
-        api = client(url, config, token)
-        found = [api.ask("PUT", "/kill", {"scope": scope, "reason": reason})] if scope is not None else _all(api, "/kill", {})
-    columns = ("id", "scope", "by", "reason")
-    show.as_json_or_table(found, columns, [[show.text(one, name) for name in columns] for one in found], as_json=as_json)
-
-
-@click.command()
-@click.argument("kill_id", metavar="ID")
-@click.option("--reason", required=True, help="Why it may go on.")
-@_options
-def unkill(kill_id: str, reason: str, url: str | None, config: Path | None, token: str, *, as_json: bool) -> None:
-    """Lift the stop with this id; over the API it takes security or technical."""
-    if url is None and config is not None:
-        _run(_modes(config).unkill(kill_id, _terminal(), reason))
-    else:
-        client(url, config, token).ask("DELETE", "/kill", {"id": kill_id, "reason": reason})
-    if as_json:
-        show.write_json({"id": kill_id, "lifted": True})
-    else:
-        click.echo(f"{printable(kill_id)} is lifted")
-
-
-def _modes(config: Path) -> Modes:
-    modes = Modes(stops_path(load(config)), SystemClock())
-    _guarded(modes.open)
-    return modes
-
-
-def _guarded(act: Callable[[], T]) -> T:
-    try:
-        return act()
-    except StagewardenError as failure:
-        raise Finding(printable(str(failure))) from failure
-
-
-def _run(act: Coroutine[object, object, T]) -> T:
-    return _guarded(lambda: asyncio.run(act))
-
-
-def _terminal() -> str:
-    """Who sits at this terminal, as the system knows it; a container's user often has no name, and must be able to stop all the same."""
-    try:
-        return f"terminal:{pwd.getpwuid(os.getuid()).pw_name}"
-    except KeyError:
-        return f"terminal:uid {os.getuid()}"
+    _told(api.ask("POST", f"/holds/{segment(hold)}/stop", {"reason": reason}), as_json=as_json)
 
 
 # -- votes --
 
 
 def _reviewed(api: Client, hold: str, digest: str | None) -> Document:
-    found = api.ask("GET", f"/holds/{_path(hold)}")
+    found = api.ask("GET", f"/holds/{segment(hold)}")
     if digest is not None and digest != found.get("digest"):
         raise Finding("the hold's digest is another than the one you reviewed; nothing was cast")
     return found
@@ -291,22 +152,10 @@ def _body(edit: Path) -> Document:
 
 def _vote(api: Client, hold: Document, vote: Document, *, as_json: bool) -> None:
     digests: Document = {"digest": hold.get("digest"), "view_digest": hold.get("view_digest")}
-    _told(api.ask("POST", f"/holds/{_path(show.text(hold, 'id'))}/votes", {**vote, **digests}), as_json=as_json)
+    _told(api.ask("POST", f"/holds/{segment(show.text(hold, 'id'))}/votes", {**vote, **digests}), as_json=as_json)
 
 
 # -- answers --
-
-
-def _all(api: Client, path: str, query: dict[str, str]) -> list[Document]:
-    """Every page."""
-    found: list[Document] = []
-    paged = {**query, "limit": _PAGE} if path == "/holds" else query
-    while True:
-        page = api.ask("GET", path, query=paged)
-        found += show.items(page, "items")
-        if not page.get("next"):
-            return found
-        paged = {**paged, "cursor": show.text(page, "next")}
 
 
 def _told(hold: Document, *, as_json: bool) -> None:
@@ -314,14 +163,3 @@ def _told(hold: Document, *, as_json: bool) -> None:
         show.write_json(hold)
     else:
         click.echo(printable(f"{show.text(hold, 'id')} is {show.text(hold, 'state')}; seats: {show.seats(hold)}"))
-
-
-def _moded(agent: Document, *, as_json: bool) -> None:
-    if as_json:
-        show.write_json(agent)
-    else:
-        click.echo(printable(f"{show.text(agent, 'id')} is {show.text(show.members(agent, 'mode'), 'mode')}"))
-
-
-def _path(identifier: str) -> str:
-    return quote(identifier, safe="")

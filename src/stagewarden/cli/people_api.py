@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import wraps
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 import click
 
 from stagewarden import config as configuration
+from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding, Unreachable
 from stagewarden.config import Secret, Secrets
 from stagewarden.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stagewarden.config import Config
     from stagewarden.model import Document
 
 TOKEN = "env:STAGEWARDEN_TOKEN"  # noqa: S105 - where the token is, not the token
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+_PAGE = "100"
 _DEADLINE = 30.0
 _MOST = 64 << 20
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -59,6 +63,46 @@ class Client:
                 raise Finding(_said(refusal)) from None
         except (URLError, OSError, HTTPException) as failure:
             raise Unreachable(f"nobody answers at {printable(self.url)}: {printable(str(getattr(failure, 'reason', failure)))}") from None
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where the people's listener is, whose token, and for whom the answer is."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="For machines."),
+        click.option("--token", default=TOKEN, show_default=True, metavar="REF", help="Where the token is: file:PATH or env:NAME."),
+        click.option("--config", type=FILE, help="The configuration file that names the people's listener."),
+        click.option("--url", help="The people's listener, for example http://127.0.0.1:8081."),
+    ):
+        command = option(command)
+    return command
+
+
+def with_client(act: Callable[..., None]) -> Callable[..., None]:
+    """Turns the connection's options into a Client."""
+
+    @options
+    @wraps(act)
+    def command(url: str | None, config: Path | None, token: str, **rest: object) -> None:
+        act(client(url, config, token), **rest)
+
+    return command
+
+
+def every(api: Client, path: str, query: dict[str, str]) -> list[Document]:
+    """Every page."""
+    found: list[Document] = []
+    paged = {**query, "limit": _PAGE} if path == "/holds" else query
+    while True:
+        page = api.ask("GET", path, query=paged)
+        found += show.items(page, "items")
+        if not page.get("next"):
+            return found
+        paged = {**paged, "cursor": show.text(page, "next")}
+
+
+def segment(identifier: str) -> str:
+    """An id as one segment of a path."""
+    return quote(identifier, safe="")
 
 
 def client(url: str | None, config: Path | None, token: str) -> Client:

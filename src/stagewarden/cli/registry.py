@@ -8,7 +8,7 @@ import click
 
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
-from stagewarden.cli.people import _all, _path, _with_client  # the same connection, in a file of its own
+from stagewarden.cli.people_api import every, segment, with_client
 
 if TYPE_CHECKING:
     from stagewarden.cli.people_api import Client
@@ -21,10 +21,10 @@ def registry() -> None:
 
 
 @registry.command()
-@_with_client
+@with_client
 def revisions(api: Client, *, as_json: bool) -> None:
     """List what waits, and each place where it widens rights."""
-    found = _all(api, "/registry/revisions", {})
+    found = every(api, "/registry/revisions", {})
     rows = [
         (show.text(one, "id"), show.text(one, "digest"), _said(one), show.text(widening, "place"), show.text(widening, "change"))
         for one in found
@@ -36,10 +36,10 @@ def revisions(api: Client, *, as_json: bool) -> None:
 @registry.command()
 @click.argument("revision")
 @click.option("--digest", required=True, help="What you looked at, as `registry revisions` shows it.")
-@_with_client
+@with_client
 def confirm(api: Client, *, revision: str, digest: str, as_json: bool) -> None:
     """Confirm a registry that widens rights; takes two people who gain nothing by it."""
-    found = api.ask("POST", f"/registry/revisions/{_path(revision)}/confirm", {"digest": digest})
+    found = api.ask("POST", f"/registry/revisions/{segment(revision)}/confirm", {"digest": digest})
     if as_json:
         show.write_json(found)
     else:

@@ -13,38 +13,36 @@ from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
+from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
-from stagewarden.gate.people import AgentView, HoldView, ballot_of, may_read
+from stagewarden.gate.people import HoldView, ballot_of
 from stagewarden.gate.proposals import Proposals
 from stagewarden.gate.revisions import Confirming
+from stagewarden.gate.stopping import Stopping
 from stagewarden.gate.successor import stricter, successor
 from stagewarden.holds import lifecycle
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
-from stagewarden.model import Ask, Deny, HoldState, Stage
+from stagewarden.model import Ask, Deny, HoldState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from stagewarden.audit.reader import Reader
     from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
-    from stagewarden.modes import Kill
 
-_LOOSENS = frozenset({"security", "technical"})
 _READS_PAYLOADS = frozenset({"security", "privacy"})
-_STRICTNESS = {"active": 0, "recommend_only": 1, "paused": 2, "revoked": 3}
-_LONGEST_REASON = 500
 _PAGE = 100
 
 
-class Acts(Editing, Proposals, Confirming):
+class Acts(Stopping, Editing, Proposals, Confirming):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
-        self._rooms = rooms
+        super().__init__(rooms)
         self._reader = reader
 
     # -- holds --
@@ -53,29 +51,29 @@ class Acts(Editing, Proposals, Confirming):
         self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
     ) -> tuple[list[HoldView], str | None]:
         """Holds, newest first; `state` is a state, `open` or `ended`; `mine`: only those this caller could vote on; `asked` False: proposals."""
-        may_read(caller)
+        self._reads(caller)
         holds, following = await self._rooms.holds.list(Filter(_states(state), asked=asked), cursor, limit)
         views = [self._view(caller, hold) for hold in holds]
         return [view for view in views if not mine or view.why_not is None], following
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes leaves a `read` entry."""
-        may_read(caller)
+        self._reads(caller)
         view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
-            await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
+            await self._rooms.recorder.note("read", entries.read_entry(name_of(caller), "payload", hold_id))
         return replace(view, why_not_edit=view.why_not or self.why_not_edit(caller, view.hold))
 
     @asynccontextmanager
     async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:
         """The exact bytes of the held request, for whoever may see its payload; recorded as read first."""
-        may_read(caller)
+        self._reads(caller)
         hold = await self._rooms.holds.get(hold_id)
         if not self._payload(caller, hold):
             raise NotAllowed("these bytes are shown to the hold's seats, its owners, security and privacy")
         if not hold.payload:
             raise NotFound(f"hold {hold_id}: its bytes are deleted")
-        await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
+        await self._rooms.recorder.note("read", entries.read_entry(name_of(caller), "payload", hold_id))
         async with bodies.whole(self._rooms, hold) as known:
             yield known.request.body
 
@@ -99,7 +97,7 @@ class Acts(Editing, Proposals, Confirming):
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Any listed person may stop a hold; nothing of it is sent after this returns."""
         self._stops(caller)
-        return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold_id, _name(caller), _bounded(reason)))
+        return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold_id, name_of(caller), bounded(reason)))
 
     async def judge_again(self, hold: Hold) -> bool:
         """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
@@ -127,98 +125,24 @@ class Acts(Editing, Proposals, Confirming):
             if cursor is None:
                 return
 
-    # -- agents and the stop --
-
-    async def list_agents(self, caller: Caller) -> list[AgentView]:
-        """Every registered agent with its mode in force."""
-        may_read(caller)
-        return [self._agent(agent) for agent in sorted(self._rooms.registry.data.agents)]
-
-    async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
-        """Tightening takes any listed person; loosening takes security or technical and a reason, never only the owner after security."""
-        if agent not in self._rooms.registry.data.agents:
-            raise NotFound("no such agent")
-        if mode not in _STRICTNESS:
-            raise Invalid(f"mode: expected one of {', '.join(_STRICTNESS)}")
-        before = self._agent(agent)
-        if _STRICTNESS[mode] < _STRICTNESS[before.mode]:
-            self._loosens(caller, reason)
-            self._not_its_owner(caller, before)
-        else:
-            self._stops(caller)
-        await self._rooms.modes.set_mode(agent, mode, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.stops.settle()
-        return self._agent(agent)
-
-    async def kills(self, caller: Caller) -> list[Kill]:
-        """The kills engaged."""
-        may_read(caller)
-        return list(self._rooms.modes.kills())
-
-    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
-        """Stop a scope at once; durable in the local file before anything else is tried."""
-        self._stops(caller)
-        self._exists(scope)
-        kill = await self._rooms.modes.kill(scope, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.stops.settle()
-        return kill
-
-    async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
-        """Lift a kill by its id: security or technical, with a reason."""
-        self._loosens(caller, reason)
-        await self._rooms.modes.unkill(kill_id, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.stops.settle()
-
     # -- rulings --
 
     async def rulings(
         self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Document], str | None]:
         """Recorded rulings, newest first, as they stand in the log."""
-        may_read(caller)
+        self._reads(caller)
         return await self._reader.rulings(agent=agent, effect=effect, cursor=cursor, limit=limit)
 
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
         """One ruling with its outcome."""
-        may_read(caller)
+        self._reads(caller)
         found = await self._reader.ruling(ruling_id)
         if found is None:
             raise NotFound("no such ruling")
         return found
 
     # -- who may --
-
-    def functions(self, caller: Caller) -> frozenset[str]:
-        """The functions a person holds, read from the registry each time; a program holds none."""
-        person = self._rooms.registry.data.people.get(caller.person or "")
-        return frozenset(person.functions) if person is not None and person.active else frozenset()
-
-    def _exists(self, scope: str) -> None:
-        """A misspelt scope would stop nothing and look as if it did."""
-        kind, _, name = scope.partition(":")
-        data = self._rooms.registry.data
-        known: dict[str, Iterable[str]] = {"agent": data.agents, "workflow": data.workflows, "upstream": self._rooms.config.upstreams, "stage": Stage}
-        if scope != "all" and name not in {*known.get(kind, ())}:
-            raise Invalid(f"scope: {scope[:100]!r} names nothing known; all, agent:ID, workflow:ID, upstream:ID or stage:NAME")
-
-    def _stops(self, caller: Caller) -> None:
-        if caller.person is None and "stop" not in caller.scopes:
-            raise NotAllowed("this token's scopes do not include `stop`")
-
-    def _loosens(self, caller: Caller, reason: str) -> None:
-        if caller.person is None:
-            raise NotAllowed("a program's credential never loosens or lifts")
-        if self.functions(caller).isdisjoint(_LOOSENS):
-            raise NotAllowed("loosening takes the function security or technical")
-        if not reason.strip():
-            raise Invalid("reason: loosening needs one")
-
-    def _not_its_owner(self, caller: Caller, before: AgentView) -> None:
-        """After a security cause the agent's own owner does not lift it."""
-        setter = self._rooms.registry.data.people.get(before.mode_by or "")
-        owners = before.agent.owners
-        if setter is not None and "security" in setter.functions and caller.person in {owners.human, owners.business, owners.technical}:
-            raise NotAllowed("security set this mode: the agent's own owner does not lift it")
 
     def _payload(self, caller: Caller, hold: Hold) -> bool:
         if caller.person is None:
@@ -236,24 +160,6 @@ class Acts(Editing, Proposals, Confirming):
         asked = sorted({function for seat in hold.seats for function in seat.functions} & self.functions(caller))
         why_not = "a program's credential never votes" if caller.person is None else eligible(caller.person, hold, registry)
         return HoldView(hold, tuple(seat_views(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
-
-    def _agent(self, agent: str) -> AgentView:
-        entry = self._rooms.registry.data.agents[agent]
-        stored = self._rooms.modes.stored(agent)
-        mode = self._rooms.modes.mode_of(agent, entry.mode)
-        if stored is None:
-            return AgentView(agent, entry, mode)
-        return AgentView(agent, entry, mode, stored.by, stored.reason, stored.at_ns)
-
-
-def _name(caller: Caller) -> str:
-    return caller.person or f"program:{caller.program}"
-
-
-def _bounded(reason: str) -> str:
-    if len(reason) > _LONGEST_REASON:
-        raise Invalid(f"reason: longer than {_LONGEST_REASON} characters")
-    return reason
 
 
 def _states(wanted: str | None) -> frozenset[HoldState]:

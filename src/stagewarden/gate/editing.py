@@ -14,8 +14,10 @@ from stagewarden.classify import classify
 from stagewarden.errors import Conflict, Invalid, NotAllowed, Refused
 from stagewarden.gate import question as asking
 from stagewarden.gate.authors import authors
+from stagewarden.gate.callers import Callers
 from stagewarden.gate.lookup import alone, look_up, stored_match
 from stagewarden.gate.people import ballot_of
+from stagewarden.gate.streams import Stopped
 from stagewarden.holds import NewHold
 from stagewarden.holds.ballot import check_edit
 from stagewarden.holds.eligibility import candidates
@@ -37,10 +39,8 @@ _SPEAKS_OF_THE_BODY = frozenset({
 })  # fmt: skip
 
 
-class Editing:
+class Editing(Callers):
     """The act of a person on a hold's body."""
-
-    _rooms: Rooms
 
     async def edit(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
         """The hold of the edited bytes. Order: hold and digests (Conflict), person (NotAllowed), body (Invalid); refused, nothing changed."""
@@ -90,7 +90,10 @@ class Editing:
     async def _looked(self, hold: Hold, match: Match) -> Looked | None:
         if match.route.settings.lookup is None:
             return None
-        answer = await look_up(self._rooms, hold.agent, match)
+        try:
+            answer = await look_up(self._rooms, hold.agent, hold.workflow, match)
+        except Stopped as stopped:
+            raise Conflict(f"stopped meanwhile: {stopped}") from stopped
         if isinstance(answer, str):
             raise Conflict(f"edit: the asset could not be looked up: {answer}")
         if answer.digest != hold.lookup_digest:

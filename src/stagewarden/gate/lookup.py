@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.classify import read_lookup
 from stagewarden.errors import Ambiguous, CannotTell, UpstreamFailed
+from stagewarden.gate.streams import Stopped
 from stagewarden.model import Deny, Request, Stage
 from stagewarden.wire.target import parse_target
 
@@ -52,8 +53,8 @@ async def alone(rooms: Rooms, match: Match) -> AsyncIterator[None]:
         rooms.assets.release(key)
 
 
-async def look_up(rooms: Rooms, agent: str, match: Match) -> Looked | str:
-    """The asset as it stands, or why it cannot be used. Raises CannotTell when the upstream does not answer."""
+async def look_up(rooms: Rooms, agent: str, workflow: str | None, match: Match) -> Looked | str:
+    """The asset as it stands, or why it cannot be used. Raises CannotTell when the upstream does not answer, Stopped where a stop came first."""
     key, lookup = lookup_key(match), match.route.settings.lookup
     assert key is not None
     assert lookup is not None
@@ -62,8 +63,11 @@ async def look_up(rooms: Rooms, agent: str, match: Match) -> Looked | str:
     stage = Stage(lookup.as_)
     try:
         async with rooms.sender.connected(agent, request, stage) as connection:
+            _go_on(rooms.stopped(agent, workflow, key[0], stage))
             answer = await rooms.sender.exchange(connection, request, rooms.sender.head(request, stage, ()))
             body = await answer.read(_SIZE_FACTOR * rooms.config.limits.body)
+    except Stopped:
+        raise
     except UpstreamFailed as failure:
         raise CannotTell(f"the look-up at {key[0]} got no answer: {failure}") from failure
     if answer.status >= _NOT_USABLE:
@@ -72,3 +76,8 @@ async def look_up(rooms: Rooms, agent: str, match: Match) -> Looked | str:
         return read_lookup(lookup, match.asset_id, body, rooms.config.limits.json_depth)
     except Ambiguous as refused:
         return f"the answer is not strict JSON: {refused.detail}"
+
+
+def _go_on(stop: Deny | None) -> None:
+    if stop is not None:
+        raise Stopped(stop)

@@ -8,15 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from stagewarden.errors import NotAllowed
 from stagewarden.holds.ballot import Ballot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stagewarden.holds.seats import SeatView
-    from stagewarden.identity.people import Caller
     from stagewarden.model import Hold
+    from stagewarden.modes import Kill
     from stagewarden.registry import Agent
 
 
@@ -41,12 +40,6 @@ def ballot_of(person: str, intent: VoteIntent) -> Ballot:
     )  # fmt: skip
 
 
-def may_read(caller: Caller) -> None:
-    """Any listed person reads; a program where its token says so. Raises NotAllowed."""
-    if caller.person is None and "read" not in caller.scopes:
-        raise NotAllowed("this token's scopes do not include `read`")
-
-
 @dataclass(frozen=True, slots=True)
 class HoldView:
     """One hold as one caller may see it. `payload`: may the bytes be shown; `why_not`: why this caller cannot approve (None: they can)."""
@@ -61,7 +54,7 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """A registered agent and its mode in force: the stricter of registry and stored."""
+    """A registered agent and its mode in force: the stricter of registry and stored. `owed`: what the act on it could not do yet."""
 
     id: str
     agent: Agent
@@ -69,3 +62,14 @@ class AgentView:
     mode_by: str | None = None
     mode_reason: str | None = None
     mode_at_ns: int = 0
+    mode_security: bool = False
+    observed_until_ns: int = 0
+    owed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """A kill that is in force, and what could not be done yet."""
+
+    kill: Kill
+    owed: tuple[str, ...] = ()

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stagewarden.errors import Conflict, NotAllowed
+from stagewarden.gate.callers import Callers
 
 if TYPE_CHECKING:
-    from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
     from stagewarden.model import Ask, Hold, Question
 
@@ -24,10 +24,8 @@ def proposed(question: Question, verdict: Ask) -> bool:
     return by_mode or any(reason.code == RECOMMEND_ONLY for reason in verdict.reasons)
 
 
-class Proposals:
+class Proposals(Callers):
     """The act of a person on a proposal."""
-
-    _rooms: Rooms
 
     async def take_up(self, caller: Caller, hold_id: str) -> Hold:
         """Ask the people of its seats from now on; decide-by begins. Order: state (Conflict), person (NotAllowed)."""

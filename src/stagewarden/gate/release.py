@@ -19,6 +19,7 @@ from stagewarden.gate import bodies, filtering
 from stagewarden.gate import question as asking
 from stagewarden.gate.lookup import alone, look_up, stored_match
 from stagewarden.gate.sending import Relay, result_of
+from stagewarden.gate.streams import Stopped
 from stagewarden.gate.successor import successor
 from stagewarden.holds.eligibility import standing
 from stagewarden.holds.seats import fill, filled
@@ -46,6 +47,8 @@ class Releases:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        # Among several, one without an agents' listener does not send: it need not have the upstreams' network, nor their credentials.
+        self._sends = rooms.store.exclusive or rooms.config.listen.agents is not None
         self._running: set[str] = set()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
@@ -68,7 +71,7 @@ class Releases:
                 try:
                     for moved in await self._rooms.holds.expire_due():
                         await self._rooms.recorder.deliver(moved)
-                    for hold_id in await self._rooms.holds.due():
+                    for hold_id in await self._rooms.holds.due() if self._sends else ():
                         if hold_id not in self._running and len(self._running) < _AT_ONCE:
                             self._running.add(hold_id)
                             self._idle.clear()
@@ -124,6 +127,8 @@ class Releases:
                 return
             async with alone(rooms, match), self._kept(hold.id, attempt), bodies.whole(rooms, hold) as known:
                 await self._judged(known, attempt, match, counting)
+        except Stopped as stopped:
+            await self._stop(hold, stopped.verdict)
         except (CannotTell, UpstreamUnavailable):
             await rooms.recorder.deliver(await rooms.holds.release_claim(hold.id, attempt))
             raise
@@ -132,7 +137,7 @@ class Releases:
         rooms = self._rooms
         looked: Looked | None = None
         if match.route.settings.lookup is not None:
-            answer = await look_up(rooms, hold.agent, match)
+            answer = await look_up(rooms, hold.agent, hold.workflow, match)
             if isinstance(answer, str):
                 await self._supersede(hold, attempt, Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer}).reasons)
                 return
@@ -143,6 +148,9 @@ class Releases:
         # (5) Ask the policy again, with the approval; it keeps the last word.
         question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting))
         verdict = await rooms.decider.decide(question)
+        if stop := self._stopped(hold):  # meanwhile: the policy may have seen the mode before we did
+            await self._stop(hold, stop)
+            return
         match verdict:
             case Allow():
                 await self._send(hold, attempt, match, verdict)
@@ -168,7 +176,7 @@ class Releases:
             await rooms.recorder.note("release", _release_entry(hold, attempt, verdict, rooms))
             await rooms.recorder.deliver(await rooms.holds.mark_sent(hold.id, attempt))
             # (8) The last look at the stop.
-            if stop := self._stopped(hold):
+            if stop := self._stopped_at_last(hold):
                 code = stop.reasons[0].code
                 await rooms.recorder.deliver(await rooms.holds.not_sent(hold.id, attempt, None, stop.reasons[0].text, code))
                 return
@@ -212,8 +220,8 @@ class Releases:
             return None
         try:
             async with asyncio.timeout(_LOOK_AFTER):  # the answer is here: it is not kept waiting to be written down
-                looked = await look_up(self._rooms, hold.agent, match)
-        except (CannotTell, TimeoutError):
+                looked = await look_up(self._rooms, hold.agent, hold.workflow, match)
+        except (CannotTell, Stopped, TimeoutError):
             return None
         return None if isinstance(looked, str) else looked.digest
 
@@ -235,7 +243,14 @@ class Releases:
             await asyncio.gather(renewing, return_exceptions=True)
 
     def _stopped(self, hold: Hold) -> Deny | None:
-        return self._rooms.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage)
+        return self._rooms.stopped_since_approved(hold)
+
+    def _stopped_at_last(self, hold: Hold) -> Deny | None:
+        """After `sent` nothing goes back: what cannot be told ends it unsent."""
+        try:
+            return self._stopped(hold)
+        except CannotTell as failure:
+            return Deny.by_gate(failure.code, "Whether it is stopped could not be found out")
 
     async def _stop(self, hold: Hold, verdict: Deny) -> None:
         code = verdict.reasons[0].code

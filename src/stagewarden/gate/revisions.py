@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING
 from stagewarden.audit import entries
 from stagewarden.clock import new_id
 from stagewarden.errors import CannotTell, Conflict, Invalid, NotAllowed, StagewardenError
-from stagewarden.gate.people import may_read
+from stagewarden.gate.callers import Callers
 from stagewarden.registry import widenings
 from stagewarden.store import Revisions
 
 if TYPE_CHECKING:
-    from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
     from stagewarden.registry import Registry, Widening
     from stagewarden.store import Revision, Store
@@ -50,10 +49,8 @@ async def at_start(store: Store, offered: Registry) -> Registry:
     return offered if await _confirmed(Revisions(store), known, offered) else known.registry
 
 
-class Confirming:
+class Confirming(Callers):
     """Registries on their way into force, and the acts of people on them."""
-
-    _rooms: Rooms
 
     async def admit(self, offered: Registry) -> None:
         """Nothing, where it may be taken; else it waits from now on, and RegistryWaits says under which id."""
@@ -82,7 +79,10 @@ class Confirming:
             try:
                 await self._stored().take(new_id("c", now), "" if known is None else known.digest, registry, now)
             except Conflict as other:
-                raise CannotTell(f"the registry: {other}") from other
+                # Several replicas that start at once take the same one: whoever is first took it for all.
+                meanwhile = await self._in_force()
+                if meanwhile is None or meanwhile.registry.digest() != registry.digest():
+                    raise CannotTell(f"the registry: {other}") from other
 
     async def due(self, in_force: Registry) -> bool:
         """Whether a registry was confirmed, or came into force elsewhere, since this one did: then it is time to read it again."""
@@ -95,7 +95,7 @@ class Confirming:
 
     async def waiting_revisions(self, caller: Caller) -> list[RevisionView]:
         """What waits, oldest first, with what each widens."""
-        may_read(caller)
+        self._reads(caller)
         known = await self._in_force()
         return [] if known is None else [self._seen(caller, known, one) for one in await self._stored().waiting()]
 

@@ -35,6 +35,10 @@ class Bell:
                 event.set()
         self._any.set()
 
+    def wake_all(self) -> None:
+        """Something may have moved without our hearing of it: everybody looks."""
+        self.wake(tuple(self._waiting))
+
     @asynccontextmanager
     async def listen(self, hold: str) -> AsyncIterator[asyncio.Event]:
         """An event that is set at this hold's next move; listen first, then read, so that no move is missed."""

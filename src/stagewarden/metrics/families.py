@@ -59,6 +59,7 @@ MODE_CHANGES: Final = Family(f"{_P}mode_changes_total", "counter", "Modes given 
 KILLS: Final = Family(f"{_P}kills_total", "counter", "Kills engaged, by kind of scope", ("scope",), (labels.SCOPES,))
 KILLS_ENGAGED: Final = Family(f"{_P}kills_engaged", "gauge", "Kills in force", ("scope",), (labels.SCOPES,))
 REVOCATION: Final = Family(f"{_P}revocation_seconds", "histogram", "From the order to stop until this process obeys", buckets=_SLOW)
+STOPS_HEARD: Final = Family(f"{_P}stops_heard_age_seconds", "gauge", "Since the stops of the shared state were last heard; +Inf: never")
 APPENDS: Final = Family(
     f"{_P}audit_appends_total", "counter", "Audit entries; refused: not accepted, because the log could not take them", ("result",), (labels.APPENDS,)
 )
@@ -77,6 +78,10 @@ WORKERS: Final = Family(
     f"{_P}workers", "gauge", "Worker processes of `serve --workers`; silent: no answer to this scrape", ("state",), (labels.WORKER_STATES,)
 )
 WORKER_DEATHS: Final = Family(f"{_P}worker_deaths_total", "counter", "Worker processes that ended without being told to")
+REPLICAS: Final = Family(
+    f"{_P}replicas", "gauge", "Instances on this database that were heard of lately; differing: by another policy or registry than ours", ("state",),
+    (labels.REPLICA_STATES,),
+)  # fmt: skip
 LOOP_LAG: Final = Family(f"{_P}event_loop_lag_seconds", "gauge", "How late the event loop was at its last look")
 BUILD_INFO: Final = Family(f"{_P}build_info", "gauge", "The running version", ("version",), (_REGISTRY,))
 POLICY_INFO: Final = Family(f"{_P}policy_info", "gauge", "The policy in force", ("revision", "engine"), (_REGISTRY, ("wasm", "opa")))

@@ -5,6 +5,7 @@ Recording must never fail a request: values outside the closed sets become `othe
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -188,6 +189,10 @@ class Metrics:
         """How long from the order to stop until this process obeyed."""
         self._all.spreads[families.REVOCATION].observe(seconds)
 
+    def stops_heard(self, age: float | None) -> None:
+        """Seconds since the shared stops were last heard; None: never yet."""
+        self._all.counts[families.STOPS_HEARD].set(math.inf if age is None else age)
+
     def standing(self, kills: Iterable[str], modes: Mapping[str, str]) -> None:
         """What is stopped now: the scopes of the kills engaged, and each registered agent's mode."""
         engaged: dict[tuple[str, ...], float] = {}
@@ -247,6 +252,10 @@ class Metrics:
     def worker_died(self) -> None:
         """A worker ended that was not told to."""
         self._all.counts[families.WORKER_DEATHS].add()
+
+    def replicas(self, living: int, differing: int) -> None:
+        """How many instances use this database, ourselves among them; 0 where it is ours alone."""
+        self._all.counts[families.REPLICAS].replace({("agreeing",): living - differing, ("differing",): differing})
 
     def speak_for(self, workers: Iterable[Rows], departed: Rows) -> None:
         """What the workers have counted, and those that are gone: shown with our own from now on."""

@@ -65,6 +65,7 @@ class Revisions:
     async def propose(self, revision_id: str, base: str, registry: Registry, now_ns: int) -> Revision:
         """It waits; the one that waits already for the same step from the same base."""
         async with self._store.writing() as connection:
+            await self._store.alone(connection, "registry")
             same = (revisions.c.state == "waiting", revisions.c.base == base, revisions.c.digest == registry.digest())
             known = await connection.scalar(select(revisions.c.id).where(*same))
             if known is None:
@@ -75,6 +76,7 @@ class Revisions:
         """In force from now on; what waited was compared with another one, and waits no more. Conflict where the base is not in force."""
         try:
             async with self._store.writing() as connection:
+                await self._store.alone(connection, "registry")
                 current = await connection.scalar(select(revisions.c.digest).where(revisions.c.state == "in_force"))
                 if (current or "") != base:
                     raise Conflict("another registry came into force meanwhile")
@@ -93,6 +95,7 @@ class Revisions:
         """Add one person's word; Conflict where it waits no more, or theirs is there already."""
         try:
             async with self._store.writing() as connection:
+                await self._store.alone(connection, "registry")
                 state = await connection.scalar(select(revisions.c.state).where(revisions.c.id == revision_id))
                 if state != "waiting":
                     raise Conflict("the revision does not wait any more")

@@ -124,6 +124,7 @@ outbox = Table(
     Column("hold", String, nullable=False, index=True),
     Column("kind", String, nullable=False),
     Column("body", JSON, nullable=False),
+    Column("origin", String, nullable=False, server_default=""),  # the instance whose log it belongs in; "": of a release that had but one
     sqlite_autoincrement=True,
 )
 
@@ -149,4 +150,35 @@ confirmations = Table(
     Column("revision", String, ForeignKey("registry_revisions.id"), primary_key=True),
     Column("person", String, primary_key=True),
     Column("at_ns", BigInteger, nullable=False),
+)
+
+# Orders to stop and to go on, in the one sequence that all replicas follow; never changed, never deleted. Whoever gives the next one
+# takes the next number: two at once clash, and the later one looks again at what stands. Numbers have no gaps, so that nobody misses one.
+stops = Table(
+    "stops",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False, unique=True),
+    Column("act", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("scope", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("security", Boolean, nullable=False),
+    Column("loosens", Boolean, nullable=False),
+    Column("relapse", Boolean, nullable=False),
+    Column("observed_until_ns", BigInteger, nullable=False),
+)
+
+# Who uses this database, and judges by what (replicas on one PostgreSQL).
+instances = Table(
+    "instances",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("heard_ns", BigInteger, nullable=False),  # by the database's clock
+    Column("version", String, nullable=False),
+    Column("policy", String, nullable=False),
+    Column("registry", String, nullable=False),
 )

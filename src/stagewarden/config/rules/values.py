@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stagewarden.config import state as states
 from stagewarden.config.rules.addresses import is_loopback
+from stagewarden.config.units import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,7 @@ MAX_POLICY_DEADLINE = 5.0
 MIN_WASM_MEMORY = 4 << 20
 MAX_CACHED = 65_536
 MAX_CACHE_AGE = 10.0
+MIN_STALENESS, MAX_STALENESS = 1.0, 60.0
 MAX_JSON_DEPTH = 256  # the parsers' own recursion stays far away
 MAX_BODY = 64 << 20  # a body is held in memory while it is judged
 MAX_SPOOL = 1 << 30  # a body on disk is read again for its digest and, held, stored in the state database
@@ -48,6 +51,12 @@ def durations(config: Config) -> Iterator[Problem]:
             ("people", "session"),
             "ends by the clock before it ends by idleness, or at once",
             "0s < idle <= absolute, as in {idle: 30m, absolute: 8h}",
+        )
+    if not MIN_STALENESS <= config.stops.max_staleness <= MAX_STALENESS:
+        yield config.source.problem(
+            ("stops", "max_staleness"),
+            f"is not between {MIN_STALENESS:.0f}s and {MAX_STALENESS:.0f}s",
+            "write a duration between them, as in 5s: it is how long a stop may take to reach a replica that is cut off",
         )
     for name, upstream in config.upstreams.items():
         for key in ("connect_deadline", "answer_deadline"):
@@ -136,9 +145,17 @@ def _opa(config: Config, text: str, *, has_token: bool) -> Iterator[Problem]:
 
 
 def state(config: Config) -> Iterator[Problem]:
-    """SQLite by path."""
-    kind, colon, path = config.state.partition(":")
-    if kind in {"postgresql", "postgres"} or kind.startswith("postgresql+"):
-        yield config.source.problem(("state",), "is not in this release: a shared PostgreSQL", "write sqlite:state.db")
-    elif kind != "sqlite" or not colon or not path.strip() or path.startswith("//"):
-        yield config.source.problem(("state",), "is not a state database", "write sqlite:PATH, as in sqlite:state.db")
+    """SQLite by path, or PostgreSQL by URL: whoever is on the way to it could write an approval."""
+    try:
+        place = states.parse(config.state)
+    except Misfit as misfit:
+        yield config.source.problem(("state",), misfit.message, misfit.remedy)
+        return
+    if not isinstance(place, states.Postgresql):
+        return
+    if not place.verified and not place.local and config.environment == "production":
+        yield config.source.problem(
+            ("state",), "goes to another machine without TLS", "write sslmode=verify-full, and sslrootcert where you have your own"
+        )
+    if isinstance(place.password, str) and config.environment == "production":
+        yield config.source.problem(("state",), "holds a password", "keep it out of this file: `?password=file:PATH` or `?password=env:NAME`")

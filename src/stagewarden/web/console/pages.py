@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError
+from stagewarden.modes import STOPPING
 from stagewarden.web import render
 from stagewarden.web.console import forms, inbox, request, when
 from stagewarden.web.console.site import Site
@@ -161,7 +162,7 @@ class Console:
                 "tabs": [(key, label, numbers[key]) for key, label in _TABS],
                 "groups": inbox.groups(shown, caller.person, modes, now),
                 "oldest": when.span(now - oldest) if oldest is not None else None,
-                "stopped": sum(mode != "active" for mode in modes.values()),
+                "stopped": sum(mode in STOPPING for mode in modes.values()),
                 "kills": [kill.scope for kill in await self._gate.kills(caller)],
                 "empty": _empty(tab),
                 "following": f"/?tab={tab}&cursor={following}" if following else None,

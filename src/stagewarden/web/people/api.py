@@ -139,13 +139,13 @@ class Api:
         return {"items": [views.agent(view) for view in await self._gate.list_agents(caller)], "next": None}
 
     async def _mode(self, caller: Caller, request: web.Request, body: bodies.ModeBody) -> object:
-        return views.agent(await self._gate.set_mode(caller, request.match_info["id"], body.mode, body.reason))
+        return views.moded(await self._gate.set_mode(caller, request.match_info["id"], body.mode, body.reason))
 
     async def _kills(self, caller: Caller, _: web.Request) -> object:
         return {"items": [views.kill(kill) for kill in await self._gate.kills(caller)], "next": None}
 
     async def _kill(self, caller: Caller, _: web.Request, body: bodies.KillBody) -> object:
-        return views.kill(await self._gate.kill(caller, body.scope, body.reason))
+        return views.engaged(await self._gate.kill(caller, body.scope, body.reason))
 
     async def _unkill(self, caller: Caller, _: web.Request, body: bodies.UnkillBody) -> object:
         await self._gate.unkill(caller, body.id, body.reason)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from stagewarden.gate.people import AgentView, HoldView, VoteIntent
+    from stagewarden.gate.people import AgentView, Engaged, HoldView, VoteIntent
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
@@ -50,7 +50,7 @@ class Gate(Protocol):
     async def kills(self, caller: Caller) -> list[Kill]:
         """The kills engaged."""
 
-    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
+    async def kill(self, caller: Caller, scope: str, reason: str) -> Engaged:
         """Stop a scope."""
 
     async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
