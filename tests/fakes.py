@@ -166,8 +166,9 @@ class FakeGate:
             tuple(intent.answers.items()),
         )  # fmt: skip
         hold = replace(hold, votes=(*hold.votes, vote))
-        if intent.decision == "reject":
-            hold = replace(hold, state=HoldState.REJECTED, ended_at_ns=now, ended_by=caller.person)
+        if intent.decision != "approve":
+            state = HoldState.REJECTED if intent.decision == "reject" else HoldState.SENT_BACK
+            hold = replace(hold, state=state, ended_at_ns=now, ended_by=intent.reason)
         elif filled(seat_views(hold, self.registry)):
             hold = replace(hold, state=HoldState.APPROVED, approved_at_ns=now, use_by_ns=now + HOUR)
         return self.add(hold)
@@ -184,6 +185,25 @@ class FakeGate:
         self._stops(caller)
         hold = self._hold(hold_id)
         return self.add(replace(hold, state=lifecycle.move(hold.state, lifecycle.Event.STOPPED), ended_at_ns=self.clock.now_ns(), ended_by="stopped"))
+
+    async def resolve(self, caller: Caller, hold_id: str, result: str, evidence: str) -> Hold:
+        """What became of it."""
+        self._looks_up(caller)
+        if result not in {"done", "failed"} or not evidence.strip():
+            raise Invalid("result: done or failed, with evidence")
+        hold = self._hold(hold_id)
+        event = lifecycle.Event.ANSWERED if result == "done" else lifecycle.Event.REFUSED
+        if hold.state is not HoldState.UNKNOWN:
+            raise Conflict(f"the hold is {hold.state}; only an unknown outcome is resolved")
+        return self.add(replace(hold, state=lifecycle.move(hold.state, event), evidence=evidence, ended_by=f"resolved_{result}"))
+
+    async def roll_back(self, caller: Caller, hold_id: str, reason: str) -> Hold:
+        """It was taken back."""
+        self._looks_up(caller)
+        if not reason.strip():
+            raise Invalid("reason: a rollback needs one")
+        hold = self._hold(hold_id)
+        return self.add(replace(hold, state=lifecycle.move(hold.state, lifecycle.Event.ROLLED_BACK), ended_by="rolled_back"))
 
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """All."""
@@ -290,6 +310,10 @@ class FakeGate:
     def _stops(self, caller: Caller) -> None:
         if caller.person is None and "stop" not in caller.scopes:
             raise NotAllowed("this token's scopes do not include stop")
+
+    def _looks_up(self, caller: Caller) -> None:
+        if self.functions(caller).isdisjoint({"security", "technical"}):
+            raise NotAllowed("this takes the function technical or security")
 
     def _loosens(self, caller: Caller, reason: str) -> None:
         if self.functions(caller).isdisjoint({"security", "technical"}):

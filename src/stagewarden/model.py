@@ -244,6 +244,7 @@ class Obligations(msgspec.Struct, frozen=True):
 
     review: Literal["auto", "human", "sampled"] = "auto"
     response_fields: tuple[str, ...] | None = None  # names or JSON pointers of all that the agent may see of the answer; None: as it came
+    settle: float = 0.0  # seconds between the last vote and the sending, in which anybody listed can still stop it
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -370,6 +371,9 @@ class Hold(msgspec.Struct, frozen=True):
     authors: tuple[str, ...] = ()  # who else is known to have written what lies at the upstream; none of them may approve it
     original: bytes | None = None  # the predecessor's body that `editor` changed, for the difference
     sends: int = 0  # how often it was begun to be sent; more than once only where the upstream honours `Idempotency-Key`
+    resend: bool = False  # its route said so when it was last begun to be sent
+    settle_ns: int = 0  # what the verdict that asked for people obliges us to wait after the last vote
+    evidence: str | None = None  # what a person found out about an outcome that was unknown
     payload: bool = True  # False: request, question, before and response were not read for this value, or are deleted
 
 

@@ -19,7 +19,7 @@ verdict := {
 	"cacheable": _cacheable(effect),
 	"reasons": sort(reasons),
 	"seats": _asked(effect),
-	"obligations": {"response_fields": answers.fields, "review": _review(effect), "settle": null},
+	"obligations": {"response_fields": answers.fields, "review": _review(effect), "settle": _settle(effect)},
 } if {
 	[effect, reasons] := _outcome
 }
@@ -64,6 +64,13 @@ _asked("hold") := seats.required
 _asked("allow") := []
 
 _asked("deny") := []
+
+# How long people can still stop what they approved.
+_settle("hold") := seats.settle
+
+_settle("allow") := null
+
+_settle("deny") := null
 
 # Who looked, or will look: human = people decide or decided; sampled = drawn for a later look; auto = nobody.
 _review("hold") := "human"

@@ -112,6 +112,17 @@ test_review[name] if {
 	judged(testing.drafting(changes)).obligations == {"response_fields": null, "review": review, "settle": null}
 }
 
+test_a_hold_settles_as_its_tier_says[name] if {
+	settling := testing.registering({"tiers": {"medium": {"settle": "10m"}}})
+	some name, [changes, settle] in {
+		"hold": [{"action": {"kind": "post.retitle"}}, "10m"],
+		"allow": [{}, null],
+		"deny": [{"action": {"kind": "contact.sync"}}, null],
+	}
+	verdict := main.verdict with input as testing.drafting(changes) with data.registry as settling
+	verdict.obligations.settle == settle
+}
+
 test_a_topic_asks_for_its_own_seats if {
 	verdict := drafted({"hold": {no}, "tier": {"high"}, "seats": {{"functions": {"privacy"}, "count": 2}}})
 	[verdict.effect, verdict.tier] == ["hold", "high"]

@@ -38,6 +38,13 @@ default hold_tier := "medium"
 hold_tier := "high" if tier == "high"
 
 # METADATA
+# title: How long a hold settles after the last vote
+# description: A duration, as the registry writes it for the hold's tier; null asks for none beside the configuration's.
+default settle := null
+
+settle := data.registry.tiers[hold_tier].settle
+
+# METADATA
 # title: The seats of a hold, sorted
 # description: |
 #   Seats by decision domain count towards the number of people the tier asks for; of the tier's own seats only what is

@@ -27,6 +27,18 @@ test_tier[name] if {
 	seats.tier == tier with data.stagewarden.rules as topics
 }
 
+test_settle[name] if {
+	high := {"a": {"tier": {"high"}}}
+	some name, [topics, tiers, settle] in {
+		"the tier's own": [high, {"high": {"seats": [], "settle": "10m"}}, "10m"],
+		"another tier's": [high, {"medium": {"seats": [], "settle": "10m"}}, null],
+		"not said": [high, {"high": {"seats": []}}, null],
+		"said to be none": [high, {"high": {"settle": null}}, null],
+		"a registry that says nothing": [high, {}, null],
+	}
+	seats.settle == settle with data.stagewarden.rules as topics with data.registry as {"tiers": tiers}
+}
+
 test_wanted[name] if {
 	some name, [topics, wanted] in {
 		"nobody": [{"a": {"tier": {"low"}}}, false],

@@ -88,6 +88,38 @@ def reject(api: Client, *, hold: str, reason: str, function: str | None, digest:
     _vote(api, found, {"decision": "reject", "function": _function(found, function), "reason": reason, "note": note}, as_json=as_json)
 
 
+@holds.command("send-back")
+@click.argument("hold")
+@click.option("--reason", required=True, type=click.Choice(REASONS), help="Why; the agent is told.")
+@click.option("--function", help="The seat's function; needed only where you could fill several.")
+@click.option("--digest", help="What you reviewed: refused if the hold's digest is another.")
+@click.option("--note", help="Kept with your vote; the agent does not see it.")
+@with_client
+def send_back(api: Client, *, hold: str, reason: str, function: str | None, digest: str | None, note: str | None, as_json: bool) -> None:  # noqa: PLR0913 - a command has its options
+    """Send back to the agent with the reason: ends this hold, so that something better can be asked."""
+    found = _reviewed(api, hold, digest)
+    _vote(api, found, {"decision": "send_back", "function": _function(found, function), "reason": reason, "note": note}, as_json=as_json)
+
+
+@holds.command()
+@click.argument("hold")
+@click.option("--result", required=True, type=click.Choice(("done", "failed")), help="What became of it at the upstream.")
+@click.option("--evidence", required=True, help="Where you looked and what stood there; kept encrypted with the hold.")
+@with_client
+def resolve(api: Client, *, hold: str, result: str, evidence: str, as_json: bool) -> None:
+    """Say what became of a send whose outcome is unknown; takes technical or security."""
+    _told(api.ask("POST", f"/holds/{segment(hold)}/resolve", {"result": result, "evidence": evidence}), as_json=as_json)
+
+
+@holds.command()
+@click.argument("hold")
+@click.option("--reason", required=True, help="Why it was taken back, and how.")
+@with_client
+def rollback(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
+    """Record that what was done was taken back at the upstream; sends nothing by itself."""
+    _told(api.ask("POST", f"/holds/{segment(hold)}/rollback", {"reason": reason}), as_json=as_json)
+
+
 @holds.command("take-up")
 @click.argument("hold")
 @with_client

@@ -19,7 +19,22 @@ if TYPE_CHECKING:
     from stagewarden.model import JSON, Document
 
 _PLAIN_WIDTH = 160  # where there is no terminal to ask
-_FACTS = ("id", "state", "tier", "kind", "agent", "workflow", "upstream", "asked_at", "expires_at", "digest", "view_digest")
+_FACTS = (
+    "id",
+    "state",
+    "tier",
+    "kind",
+    "agent",
+    "workflow",
+    "upstream",
+    "asked_at",
+    "expires_at",
+    "escalated_at",
+    "settles_at",
+    "use_by",
+    "digest",
+    "view_digest",
+)
 
 
 def text(document: Document, name: str) -> str:

@@ -14,6 +14,7 @@ from stagewarden.config.shapes import (
     Case,
     Config,
     Holds,
+    Hours,
     Identity,
     JwtIdentity,
     KeyIdentity,
@@ -35,7 +36,7 @@ from stagewarden.config.shapes import (
     TokenPeople,
     Upstream,
 )
-from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret
+from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret, TimeOfDay
 
 __all__ = [
     "Audit",
@@ -46,6 +47,7 @@ __all__ = [
     "Config",
     "File",
     "Holds",
+    "Hours",
     "Identity",
     "JwtIdentity",
     "KeyIdentity",
@@ -67,6 +69,7 @@ __all__ = [
     "StageCredential",
     "Stops",
     "Struct",
+    "TimeOfDay",
     "Tls",
     "TokenPeople",
     "Upstream",

@@ -35,11 +35,6 @@ CONFIGURATION: Mapping[tuple[type, str], Later] = {
     (shapes.Config, "notify"): Later("notifications", "write `notify: []`; the console's inbox shows what waits", (None, [])),
     (shapes.Policy, "verification_key"): Later("signed bundles", "write null, and protect the bundle file by its permissions"),
     (shapes.Policy, "max_age"): Later("refusing writes on an old policy"),
-    (shapes.Holds, "settle"): Later(
-        "a pause between the last vote and the sending", "write 0s or remove the key", (None, "0s", "0ms", "0m", "0h", "0d")
-    ),
-    (shapes.Holds, "escalate_at"): Later("escalation before the deadline"),
-    (shapes.Holds, "hours"): Later("working hours"),
     (shapes.People, "step_up"): Later("step-up authentication", "remove the key", (None, {}, {"acr": None})),
     (shapes.Audit, "key"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),
     (shapes.Audit, "checkpoint"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),

@@ -10,6 +10,7 @@ import orjson
 
 from stagewarden.config import later, reading, rules, yaml_source
 from stagewarden.config.shapes import INTERNAL, Config
+from stagewarden.config.units import Seconds
 from stagewarden.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,8 +33,16 @@ def load(path: Path) -> Config:
 def of(source: Source, base: Path) -> Config:
     """Check and freeze what was read; relative paths start at `base`."""
     config = reading.build(source, Config, later.CONFIGURATION, internal=INTERNAL)
+    if config.environment == "sandbox" and not _says_settle(source.document):
+        # Contract section 2: nobody outside sees what a sandbox sends.
+        config = msgspec.structs.replace(config, holds=msgspec.structs.replace(config.holds, settle=Seconds(0)))
     config = msgspec.structs.replace(config, base=base, revision=revision(source.document), source=source)
     errors = tuple([problem for problem in rules.problems(config) if problem.severity == "error"])
     if errors:
         raise ConfigError(errors)
     return config
+
+
+def _says_settle(document: JSON) -> bool:
+    holds = document.get("holds") if isinstance(document, dict) else None
+    return isinstance(holds, dict) and "settle" in holds

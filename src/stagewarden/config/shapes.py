@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from stagewarden.config.units import Bind, Bytes, File, Rate, Seconds, Secret
+from stagewarden.config.units import Bind, Bytes, File, Rate, Seconds, Secret, TimeOfDay
 from stagewarden.config.yaml_source import Source
 from stagewarden.model import Stage
 
@@ -156,6 +156,7 @@ class Route(Struct, frozen=True, kw_only=True):
     workflow: str | None = None
     content: Literal["body", "upstream"] | None = None
     data_classes: tuple[str, ...] = ()
+    idempotency: bool = False  # the upstream does the same `Idempotency-Key` once: a lost answer may be asked for again
 
 
 class Upstream(Struct, frozen=True, kw_only=True):
@@ -175,12 +176,29 @@ class Upstream(Struct, frozen=True, kw_only=True):
     answer_deadline: Seconds = Seconds(60)
 
 
+class Hours(Struct, frozen=True, kw_only=True):
+    """When people are at work: only this time counts towards `holds.decide_within`."""
+
+    zone: str  # IANA, as in Europe/Berlin
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ("mon", "tue", "wed", "thu", "fri")
+    from_: TimeOfDay = msgspec.field(name="from", default=TimeOfDay(9 * 60))
+    to: TimeOfDay = TimeOfDay(18 * 60)
+
+    @property
+    def week(self) -> int:
+        """Seconds of work in a week."""
+        return len(set(self.days)) * max(0, self.to.minutes - self.from_.minutes) * 60
+
+
 class Holds(Struct, frozen=True, kw_only=True):
     """Deadlines of holds and the key that encrypts stored bytes."""
 
     wait: Seconds = Seconds(0)
     decide_within: Seconds = Seconds(4 * 3600)
     use_within: Seconds = Seconds(15 * 60)
+    settle: Seconds = Seconds(5 * 60)  # in a sandbox that does not say: none
+    escalate_at: float | None = 0.5  # of the time to decide; null: nobody else is called
+    hours: Hours | None = None
     replay: Seconds = Seconds(24 * 3600)
     proposals: Seconds = Seconds(7 * 24 * 3600)  # how long one waits to be taken up
     key: Secret = Secret("file:holds.key")

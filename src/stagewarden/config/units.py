@@ -46,6 +46,15 @@ class Rate(msgspec.Struct, frozen=True):
         return f"{self.count}/{next(unit for unit, seconds in _TIME_UNITS.items() if seconds == self.seconds)}"
 
 
+class TimeOfDay(msgspec.Struct, frozen=True):
+    """A time on the clock of some zone, written `09:00`; `24:00` is the end of the day."""
+
+    minutes: int
+
+    def __str__(self) -> str:
+        return f"{self.minutes // 60:02d}:{self.minutes % 60:02d}"
+
+
 class Secret(msgspec.Struct, frozen=True):
     """Where a secret is: `file:PATH` (relative to the configuration file) or `env:NAME`; read once, at start."""
 
@@ -91,6 +100,8 @@ _QUANTITY = re.compile(r"([0-9]{1,15})([A-Za-z]*)", re.ASCII)
 _TIME_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _RATE = re.compile(r"([0-9]{1,9})/([smh])", re.ASCII)
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
+_DAY_MINUTES = 24 * 60
 _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.ASCII)
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 MAX_PORT = 65535
@@ -128,6 +139,15 @@ def rate(value: object) -> Rate:
     if found is None or not int(found[1]):
         raise Misfit("is not a rate", "write how many in which time, as in 50/s (times: s, m, h)")
     return Rate(int(found[1]), _TIME_UNITS[found[2]])
+
+
+def time_of_day(value: object) -> TimeOfDay:
+    """`09:00` → 540 minutes."""
+    found = _TIME_OF_DAY.fullmatch(value) if isinstance(value, str) else None
+    minutes = int(found[1]) * 60 + int(found[2]) if found else _DAY_MINUTES + 1
+    if minutes > _DAY_MINUTES:
+        raise Misfit("is not a time of the day", 'write it in quotation marks from "00:00" to "24:00"')
+    return TimeOfDay(minutes)
 
 
 def is_host_name(host: str) -> bool:
@@ -171,4 +191,6 @@ def file(value: object) -> File:
     raise Misfit("is not a reference to a file", "write file:PATH, relative to this file")
 
 
-PARSERS: Mapping[type, Callable[[object], object]] = {Seconds: seconds, Bytes: size, Rate: rate, Bind: bind, Secret: secret, File: file}
+PARSERS: Mapping[type, Callable[[object], object]] = {
+    Seconds: seconds, Bytes: size, Rate: rate, TimeOfDay: time_of_day, Bind: bind, Secret: secret, File: file,
+}  # fmt: skip

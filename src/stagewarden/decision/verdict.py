@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, get_args
 
+from stagewarden.config import units
+from stagewarden.config.rules.values import MAX_SETTLE
 from stagewarden.errors import PolicyUnavailable
 from stagewarden.model import Allow, Ask, Deny, Function, Obligations, Reason, Seat, Tier, Verdict
 from stagewarden.wire.reduced import FIELD, MOST_FIELDS
@@ -36,7 +38,7 @@ def parse(raw: object) -> Verdict:
     """The verdict, or PolicyUnavailable(cause="error") naming the member that is not understood.
 
     1. Exactly the six members, each of its exact type (a boolean is no number).
-    2. Every tier, function and obligation known; settling is not, so it is refused.
+    2. Every tier, function and obligation known.
     3. Seats where, and only where, the effect is `hold`.
     """
     if type(raw) is not dict or raw.keys() != _MEMBERS:
@@ -113,14 +115,25 @@ def _obligations(raw: object) -> Obligations:
         raise _not_understood("obligations", "holds an unknown obligation")
     if not raw:
         return _NO_OBLIGATIONS
-    if raw.get("settle") not in (None, "0s"):
-        raise _not_understood("obligations.settle", "cannot be honoured: what is approved is sent at once")
     value = raw.get("review", "auto")
     review = _REVIEWS.get(value) if type(value) is str else None
     if review is None:
         raise _not_understood("obligations.review", "is not auto, human or sampled")
     fields = raw.get("response_fields")
-    return Obligations(review, None if fields is None else _fields(fields))
+    return Obligations(review, None if fields is None else _fields(fields), _settle(raw.get("settle")))
+
+
+def _settle(raw: object) -> float:
+    """Seconds between the last vote and the sending; null is none."""
+    if raw is None:
+        return 0.0
+    try:
+        found = units.seconds(raw)
+    except units.Misfit:
+        raise _not_understood("obligations.settle", "is not a duration, as in 5m") from None
+    if found > MAX_SETTLE:
+        raise _not_understood("obligations.settle", f"is longer than {MAX_SETTLE / 86_400:.0f}d")
+    return float(found)
 
 
 def _fields(raw: object) -> tuple[str, ...]:

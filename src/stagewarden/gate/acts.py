@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
-from stagewarden.gate import question as asking
 from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
 from stagewarden.gate.people import HoldView, ballot_of
 from stagewarden.gate.proposals import Proposals
+from stagewarden.gate.rejudging import Rejudging
+from stagewarden.gate.resolving import Resolving
 from stagewarden.gate.revisions import Confirming
 from stagewarden.gate.stopping import Stopping
-from stagewarden.gate.successor import stricter, successor
 from stagewarden.holds import lifecycle
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
-from stagewarden.model import Ask, Deny, HoldState
+from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,10 +35,9 @@ if TYPE_CHECKING:
     from stagewarden.model import Body, Document, Hold
 
 _READS_PAYLOADS = frozenset({"security", "privacy"})
-_PAGE = 100
 
 
-class Acts(Stopping, Editing, Proposals, Confirming):
+class Acts(Stopping, Editing, Proposals, Confirming, Rejudging, Resolving):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
@@ -98,32 +97,6 @@ class Acts(Stopping, Editing, Proposals, Confirming):
         """Any listed person may stop a hold; nothing of it is sent after this returns."""
         self._stops(caller)
         return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold_id, name_of(caller), bounded(reason)))
-
-    async def judge_again(self, hold: Hold) -> bool:
-        """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
-        if hold.state is not HoldState.PENDING:
-            return True
-        question = asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None)
-        verdict = await self._rooms.decider.decide(question)
-        if isinstance(verdict, Deny):
-            await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))
-            return False
-        if isinstance(verdict, Ask) and stricter(verdict, hold):
-            async with bodies.whole(self._rooms, hold) as known:
-                linked = successor(known, verdict, question, None)
-                await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons, linked))
-            return False
-        return True
-
-    async def judge_all_again(self) -> None:
-        """After a reload of policy or registry: every open hold."""
-        cursor: str | None = None
-        while True:
-            holds, cursor = await self._rooms.holds.list(Filter(frozenset({HoldState.PENDING})), cursor, _PAGE)
-            for hold in holds:
-                await self.judge_again(await self._rooms.holds.get(hold.id))
-            if cursor is None:
-                return
 
     # -- rulings --
 

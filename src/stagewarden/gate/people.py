@@ -6,13 +6,14 @@ Values only as far as the doors know them; who may do what is decided by the gat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from stagewarden.holds.ballot import Ballot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stagewarden.holds.ballot import Decision
     from stagewarden.holds.seats import SeatView
     from stagewarden.model import Hold
     from stagewarden.modes import Kill
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class VoteIntent:
     """What somebody asks to be cast on one hold, bound to the digests they saw."""
 
-    decision: Literal["approve", "reject"]
+    decision: Decision
     function: str
     reason: str | None
     note: str | None

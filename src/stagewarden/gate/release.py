@@ -1,6 +1,7 @@
 """The release loop: the only one that sends a held request, at most once, after asking the policy again.
 
-Nothing here retries a send: what is not known to have stayed here is unknown and is shown as unknown (law 7).
+What is not known to have stayed here is unknown and is shown as unknown (law 7). It is tried again only where the route says that the
+upstream does the same `Idempotency-Key` once, and then by a release like the first: stop, votes, policy and mode are asked anew.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 from msgspec.structs import replace
 
+from stagewarden.classify import Match
 from stagewarden.clock import new_id
 from stagewarden.errors import AnswerWithheld, CannotTell, Conflict, Refused, StagewardenError, UpstreamFailed, UpstreamUnavailable
 from stagewarden.gate import bodies, filtering
@@ -28,10 +30,10 @@ from stagewarden.model import Allow, Answer, Ask, Deny, Outcome
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from stagewarden.classify import Looked, Match
+    from stagewarden.classify import Looked
     from stagewarden.gate.rooms import Rooms
     from stagewarden.holds import NewHold
-    from stagewarden.model import Document, Hold, Reason, Verdict, Vote
+    from stagewarden.model import Document, Headers, Hold, Reason, Verdict, Vote
 
 _RETRY_SECONDS = 1.0  # after "could not tell" of the loop itself
 _LONGEST_SLEEP = 30.0
@@ -39,6 +41,7 @@ _SHORTEST_SLEEP = 0.05  # a deadline that is over but not yet acted upon must no
 _RENEW_SECONDS = 10.0  # a third of a lease
 _AT_ONCE = 16  # releases under way
 _LOOK_AFTER = 2.0  # seconds
+_KEY = "Idempotency-Key"  # draft-ietf-httpapi-idempotency-key-header
 _ANSWER_LIMIT = 16 << 20  # bytes of an answer kept with a hold
 
 
@@ -70,6 +73,8 @@ class Releases:
                 pause = _RETRY_SECONDS
                 try:
                     for moved in await self._rooms.holds.expire_due():
+                        await self._rooms.recorder.deliver(moved)
+                    for moved in await self._rooms.holds.escalate_due(self._rooms.registry):
                         await self._rooms.recorder.deliver(moved)
                     for hold_id in await self._rooms.holds.due() if self._sends else ():
                         if hold_id not in self._running and len(self._running) < _AT_ONCE:
@@ -120,8 +125,12 @@ class Releases:
             if not filled(fill(hold.seats, counting)):
                 await self._ask_again(hold, attempt, counting)
                 return
-            # (4) The asset is ours until the answer, and must be what people saw.
+            # (4) The asset is ours until the answer, and must be what people saw; what may have arrived is sent again under a key alone.
             match = stored_match(rooms, hold)
+            if hold.sends and isinstance(match, Match) and not match.route.settings.idempotency:
+                match = Deny.by_gate(
+                    "outcome_unknown", "It was begun to be sent, and its route no longer says that the upstream honours Idempotency-Key"
+                )
             if isinstance(match, Deny):
                 await self._supersede(hold, attempt, match.reasons)
                 return
@@ -164,7 +173,8 @@ class Releases:
         rooms = self._rooms
         started = rooms.clock.monotonic()
         ours = (("Stagewarden-Ruling", hold.ruling), ("Stagewarden-Review", verdict.obligations.review))
-        head = rooms.sender.head(hold.request, hold.stage, ours)
+        resend = match.route.settings.idempotency
+        head = rooms.sender.head(hold.request, hold.stage, ours, _retry_key(hold) if resend else ())
         # (6) Connected, TLS included: nothing of the request has left.
         async with rooms.sender.connected(hold.agent, hold.request, hold.stage, fresh=True) as connection:
             if stop := self._stopped(hold):
@@ -174,13 +184,13 @@ class Releases:
                 raise CannotTell("shutting down: it stays approved, and the next process sends it")
             # (7) `sent` is durable, in database and log, before the first byte.
             await rooms.recorder.note("release", _release_entry(hold, attempt, verdict, rooms))
-            await rooms.recorder.deliver(await rooms.holds.mark_sent(hold.id, attempt))
+            await rooms.recorder.deliver(await rooms.holds.mark_sent(hold.id, attempt, resend=resend))
             # (8) The last look at the stop.
             if stop := self._stopped_at_last(hold):
                 code = stop.reasons[0].code
                 await rooms.recorder.deliver(await rooms.holds.not_sent(hold.id, attempt, None, stop.reasons[0].text, code))
                 return
-            # (9) The bytes leave, once. From here on every failure is `unknown`.
+            # (9) The bytes leave, once. From here on every failure is `unknown`, or a try more where the upstream honours the key.
             sent = _Sent()
             try:
                 relay = sent.relay = Relay(await rooms.sender.exchange(connection, hold.request, head))
@@ -203,8 +213,15 @@ class Releases:
         return relay.given
 
     async def _finish(self, hold: Hold, attempt: str, sent: _Sent, seconds: float) -> None:
+        """The hold's end, and the outcome; that one is recorded also where the hold has gone on without waiting for us."""
         rooms, answer = self._rooms, sent.answer
-        await rooms.recorder.deliver(await rooms.holds.finish(hold.id, attempt, answer, code=sent.code, after_digest=sent.after))
+        try:
+            await rooms.recorder.deliver(await rooms.holds.finish(hold.id, attempt, answer, code=sent.code, after_digest=sent.after))
+        finally:
+            self._outcome(hold, sent, seconds)
+
+    def _outcome(self, hold: Hold, sent: _Sent, seconds: float) -> None:
+        rooms, answer = self._rooms, sent.answer
         outcome = Outcome(hold.ruling, "unknown", 0, hold.digest, None, 0, seconds, sent.code, hold.id)
         if answer is not None and (relay := sent.relay) is not None:
             outcome = replace(
@@ -274,6 +291,12 @@ class _Sent:
     answer: Answer | None = None
     code: str | None = None
     after: str | None = None
+
+
+def _retry_key(hold: Hold) -> Headers:
+    """The hold's id, under which the upstream does it once; an agent's own key is part of what was approved, and stands."""
+    own = any(name.lower() == _KEY.lower() for name, _ in hold.request.headers)
+    return () if own else ((_KEY, hold.id),)
 
 
 def _release_entry(hold: Hold, attempt: str, verdict: Verdict, rooms: Rooms) -> Document:

@@ -52,14 +52,14 @@ class Sender:
         """Header names that never pass from the agent to this upstream."""
         return self._destinations[upstream].withheld
 
-    def head(self, request: Request, stage: Stage, ours: Headers) -> bytes:
-        """The request head as it will be written."""
+    def head(self, request: Request, stage: Stage, ours: Headers, key: Headers = ()) -> bytes:
+        """The request head as it will be written; `ours` goes along where the upstream is told of us, `key` always."""
         destination = self._destinations[request.upstream]
         credential = destination.credentials.get(stage)
         if credential is None:
             raise CannotTell(f"upstream {request.upstream} has no credential for stage {stage}")
         announced = ours if destination.config.announce else ()
-        return serialize(request.method, request.target, request.authority, (*request.headers, credential, *announced), request.size)
+        return serialize(request.method, request.target, request.authority, (*request.headers, credential, *key, *announced), request.size)
 
     def connected(self, agent: str, request: Request, stage: Stage, *, fresh: bool = False) -> Lease:
         """A connection nobody else uses: pooled per (agent, upstream, credential). Raises UpstreamUnavailable when entered."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from stagewarden.holds import NewHold
+from stagewarden.holds.seats import covered
 
 if TYPE_CHECKING:
     from stagewarden.classify import Looked
@@ -16,10 +17,8 @@ _ORDER = ("low", "medium", "high")
 
 
 def stricter(verdict: Ask, hold: Hold) -> bool:
-    """Whether the verdict asks for more than the hold: a higher tier, or a seat the hold does not have."""
-    had = {seat.functions: seat.count for seat in hold.seats}
-    more = any(had.get(seat.functions, 0) < seat.count for seat in verdict.seats)
-    return more or _ORDER.index(verdict.tier) > _ORDER.index(hold.tier)
+    """Whether the verdict asks for more than the hold: a higher tier, or people who need not be among those who fill the hold's seats."""
+    return not covered(verdict.seats, hold.seats) or _ORDER.index(verdict.tier) > _ORDER.index(hold.tier)
 
 
 def successor(hold: Hold, verdict: Ask, question: Question, looked: Looked | None) -> NewHold:

@@ -8,13 +8,15 @@ from stagewarden.holds.crypto import Vault
 from stagewarden.holds.desk import CHANNEL
 from stagewarden.holds.ending import Ending
 from stagewarden.holds.entries import Moved, OutboxEntry, view_digest
+from stagewarden.holds.escalating import Escalating
 from stagewarden.holds.opening import Opening
 from stagewarden.holds.releasing import Releasing
+from stagewarden.holds.resolving import Resolving
 from stagewarden.holds.rows import NewHold
 from stagewarden.holds.voting import Voting
 
 __all__ = ["CHANNEL", "Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 
 
-class Holds(Opening, Voting, Ending, Releasing):
+class Holds(Opening, Voting, Ending, Escalating, Releasing, Resolving):
     """All acts on holds; built once, with the store, the vault, the clock, and the configuration's holds and limits."""

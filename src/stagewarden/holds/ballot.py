@@ -6,7 +6,7 @@ Only a person of the registry votes; a program's credential never reaches this f
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stagewarden.holds.eligibility import Directory
     from stagewarden.model import Hold
 
+Decision: TypeAlias = Literal["approve", "reject", "send_back"]
+DECISIONS: Final[tuple[Decision, ...]] = get_args(Decision)
 REASONS: Final = (
     "wrong_audience", "unapproved_claim", "wrong_facts", "off_brand", "sensitive_data", "offer_or_price", "timing", "not_needed", "other",
 )  # fmt: skip
@@ -29,11 +31,11 @@ NOTE_LIMIT: Final = 2000  # characters
 
 
 class Ballot(msgspec.Struct, frozen=True):
-    """One person's answer, as handed in; `reason` is ignored on approve, `answers` on reject."""
+    """One person's answer, as handed in; `reason` is ignored on approve, `answers` on everything else."""
 
     person: str
     function: str
-    decision: Literal["approve", "reject"]
+    decision: Decision
     digest: str
     view_digest: str
     reason: str | None = None
@@ -47,7 +49,7 @@ def questions(tier: Tier) -> tuple[str, ...]:
 
 
 def as_vote(ballot: Ballot, vote_id: str, now_ns: int) -> Vote:
-    """The ballot as it is kept: no reason on an approval, no answers on a rejection."""
+    """The ballot as it is kept: no reason on an approval, answers on nothing else."""
     approve = ballot.decision == "approve"
     return Vote(
         id=vote_id, person=ballot.person, function=ballot.function, decision=ballot.decision,
@@ -91,7 +93,7 @@ def _check_hold(ballot: Ballot, hold: Hold, registry: Directory) -> None:
 
 def _check_person(ballot: Ballot, hold: Hold, registry: Directory) -> None:
     held = functions_held(ballot.person, hold, registry)
-    if ballot.decision != "reject" or not held:  # rejecting is open to the conflicted, and to seats already filled
+    if ballot.decision == "approve" or not held:  # a no is open to the conflicted, and to seats already filled
         why = eligible(ballot.person, hold, registry)
         if why is not None:
             raise NotAllowed(f"{ballot.person} may not vote on this hold: {why}")
@@ -102,9 +104,9 @@ def _check_person(ballot: Ballot, hold: Hold, registry: Directory) -> None:
 def _check_body(ballot: Ballot, hold: Hold) -> None:
     if ballot.note is not None and len(ballot.note) > NOTE_LIMIT:
         raise Invalid(f"note: at most {NOTE_LIMIT} characters")
-    if ballot.decision not in {"approve", "reject"}:
-        raise Invalid("decision: approve or reject")
-    if ballot.decision == "reject":
+    if ballot.decision not in DECISIONS:
+        raise Invalid(f"decision: one of {', '.join(DECISIONS)}")
+    if ballot.decision != "approve":
         if ballot.reason not in REASONS:
             raise Invalid(f"reason: one of {', '.join(REASONS)}")
         return

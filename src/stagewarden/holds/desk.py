@@ -18,6 +18,7 @@ from stagewarden.holds import bodies, lifecycle, rows
 from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
+from stagewarden.holds.hours import over_at
 from stagewarden.holds.paging import after, cursor_of
 from stagewarden.model import HoldState, Tier
 from stagewarden.store import writes
@@ -100,6 +101,17 @@ class Pen:
         moved = await self.load(hold.id, payload=hold.payload)
         self.touched[hold.id] = moved
         return Moved(moved, (await self._entry("hold", moved, hold_body(moved, hold.state, event, cause)),))
+
+    async def remark(self, hold: Hold, what: str, cause: Cause, members: Document, **columns: object) -> Moved:
+        """Something about a hold that stays where it is: nobody else has moved it or said so already, then its entry. Conflict otherwise."""
+        unchanged = [holds.c.id == hold.id, holds.c.state == str(hold.state)]
+        unchanged += [holds.c[name].is_not_distinct_from(getattr(hold, name)) for name in ("attempt", *columns)]
+        result = await self.connection.execute(update(holds).where(*unchanged).values(**columns))
+        if result.rowcount != 1:
+            raise Conflict(f"hold {hold.id} is no longer {hold.state}")
+        noted = await self.load(hold.id, payload=hold.payload)
+        self.touched[hold.id] = noted
+        return Moved(noted, (await self._entry("hold", noted, {**hold_body(noted, hold.state, what, cause), **members}),))
 
     async def add(self, hold: Hold, cause: Cause) -> Moved:
         """Store a fresh hold; Clash where one stands for the same repeat."""
@@ -231,10 +243,29 @@ class Desk:
             self._watch(hold)
 
     def _watch(self, hold: Hold) -> None:
-        if hold.state in lifecycle.OPEN and hold.state is not HoldState.SENT:
-            self._deadlines.note(hold)
-        else:
+        if hold.state not in lifecycle.OPEN:
             self._deadlines.forget(hold.id)
+            return
+        if hold.state is HoldState.SENT:
+            self._deadlines.rest(hold.id, comes_back=hold.resend)
+            return
+        self._deadlines.note(hold)
+        if hold.state is not HoldState.CLAIMED:
+            self._deadlines.forget_lease(hold.id)
+        if (moment := self._calls_at(hold)) is None:
+            self._deadlines.forget_call(hold.id)
+        else:
+            self._deadlines.note_call(hold, moment)
+
+    def _calls_at(self, hold: Hold) -> int | None:
+        """When others are called to this hold; None where they were, or nobody is asked, or nobody waits any longer."""
+        waits = hold.state is HoldState.PENDING and hold.asked and not hold.escalated_at_ns
+        if not waits or self._terms.escalate_at is None:
+            return None
+        return self._call_moment(hold.asked_at_ns, self._terms.escalate_at)
+
+    def _call_moment(self, asked_at_ns: int, share: float) -> int:
+        return over_at(asked_at_ns, self._terms.decide_within * share, self._terms.hours)
 
     def _claimed_by(self, hold: Hold, attempt: str) -> None:
         """Conflict unless this attempt holds the claim."""

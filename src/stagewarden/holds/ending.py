@@ -15,6 +15,7 @@ from stagewarden.holds import lifecycle, rows
 from stagewarden.holds.desk import Desk, fetch, named
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
+from stagewarden.holds.resending import after_loss
 from stagewarden.model import HoldState
 from stagewarden.store.tables import bodies, holds, votes
 
@@ -61,6 +62,7 @@ class Ending(Desk):
                 (holds.c.state == "pending") & (holds.c.expires_at_ns <= pen.now_ns),
                 holds.c.state.in_(_UNSENT) & (holds.c.use_by_ns <= pen.now_ns),
                 holds.c.state.in_(("claimed", "sent")) & (holds.c.lease_until_ns <= pen.now_ns),
+                holds.c.state.in_(("claimed", "sent")) & holds.c.id.in_(self._deadlines.abandoned()),
                 holds.c.state.in_(lifecycle.WAITING) & holds.c.id.in_(self._deadlines.passed()),
             )
             found = await fetch(pen.connection, None, over)
@@ -74,6 +76,7 @@ class Ending(Desk):
             select(func.min(holds.c.expires_at_ns)).where(holds.c.state == "pending"),
             select(func.min(holds.c.use_by_ns)).where(holds.c.state.in_(_UNSENT)),
             select(func.min(holds.c.lease_until_ns)).where(holds.c.state.in_(("claimed", "sent"))),
+            select(func.min(holds.c.settles_at_ns)).where(holds.c.state == "settling", holds.c.settles_at_ns > now),
             select(func.min(holds.c.not_before_ns)).where(holds.c.state == "approved", holds.c.not_before_ns > now),
         )
         async with self._store.reading() as connection:
@@ -98,7 +101,10 @@ class Ending(Desk):
         """The one move that is due for this hold, if any."""
         if hold.state is HoldState.SENT:
             # Its deadline may still be in our own books when another replica sends it: only the lease says that nobody does any more.
-            return await pen.move(hold, Event.LOST, Cause(reason="lease_over")) if await self._lease_over(pen, hold) else None
+            if not await self._lease_over(pen, hold):
+                return None
+            event, columns = after_loss(hold, pen.now_ns, self._deadlines.left(hold))
+            return await pen.move(hold, event, Cause(reason="lease_over"), **columns)
         if self._deadlines.over(hold):
             if hold.state is HoldState.PENDING:
                 return await pen.move(hold, Event.DECIDE_BY_PASSED, Cause(reason="decide_by"))
@@ -109,10 +115,13 @@ class Ending(Desk):
 
     async def _lease_over(self, pen: Pen, hold: Hold) -> bool:
         until = await pen.connection.scalar(select(holds.c.lease_until_ns).where(holds.c.id == hold.id))
-        return until is not None and until <= pen.now_ns
+        return until is not None and self._deadlines.lease_over(hold.id, hold.attempt, until)
 
     def _forget_all_but(self, found: list[Hold]) -> None:
-        """Clocks of holds that have ended meanwhile are not kept."""
+        """Clocks of holds that have ended meanwhile are not kept, nor leases of attempts that are over."""
+        attempts = {hold.id: hold.attempt for hold in found}
+        for left in self._deadlines.abandoned():
+            self._deadlines.forget_lease(left, but=attempts.get(left))
         open_now = {hold.id for hold in found if hold.state in lifecycle.OPEN and hold.state is not HoldState.SENT}
         for gone in set(self._deadlines.passed()) - open_now:
             self._deadlines.forget(gone)

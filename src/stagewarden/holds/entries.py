@@ -44,15 +44,17 @@ class Cause:
 
     by: str | None = None
     reason: str | None = None
+    evidence: str | None = None  # salted digest of what a person found out
 
 
 def hold_body(hold: Hold, was: HoldState | None, event: Event | str, cause: Cause) -> Document:
     """A `hold` entry: from where to where, by which event, and what the hold is about."""
+    found: Document = {} if cause.evidence is None else {"evidence": cause.evidence}
     return {
         "hold": hold.id, "event": str(event), "from": None if was is None else str(was), "state": str(hold.state),
         "ruling": hold.ruling, "agent": hold.agent, "workflow": hold.workflow, "upstream": hold.upstream, "stage": str(hold.stage),
         "action": hold.kind, "asset": hold.asset, "tier": str(hold.tier), "digest": hold.digest, "view_digest": hold.view_digest,
-        "by": cause.by, "reason": cause.reason, "attempt": hold.attempt, "successor": hold.successor,
+        "by": cause.by, "reason": cause.reason, "attempt": hold.attempt, "successor": hold.successor, **found,
     }  # fmt: skip
 
 
@@ -73,7 +75,7 @@ def verdict_document(verdict: Ask) -> Document:
         "tier": str(verdict.tier),
         "reasons": [reason.document() for reason in verdict.reasons],
         "seats": [{"functions": list(seat.functions), "count": seat.count} for seat in verdict.seats],
-        "obligations": {"review": verdict.obligations.review},
+        "obligations": {"review": verdict.obligations.review, "settle": verdict.obligations.settle},
     }
 
 

@@ -16,6 +16,7 @@ from stagewarden.holds import lifecycle
 from stagewarden.holds.ballot import check_edit, questions
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved, view_digest
+from stagewarden.holds.hours import over_at
 from stagewarden.holds.lifecycle import Event
 from stagewarden.model import Hold, HoldState
 from stagewarden.store import Clash
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from stagewarden.model import Reason
 
 _LOOKED_BACK = 20  # earlier holds of an asset whose people count as its writers
+_SAID_NO = frozenset({HoldState.REJECTED, HoldState.SENT_BACK, HoldState.STOPPED})
+_OVER = frozenset({HoldState.FAILED, HoldState.ROLLED_BACK})  # known to have no effect, or none any more
 _FOLLOWED = 100  # links from superseded to successor that are followed before we say that we cannot tell
 
 
@@ -81,7 +84,8 @@ class Opening(Desk):
             hold = await pen.load(hold_id)
             if attempt is not None:
                 self._claimed_by(hold, attempt)
-            fresh = None if successor is None else self._fresh(successor, pen.now_ns)
+            # What was begun to be sent may have arrived: people who know nothing of that do not approve it once more.
+            fresh = None if successor is None or hold.sends else self._fresh(successor, pen.now_ns)
             code = reasons[0].code if reasons else "superseded"
             moved = await pen.move(hold, Event.SUPERSEDED, Cause(reason=code), successor=None if fresh is None else fresh.id)
             if fresh is None:
@@ -118,16 +122,19 @@ class Opening(Desk):
         """A pending hold; CannotTell where it could not mean what it says."""
         if not new.seats or any(seat.count < 1 or not seat.functions for seat in new.seats):
             raise CannotTell("a hold without a seat that somebody could fill is not understood")
-        within = self._terms.decide_within if new.asked else self._terms.proposals
+        # Working hours are those of the people who are asked: a proposal waits for nobody.
+        hours = self._terms.hours if new.asked else None
+        expires = over_at(now_ns, self._terms.decide_within if new.asked else self._terms.proposals, hours)
         return Hold(
             id=new_id("h", now_ns), state=HoldState.PENDING, ruling=new.ruling, digest=new.digest,
             view_digest=view_digest(new.digest, new.verdict, new.lookup_digest, new.evidence), repeat_digest=new.repeat_digest,
             agent=new.agent, workflow=new.workflow, initiator=new.initiator, upstream=new.upstream, stage=new.stage, kind=new.kind,
             asset=new.asset, lookup_digest=new.lookup_digest, tier=new.verdict.tier, reasons=new.verdict.reasons, seats=new.seats,
             questions=questions(new.verdict.tier), votes=(), asked_at_ns=now_ns,
-            expires_at_ns=now_ns + int(within * NANOSECONDS), approved_at_ns=0, use_by_ns=0, ended_at_ns=0,
+            expires_at_ns=expires, approved_at_ns=0, use_by_ns=0, ended_at_ns=0,
             attempt=None, successor=None, ended_by=None, request=new.request, question=new.question, before=new.before, asked=new.asked,
             predecessor=new.predecessor, editor=new.editor, original=new.original, authors=new.authors,
+            settle_ns=int(new.verdict.obligations.settle * NANOSECONDS),
         )  # fmt: skip
 
     async def _check_room(self, pen: Pen, agent: str) -> None:
@@ -145,7 +152,7 @@ class Opening(Desk):
         for _ in range(_FOLLOWED):
             if not found:
                 return None
-            if found[0].state is not HoldState.SUPERSEDED:
+            if found[0].state is not HoldState.SUPERSEDED or found[0].successor is None:
                 return found[0] if self._answers(found[0], lookup_digest) else None
             found = await fetch(connection, self._vault, holds.c.id == found[0].successor)
         raise CannotTell("the holds of this request succeed one another in a circle")
@@ -157,7 +164,8 @@ class Opening(Desk):
         recent = self._clock.now_ns() < hold.ended_at_ns + int(self._terms.replay * NANOSECONDS)
         if hold.state is HoldState.DONE:
             return recent and hold.payload and not _moved_on(hold, lookup_digest)
-        return recent and hold.state in {HoldState.REJECTED, HoldState.SENT_BACK, HoldState.STOPPED}
+        # What was begun to be sent may have arrived, whatever became of the hold afterwards: never a second one at once.
+        return recent and (hold.sends > 0 or hold.state in _SAID_NO) and hold.state not in _OVER
 
 
 async def _check_digest(new: NewHold) -> None:

@@ -1,6 +1,7 @@
 """Releasing a hold: claimed by one attempt, sent at most once, then what became of it.
 
-`sent` is durable before the first byte leaves and is never taken back to be sent again. Who does not hold the claim changes nothing.
+`sent` is durable before the first byte leaves, and is never taken back to be sent again unless the upstream honours `Idempotency-Key`
+(resending.py). Who does not hold the claim changes nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from stagewarden.holds import bodies, rows
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import LEASE_NS, WAITING, Event, answer_event
+from stagewarden.holds.resending import MOST_SENDS, after_loss, pause
 from stagewarden.holds.seats import fill, filled
 from stagewarden.model import HoldState
 from stagewarden.store.tables import holds, meta, outbox, votes
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from stagewarden.wire.spool import Spool
 
 _KEY_CHECK = "holds.key"
-_LONGEST_PAUSE = 30.0  # seconds between two tries to connect
+_READY = ("approved", "settling")
 
 
 class Releasing(Desk):
@@ -39,27 +41,33 @@ class Releasing(Desk):
     async def due(self, limit: int = 100) -> tuple[str, ...]:
         """Ids of holds ready for release, longest approved first. One whose entries are not in the log yet is not ready."""
         now = self._clock.now_ns()
-        ready = (holds.c.state == "approved", holds.c.use_by_ns > now, holds.c.not_before_ns <= now)
+        ready = (holds.c.state.in_(_READY), holds.c.settles_at_ns <= now, holds.c.use_by_ns > now, holds.c.not_before_ns <= now)
         logged = ~select(outbox.c.number).where(outbox.c.hold == holds.c.id).exists()
         query = select(holds.c.id).where(*ready, logged).order_by(holds.c.approved_at_ns, holds.c.number).limit(limit)
         async with self._store.reading() as connection:
-            return tuple((await connection.execute(query)).scalars())
+            found = (await connection.execute(query)).scalars().all()
+        return tuple(hold_id for hold_id in found if not self._deadlines.settling(hold_id))
 
     async def claim(self, hold_id: str, attempt: str) -> Moved:
         """Take an approved hold for one attempt (30 s, renewable); Conflict for everybody who comes second.
 
-        (1) In time. (2) Approval and votes are in the log. (3) Votes of exactly this fill every seat. (4) The stored bytes are the approved ones.
+        (1) In time, and settled. (2) Approval and votes are in the log. (3) Votes of exactly this fill every seat. (4) The stored bytes are
+        the approved ones.
         """
         async with self._writing() as pen:
             hold = await pen.load(hold_id, payload=True)
-            if hold.state is not HoldState.APPROVED:
+            if hold.state not in _READY:
                 raise Conflict(f"the hold is {hold.state}; it cannot be claimed")
             self._in_time(hold)
+            if not self._deadlines.settled(hold):
+                raise Conflict(f"hold {hold_id}: its time to settle is not over")
             if await pen.connection.scalar(select(outbox.c.number).where(outbox.c.hold == hold_id).limit(1)) is not None:
                 raise Conflict(f"hold {hold_id}: its approval is not in the log yet")
             _check_approval(hold)
             lease = pen.now_ns + LEASE_NS
-            return await pen.move(hold, Event.CLAIMED, Cause(), attempt=attempt, fence=holds.c.fence + 1, lease_until_ns=lease)
+            moved = await pen.move(hold, Event.CLAIMED, Cause(), attempt=attempt, fence=holds.c.fence + 1, lease_until_ns=lease)
+        self._deadlines.lease(hold_id, attempt)
+        return moved
 
     async def with_body(self, hold: Hold, into: Spool) -> Hold:
         """The hold with its large body in the spool: exactly the bytes that were asked about, or StateUnavailable."""
@@ -88,18 +96,20 @@ class Releasing(Desk):
         """Another 30 s for a claim or a send under way; Conflict when it is no longer ours."""
         async with self._store.writing() as connection:
             now = self._clock.now_ns()
+            if self._deadlines.outlived(hold_id, attempt):
+                raise Conflict(f"hold {hold_id}: the lease of this attempt is over")
             ours = (holds.c.id == hold_id, holds.c.attempt == attempt, holds.c.state.in_(("claimed", "sent")), holds.c.lease_until_ns > now)
             result = await connection.execute(update(holds).where(*ours).values(lease_until_ns=now + LEASE_NS))
         if result.rowcount != 1:
             raise Conflict(f"hold {hold_id} is not held by this attempt any longer")
+        self._deadlines.lease(hold_id, attempt)
 
     async def release_claim(self, hold_id: str, attempt: str, reason: str = "cannot_tell") -> Moved:
         """Nothing was sent (connect failed, could not tell): approved again, retried until use-by after a pause that doubles."""
         async with self._writing() as pen:
             hold = await self._mine(pen, hold_id, attempt)
             fence = await pen.connection.scalar(select(holds.c.fence).where(holds.c.id == hold_id)) or 1
-            pause = min(_LONGEST_PAUSE, 2.0 ** min(fence - 1, 16))
-            retry = pen.now_ns + int(pause * NANOSECONDS)
+            retry = pen.now_ns + int(pause(fence) * NANOSECONDS)
             return await pen.move(hold, Event.RELEASED, Cause(reason=reason), attempt=None, lease_until_ns=0, not_before_ns=retry)
 
     async def back_to_pending(self, hold_id: str, attempt: str, void: Collection[str]) -> Moved:
@@ -109,27 +119,36 @@ class Releasing(Desk):
             theirs = (votes.c.hold == hold_id, votes.c.id.in_(sorted(void)), votes.c.void_at_ns == 0)
             await pen.connection.execute(update(votes).where(*theirs).values(void_at_ns=pen.now_ns))
             cause = Cause(reason=f"void: {' '.join(sorted(void))}")
-            return await pen.move(hold, Event.VOTES_LAPSED, cause, attempt=None, lease_until_ns=0, approved_at_ns=0, use_by_ns=0)
+            unset = dict.fromkeys(("lease_until_ns", "approved_at_ns", "settles_at_ns", "use_by_ns"), 0)
+            return await pen.move(hold, Event.VOTES_LAPSED, cause, attempt=None, **unset)
 
-    async def mark_sent(self, hold_id: str, attempt: str) -> Moved:
-        """Connected, stop checked again: from here on the bytes may have left. Conflict: send nothing."""
+    async def mark_sent(self, hold_id: str, attempt: str, *, resend: bool = False) -> Moved:
+        """Connected, stop checked again: from here on the bytes may have left. Conflict: send nothing.
+
+        `resend`: the upstream does the same `Idempotency-Key` once; without an answer it may be sent again, at most three times in all.
+        """
         async with self._writing() as pen:
             hold = await self._mine(pen, hold_id, attempt)
             self._in_time(hold)
             until = await pen.connection.scalar(select(holds.c.lease_until_ns).where(holds.c.id == hold_id)) or 0
-            if until <= pen.now_ns:
+            if self._deadlines.lease_over(hold_id, attempt, until):
                 raise Conflict(f"hold {hold_id}: the lease of this attempt is over")
-            return await pen.move(hold, Event.SENDING, Cause(), lease_until_ns=pen.now_ns + LEASE_NS)
+            if hold.sends >= MOST_SENDS or (hold.sends and not resend):
+                raise Conflict(f"hold {hold_id}: it was begun to be sent {hold.sends} times, and may not be again")
+            counted = {"sends": holds.c.sends + 1, "resend": resend, "lease_until_ns": pen.now_ns + LEASE_NS}
+            moved = await pen.move(hold, Event.SENDING, Cause(), **counted)
+        self._deadlines.lease(hold_id, attempt)
+        return moved
 
     async def not_sent(self, hold_id: str, attempt: str, by: str | None, reason: str, code: str = "killed") -> Moved:
         """A stop was seen after `sent` and before the first byte."""
         async with self._writing() as pen:
             hold = await pen.load(hold_id)
             _check_attempt(hold, attempt)
-            return await pen.move(hold, Event.NOT_SENT, Cause(by, reason), ended_by=code)
+            return await pen.move(hold, Event.NOT_SENT, Cause(by, reason), ended_by=code, sends=holds.c.sends - 1)
 
     async def finish(self, hold_id: str, attempt: str, answer: Answer | None, *, code: str | None = None, after_digest: str | None = None) -> Moved:
-        """What became of a send: answer < 400 done, 4xx failed, 5xx or none (`code` says why) unknown; kept encrypted.
+        """What became of a send: answer < 400 done, 4xx failed, 5xx or none (`code` says why) unknown, or approved again; kept encrypted.
 
         Also the late answer of the same attempt, after we had given it up. `after_digest` is the look-up's, taken right after.
         """
@@ -141,10 +160,14 @@ class Releasing(Desk):
                 return Moved(hold, ())
             kept = None if answer is None else await pen.seal(hold, "response", rows.answer_bytes(answer))
             cause = Cause(reason=code or (None if answer is None else f"status_{answer.status}"))
+            if event is Event.LOST:
+                event, again = after_loss(hold, pen.now_ns, self._deadlines.left(hold))
+                if event is Event.RETRIED:
+                    return await pen.move(hold, event, cause, **again)
             return await pen.move(hold, event, cause, response=kept, after_digest=after_digest)
 
     async def recover(self) -> tuple[Moved, ...]:
-        """Once at start: claims nobody holds any more → approved; sends nobody finished → unknown, never sent again.
+        """Once at start: claims nobody holds any more → approved; sends nobody finished → unknown, or approved where they may be repeated.
 
         With a database of our own everything half-done is ours; with replicas only what has outlived its lease is taken.
         """
@@ -174,7 +197,8 @@ class Releasing(Desk):
 
     async def _recover(self, pen: Pen, hold: Hold) -> Moved:
         if hold.state is HoldState.SENT:
-            return await pen.move(hold, Event.LOST, Cause(reason="recovered"))
+            event, columns = after_loss(hold, pen.now_ns, self._deadlines.left(hold))
+            return await pen.move(hold, event, Cause(reason="recovered"), **columns)
         return await pen.move(hold, Event.RELEASED, Cause(reason="recovered"), attempt=None, lease_until_ns=0)
 
     async def _mine(self, pen: Pen, hold_id: str, attempt: str) -> Hold:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stagewarden.holds.crypto import Payload, Vault
     from stagewarden.model import Ask, Document
 
-SEALED = ("request", "question", "before", "original", "response")
+SEALED = ("request", "question", "before", "original", "response", "evidence")
 CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})  # RFC 9110 section 11, RFC 6265
 
 
@@ -84,6 +84,7 @@ CLEAR = (
     "id", "ruling", "digest", "view_digest", "repeat_digest", "agent", "workflow", "initiator", "upstream", "kind", "asset", "lookup_digest",
     "after_digest", "asked_at_ns", "expires_at_ns", "approved_at_ns", "use_by_ns", "ended_at_ns", "attempt", "successor", "ended_by",
     "asked", "settles_at_ns", "escalated_at_ns", "predecessor", "editor", "grant", "sends",
+    "resend", "settle_ns",
 )  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def _with_payload(hold: Hold, row: RowMapping, payload: Payload) -> Hold:
         before=opened["before"],
         original=opened["original"],
         response=None if opened["response"] is None else _answer(opened["response"]),
+        evidence=None if opened["evidence"] is None else opened["evidence"].decode(),
         payload=True,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from stagewarden.model import Seat, Vote
 
@@ -46,6 +46,13 @@ def fillable(seats: Sequence[Seat], people: Mapping[str, frozenset[str]]) -> tup
     return tuple(sorted({"|".join(sorted(place)) for place, holder in zip(places, taken, strict=True) if holder is None}))
 
 
+def covered(asked: Sequence[Seat], had: Sequence[Seat]) -> bool:
+    """Whether whoever fills the seats of `had` also fills those of `asked`: each place of these has one of those that takes nobody else."""
+    places = _places(asked)
+    there = {str(number): place for number, place in enumerate(_places(had))}
+    return None not in _match(places, there, lambda place, other: other <= place)
+
+
 def _places(seats: Sequence[Seat]) -> list[frozenset[str]]:
     return [frozenset(seat.functions) for seat in seats for _ in range(seat.count)]
 
@@ -54,13 +61,19 @@ def _owners(seats: Sequence[Seat]) -> list[int]:
     return [index for index, seat in enumerate(seats) for _ in range(seat.count)]
 
 
-def _match(places: Sequence[frozenset[str]], people: Mapping[str, frozenset[str]]) -> list[str | None]:
+def _shares(place: frozenset[str], functions: frozenset[str]) -> bool:
+    return not place.isdisjoint(functions)
+
+
+def _match(
+    places: Sequence[frozenset[str]], people: Mapping[str, frozenset[str]], fits: Callable[[frozenset[str], frozenset[str]], bool] = _shares
+) -> list[str | None]:
     """Kuhn's algorithm: per place the person who takes it, or None; as many places as possible."""
     holder: list[str | None] = [None] * len(places)
 
     def seat(person: str, seen: set[int]) -> bool:
         for index, functions in enumerate(places):
-            if index in seen or not functions & people[person]:
+            if index in seen or not fits(functions, people[person]):
                 continue
             seen.add(index)
             sitting = holder[index]

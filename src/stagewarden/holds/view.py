@@ -24,8 +24,9 @@ _ANSWERED = frozenset({HoldState.SENT, HoldState.DONE, HoldState.FAILED, HoldSta
 
 
 def agent_view(hold: Hold, seats: Sequence[SeatView] | None = None) -> Document:
-    """What the agent is told of its own hold, its own bytes and the stored answer included."""
-    return {**_facts(hold, seats), **_exact(hold)}
+    """What the agent is told of its own hold, its own bytes and the stored answer included; of one sent back, why."""
+    told: Document = {"reason": hold.ended_by} if hold.state is HoldState.SENT_BACK else {}
+    return {**_facts(hold, seats), **told, **_exact(hold)}
 
 
 def person_view(hold: Hold, seats: Sequence[SeatView] | None = None, *, payload: bool) -> Document:
@@ -41,10 +42,13 @@ def person_view(hold: Hold, seats: Sequence[SeatView] | None = None, *, payload:
         "ended_by": hold.ended_by,
         "predecessor": hold.predecessor,
         "editor": hold.editor,
+        "escalated_at": _moment(hold.escalated_at_ns),
+        "sends": hold.sends,
     }
     if payload:
         before: Document = {} if hold.before is None else {"before": _content(hold.before)}
-        return {**shown, **_exact(hold), **before, **_edited(hold)}
+        evidence: Document = {} if hold.evidence is None else {"evidence": hold.evidence}
+        return {**shown, **_exact(hold), **before, **evidence, **_edited(hold)}
     return {**shown, "request": {"method": hold.request.method, "target": hold.request.target.partition("?")[0]}}
 
 
@@ -60,6 +64,7 @@ def _facts(hold: Hold, seats: Sequence[SeatView] | None) -> Document:
         "id": hold.id, "state": str(hold.state), "digest": hold.digest, "agent": hold.agent, "workflow": hold.workflow, "upstream": hold.upstream,
         "stage": str(hold.stage), "kind": hold.kind, "tier": str(hold.tier), "reasons": [reason.document() for reason in hold.reasons],
         "asked": hold.asked, "seats": seat_documents(standing), "asked_at": rfc3339(hold.asked_at_ns), "expires_at": rfc3339(hold.expires_at_ns),
+        "settles_at": _moment(hold.settles_at_ns),
         "use_by": _moment(hold.use_by_ns), "ended_at": _moment(hold.ended_at_ns), "successor": hold.successor,
     }  # fmt: skip
 

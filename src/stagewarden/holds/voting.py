@@ -16,6 +16,7 @@ from stagewarden.holds import lifecycle
 from stagewarden.holds.desk import Desk
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.entries import Cause, Moved
+from stagewarden.holds.hours import over_at
 from stagewarden.holds.lifecycle import Event
 from stagewarden.holds.seats import filled
 from stagewarden.model import HoldState
@@ -55,19 +56,23 @@ class Voting(Desk):
                 raise NotAllowed(f"{person} may not take this up: {why}")
             if hold.asked:
                 return Moved(hold, ())
-            expires = pen.now_ns + int(self._terms.decide_within * NANOSECONDS)
+            expires = over_at(pen.now_ns, self._terms.decide_within, self._terms.hours)
             self._deadlines.forget(hold.id)
             return await pen.move(hold, Event.TAKEN_UP, Cause(person), asked=True, asked_at_ns=pen.now_ns, expires_at_ns=expires)
 
     async def _count(self, pen: Pen, hold: Hold, ballot: Ballot, registry: Directory) -> Moved:
-        """(1) The vote and its entry. (2) The move it makes. (3) Use-by is fixed when the last seat fills."""
+        """(1) The vote and its entry. (2) The move it makes. (3) When the last seat fills, the time to settle and use-by are fixed."""
         vote = ballots.as_vote(ballot, new_id("v", pen.now_ns), pen.now_ns)
         entry = await pen.record_vote(hold, vote)
-        if vote.decision == "reject":
-            moved = await pen.move(hold, Event.REJECTED, Cause(vote.person, vote.reason))
+        if vote.decision != "approve":
+            event = Event.REJECTED if vote.decision == "reject" else Event.SENT_BACK
+            moved = await pen.move(hold, event, Cause(vote.person, vote.reason))
         elif filled(seat_views(replace(hold, votes=(*hold.votes, vote)), registry)):
-            use_by = pen.now_ns + int(self._terms.use_within * NANOSECONDS)
-            moved = await pen.move(hold, Event.FILLED, Cause(vote.person), approved_at_ns=pen.now_ns, use_by_ns=use_by)
+            settle_ns = max(hold.settle_ns, int(self._terms.settle * NANOSECONDS))
+            settled = pen.now_ns + settle_ns
+            fixed = {"settles_at_ns": settled if settle_ns else 0, "use_by_ns": settled + int(self._terms.use_within * NANOSECONDS)}
+            event = Event.SETTLING if settle_ns else Event.FILLED
+            moved = await pen.move(hold, event, Cause(vote.person), approved_at_ns=pen.now_ns, **fixed)
         else:
             moved = await pen.move(hold, Event.VOTED, Cause(vote.person))
         return Moved(moved.hold, (entry, *moved.entries))

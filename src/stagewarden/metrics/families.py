@@ -53,6 +53,9 @@ WAIT: Final = Family(
 VOTES: Final = Family(f"{_P}votes_total", "counter", "Votes", ("decision", "risk"), (labels.DECISIONS, labels.RISKS))
 REJECTIONS: Final = Family(f"{_P}rejections_total", "counter", "Rejecting votes by reason", ("reason",), (labels.REJECT_REASONS,))
 OVERRIDES: Final = Family(f"{_P}overrides_total", "counter", "Overrides by people; content: edited before approval", ("kind",), (labels.OVERRIDES,))
+ESCALATIONS: Final = Family(
+    f"{_P}escalations_total", "counter", "Holds to which others were called, by why people were asked", ("trigger",), (labels.TRIGGERS,)
+)
 DIGEST_MISMATCH: Final = Family(f"{_P}digest_mismatch_total", "counter", "Approved content that was no longer the same when it was to be sent")
 AGENT_MODE: Final = Family(f"{_P}agent_mode", "gauge", "1 for the mode an agent is in", ("agent", "mode"), (_REGISTRY, labels.MODES))
 MODE_CHANGES: Final = Family(f"{_P}mode_changes_total", "counter", "Modes given to agents by people", ("to",), (labels.MODES,))

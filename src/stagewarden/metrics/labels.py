@@ -19,11 +19,15 @@ CLASSES: Final = ("2xx", "3xx", "4xx", "5xx", "none")  # none: no answer
 ENGINE_RESULTS: Final = ("ok", "undefined", "timeout", "error", "breaker_open")
 COMPONENTS: Final = ("policy", "state", "audit", "upstream", "gate")
 ERROR_KINDS: Final = ("unavailable", "undefined", "timeout", "error", "breaker_open")
-HOLD_ENDS: Final = ("approved", "rejected", "expired", "withdrawn", "superseded", "stopped")
+HOLD_ENDS: Final = ("approved", "rejected", "sent_back", "expired", "withdrawn", "superseded", "stopped")
 SEATS: Final = ("business", "security", "privacy", "technical", "review")  # review: all review roles together
-DECISIONS: Final = ("approve", "reject")
+DECISIONS: Final = ("approve", "reject", "send_back")
 REJECT_REASONS: Final = (
     "wrong_audience", "unapproved_claim", "wrong_facts", "off_brand", "sensitive_data", "offer_or_price", "timing", "not_needed", "other",
+)  # fmt: skip
+TRIGGERS: Final = (  # why people were asked, of what they had not answered in time
+    "restricted", "legal_or_price", "claim_unsubstantiated", "customer_data", "customer_record_write", "low_confidence", "several_systems",
+    "negative_sentiment", "sensitive_channel", "vip_recipient", "large_audience", "unreviewed_external",
 )  # fmt: skip
 OVERRIDES: Final = ("content",)
 MODES: Final = ("active", "recommend_only", "paused", "revoked")

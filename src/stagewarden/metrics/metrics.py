@@ -290,6 +290,10 @@ class Metrics:
         state, was = body.get("state"), body.get("from")
         if body.get("event") == "edited":
             self._all.counts[families.OVERRIDES].add(("content",))
+        if body.get("event") == "escalated":
+            self._all.counts[families.ESCALATIONS].add((hold.reasons[0].code if hold.reasons else labels.OTHER,))
+        if state == "settling":  # its last vote; later moves of it begin elsewhere
+            state = "approved"
         if state == was or state not in labels.HOLD_ENDS or (state == "approved" and was != "pending"):
             return
         self._all.counts[families.APPROVALS].add((str(state), hold.tier))

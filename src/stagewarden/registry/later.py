@@ -17,7 +17,6 @@ _EMPTY: tuple[JSON, ...] = (None, {}, [])
 REGISTRY: Mapping[tuple[type, str], Later] = {
     (shapes.RegistryData, "connectors"): Later("connectors", "remove the section; an agent's workflows say what it may do", _EMPTY),
     (shapes.RegistryData, "exceptions"): Later("exceptions with an expiry", "remove the section; nothing is excepted", _EMPTY),
-    (shapes.Person, "delegate"): Later("delegation of a seat", "remove the key; name a second person with the function"),
     (shapes.Workflow, "confidence"): Later("limits on asserted confidence", harmless=_EMPTY),
     (shapes.Workflow, "sampling"): Later("sampling", "remove the key; what is allowed is recorded", _EMPTY),
     (shapes.Workflow, "thresholds"): Later("thresholds that tighten an agent's mode", "remove the key; people pause an agent", _EMPTY),

@@ -85,7 +85,14 @@ def _merge(parts: list[RegistryData], sources: tuple[Source, ...]) -> RegistryDa
     sections = {name: {key: value for part in parts for key, value in getattr(part, name).items()} for name in SECTIONS}
     triggers = next((part.triggers for part, source in zip(parts, sources, strict=True) if ("triggers",) in source.lines), shapes.Triggers())
     merged = RegistryData(**sections, triggers=triggers)
-    return msgspec.structs.replace(merged, tiers={tier: merged.tiers.get(tier, rule) for tier, rule in DEFAULT_TIERS.items()})
+    return msgspec.structs.replace(merged, tiers={tier: _tier(merged.tiers.get(tier), rule, tier, sources) for tier, rule in DEFAULT_TIERS.items()})
+
+
+def _tier(written: TierRule | None, shipped: TierRule, tier: Tier, sources: tuple[Source, ...]) -> TierRule:
+    """A tier that does not say who is asked asks for whom it ships with."""
+    if written is None or any(("tiers", tier.value, "seats") in source.lines for source in sources):
+        return written or shipped
+    return msgspec.structs.replace(written, seats=shipped.seats)
 
 
 def _problem(registry: Registry, place: yaml_source.Place, message: str, remedy: str) -> Problem:

@@ -29,6 +29,7 @@ class Person(Struct, frozen=True, kw_only=True):
     identity: PersonIdentity | None = None
     aliases: tuple[str, ...] = ()  # other ids of the same human being
     group: str | None = None
+    delegate: str | None = None  # who stands by when a hold that waits for this person is escalated; holds the function too
     active: bool = True  # false: left
     conflicts: tuple[str, ...] = ()  # `workflow:ID`, `agent:ID`: what this human being never approves
 
@@ -186,9 +187,10 @@ class TierSeat(Struct, frozen=True, kw_only=True):
 
 
 class TierRule(Struct, frozen=True, kw_only=True):
-    """What a tier asks for: how many people, by which functions."""
+    """What a tier asks for: how many people, by which functions, and how long what they approved can still be stopped."""
 
     seats: tuple[TierSeat, ...] = ()
+    settle: str | None = None  # a duration, as in 5m; the longer of this and the configuration's counts
 
 
 class PatternTrigger(Struct, frozen=True, kw_only=True):

@@ -1,12 +1,13 @@
 """The tables, portable between SQLite and PostgreSQL.
 
-Columns that hold what an agent wrote are bytes, and only ever ciphertext (holds/crypto.py): `data_key`, `request`, `question`,
-`before`, `original`, `response`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set. A change here raises `SCHEMA`.
+Columns that hold what an agent or a person wrote are bytes, and only ever ciphertext (holds/crypto.py): `data_key`, `request`,
+`question`, `before`, `original`, `response`, `evidence`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set.
+A change here raises `SCHEMA`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, text, true
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, text, true
 
 SCHEMA = 3
 APPLICATION = "stagewarden"
@@ -72,6 +73,9 @@ holds = Table(
     Column("sends", Integer, nullable=False, server_default="0"),
     Column("authors", JSON, nullable=False, server_default="[]"),
     Column("original", LargeBinary),
+    Column("resend", Boolean, nullable=False, server_default=false()),
+    Column("settle_ns", BigInteger, nullable=False, server_default="0"),
+    Column("evidence", LargeBinary),
     Column("data_key", LargeBinary),  # NULL: payload deleted
     Column("request", LargeBinary),
     Column("question", LargeBinary),

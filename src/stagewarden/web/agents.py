@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 OWN_PREFIX = "/.stagewarden/"
 _LONGEST_WAIT = 55.0  # seconds; below the minute at which many clients and proxies give up
 _RETRY_HELD = 10
+_SERVER_ERROR = 500  # RFC 9110 section 15: the class is the first digit
 _OPEN = frozenset({HoldState.PENDING, HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
 
 
@@ -165,7 +166,7 @@ class AgentsDoor:
         wait = self._wait if preference.wait is None else preference.wait
         if hold.state in _OPEN and wait > 0 and not preference.respond_async:
             hold = await self._outcome(hold, min(wait, _LONGEST_WAIT))
-        if hold.response is not None and hold.state in {HoldState.DONE, HoldState.FAILED}:
+        if hold.response is not None and _is_its_end(hold, hold.response):
             if hold.response.withheld:
                 exchange.answer(self._dated(render.failed(ruling, AnswerWithheld(hold.response.status, "the agent may not see all of it"))))
                 return
@@ -218,6 +219,11 @@ def _give(exchange: Exchange, ruling: Ruling, given: Answer, reason: str) -> Non
     length = (("Content-Length", str(len(given.body))),) if has_body(given.status, exchange.heading.method) else ()
     exchange.begin(given.status, reason, (*wire_headers.response(given.headers), *length, *ours), sized=True, body=given.body)
     exchange.end()
+
+
+def _is_its_end(hold: Hold, answer: Answer) -> bool:
+    """Whether the stored answer is how it ended: after people have looked an unknown one up, what was answered then (a 5xx) is not."""
+    return hold.state in {HoldState.DONE, HoldState.FAILED} and answer.status < _SERVER_ERROR
 
 
 def _status_url(hold: Hold) -> str:

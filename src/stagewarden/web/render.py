@@ -168,14 +168,17 @@ def held(ruling: Ruling, hold: Hold, view: Document, status_url: str, retry_afte
     """Where a held request stands; 202 only when the client asked for it with `Prefer: respond-async`."""
     assert isinstance(ruling.verdict, Ask)
     headers: Headers = (("Stagewarden-Ruling", ruling.id), ("Stagewarden-Hold", hold.id), ("Link", f'<{status_url}>; rel="status"'))
+    if hold.state is HoldState.UNKNOWN or (hold.sends and hold.state in _ENDED_WITH_NO):
+        members: dict[str, object] = {"ruling": ruling.id, "hold": view}
+        return problem_reply("outcome_unknown", "It was sent and no answer came back; people must look", members=members, headers=headers)
+    if hold.state in {HoldState.DONE, HoldState.FAILED}:
+        said = f"People looked it up: it is {hold.state}; no answer of the upstream is kept"
+        return problem_reply("answer_withheld", said, members={"ruling": ruling.id, "hold": view}, headers=headers)
     if hold.state in _ENDED_WITH_NO:
         reason = {"code": str(hold.state), "rule": "gate", "text": f"The hold for this request is {hold.state}"}
         if hold.ended_by:
             reason["detail"] = hold.ended_by
         return problem_reply("denied", reason["text"], members={"ruling": ruling.id, "reasons": [reason], "hold": view}, headers=headers)
-    if hold.state is HoldState.UNKNOWN:
-        members: dict[str, object] = {"ruling": ruling.id, "hold": view}
-        return problem_reply("outcome_unknown", "It was sent and no answer came back; people must look", members=members, headers=headers)
     members = {"ruling": ruling.id, "reasons": [reason.document() for reason in ruling.verdict.reasons], "hold": view}
     headers = (*headers, ("Retry-After", str(retry_after)))
     if not accepted:

@@ -35,8 +35,9 @@ _LENGTH = re.compile(r"0|[1-9][0-9]{0,17}")
 # Fields of which a second one would be read by somebody else than the first.
 _SINGLETONS = frozenset(
     {
-        "authorization", "content-encoding", "content-length", "content-location", "content-range", "content-type", "expect", "host", "if-match",
-        "if-none-match", "if-unmodified-since", "proxy-authorization", "range", "stagewarden-asserts", "transfer-encoding", "user-agent",
+        "authorization", "content-encoding", "content-length", "content-location", "content-range", "content-type", "expect", "host",
+        "idempotency-key", "if-match", "if-none-match", "if-unmodified-since", "proxy-authorization", "range", "stagewarden-asserts",
+        "transfer-encoding", "user-agent",
     }
 )  # fmt: skip
 _REFUSED = frozenset({"upgrade", "http2-settings", "trailer"})

@@ -124,6 +124,21 @@ async def test_reject_and_stop(served: Served) -> None:
     assert (served.gate.holds[one.id].state, served.gate.holds[other.id].state) == (HoldState.REJECTED, HoldState.STOPPED)
 
 
+async def test_send_back_resolve_and_roll_back(served: Served) -> None:
+    """Each with what it needs; resolving and rolling back by the functions that may, and only from where it leads somewhere."""
+    one, lost = served.gate.add(held(time.time_ns())), served.gate.add(held(time.time_ns(), state=HoldState.UNKNOWN))
+    assert (await run(served, "holds", "send-back", one.id)).exit_code == 2
+    assert (await run(served, "holds", "send-back", one.id, "--reason", "off_brand", "--note", "the second line")).exit_code == 0
+    found = ("--result", "done", "--evidence", "seen in the CMS")
+    assert (await run(served, "holds", "resolve", lost.id, "--result", "done", who="jonas")).exit_code == 2
+    assert (await run(served, "holds", "resolve", lost.id, *found)).exit_code == 1
+    assert (await run(served, "holds", "rollback", lost.id, "--reason", "too soon", who="jonas")).exit_code == 1
+    assert (await run(served, "holds", "resolve", lost.id, *found, who="jonas")).exit_code == 0
+    assert served.gate.holds[lost.id].state is HoldState.DONE
+    assert (await run(served, "holds", "rollback", lost.id, "--reason", "set back to draft", who="jonas")).exit_code == 0
+    assert (served.gate.holds[one.id].state, served.gate.holds[lost.id].state) == (HoldState.SENT_BACK, HoldState.ROLLED_BACK)
+
+
 @pytest.mark.parametrize(
     ("words", "who", "url", "code", "said"),
     [

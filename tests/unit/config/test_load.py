@@ -133,7 +133,7 @@ def test_a_key_of_a_later_release_is_refused_by_name(tmp_path, shape, key):
 
 @pytest.mark.parametrize(("shape", "key"), CONFIGURATION, ids=[f"{shape.__name__}.{key}" for shape, key in CONFIGURATION])
 def test_a_later_key_that_asks_for_nothing_is_accepted(tmp_path, shape, key):
-    """`notify: []`, `settle: 0s`, `hours: null`: a file may say so."""
+    """`notify: []`, `verification_key: null`: a file may say so."""
     for value in CONFIGURATION[shape, key].harmless:
         assert refusals(tmp_path, _later_document(shape, key, value)) == ()
 
@@ -143,7 +143,6 @@ LATER_VALUES = {
     "batched": ("audit.durability", "batched"),
     "bundle_url": ("policy.bundle", "https://bundles.example/b.tar.gz"),
     "ghost": ("upstreams.cms.catalogue", "ghost"),
-    "settle": ("holds.settle", "5m"),
 }
 
 
@@ -152,6 +151,26 @@ def test_a_value_of_a_later_release_is_refused_by_name(tmp_path, place, value):
     """The contract's own words for what comes later."""
     found = refusals(tmp_path, changed(place, value))
     assert any("not in this release" in each.message for each in found)
+
+
+@pytest.mark.parametrize(
+    ("environment", "holds", "seconds"),
+    [
+        pytest.param("production", {}, 300, id="production that does not say"), pytest.param("sandbox", {}, 0, id="sandbox that does not say"),
+        pytest.param("sandbox", {"wait": "1s"}, 0, id="sandbox that says something else"), pytest.param("sandbox", {"settle": "2s"}, 2, id="sandbox"),
+        pytest.param("production", {"settle": "0s"}, 0, id="production"),
+    ],
+)  # fmt: skip
+def test_how_long_an_approval_settles(tmp_path, environment, holds, seconds):
+    """Five minutes where others see what is sent, none in a sandbox, and whatever is written (contract section 2)."""
+    changes = {"environment": environment, "holds": holds, "identity": SMALL["identity"] | {"people": [{"kind": "token", "tokens": "file:t.yaml"}]}}
+    assert loaded(tmp_path, SMALL | changes).holds.settle == seconds
+
+
+def test_working_hours(tmp_path):
+    """Zone, days and two times of the day."""
+    hours = loaded(tmp_path, changed("holds.hours", {"zone": "Europe/Berlin", "days": ["mon", "sat"], "from": "08:30", "to": "24:00"})).holds.hours
+    assert (hours.zone, hours.days, str(hours.from_), str(hours.to), hours.week) == ("Europe/Berlin", ("mon", "sat"), "08:30", "24:00", 111_600)
 
 
 def test_no_key_is_both_read_and_refused():

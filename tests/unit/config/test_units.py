@@ -21,6 +21,19 @@ def test_a_duration_without_its_unit_is_refused(value):
         units.seconds(value)
 
 
+@pytest.mark.parametrize(("text", "minutes"), [("00:00", 0), ("09:05", 545), ("23:59", 1439), ("24:00", 1440)])
+def test_a_time_of_the_day(text, minutes):
+    """As a clock on the wall shows it."""
+    assert (units.time_of_day(text).minutes, str(units.time_of_day(text))) == (minutes, text)
+
+
+@pytest.mark.parametrize("value", ["9:00", "24:01", "25:00", "09:60", "09:00:00", "9am", 540, None, ""], ids=repr)
+def test_what_is_no_time_of_the_day_is_refused(value):
+    """YAML reads a bare 09:00 as a number in some readers: it is written as text."""
+    with pytest.raises(Misfit):
+        units.time_of_day(value)
+
+
 @pytest.mark.parametrize(("text", "value"), [("0B", 0), ("512B", 512), ("32KiB", 32768), ("1MiB", 1 << 20), ("2GiB", 2 << 30)])
 def test_a_size_has_a_binary_unit(text, value):
     """B, KiB, MiB, GiB."""

@@ -41,6 +41,14 @@ def test_a_hold_is_read_with_its_seats() -> None:
     assert verdict == Ask(Tier.HIGH, (Reason(**REASON),), (Seat(("manager", "reviewer"), 1), Seat(("compliance", "legal"), 2)), Obligations("human"))
 
 
+@pytest.mark.parametrize(("written", "seconds"), [("500ms", 0.5), ("5m", 300.0), ("7d", 604_800.0), (None, 0.0)], ids=str)
+def test_a_time_to_settle_is_read(written: str | None, seconds: float) -> None:
+    """In the units of the configuration, as seconds."""
+    verdict = parse({**HOLD, "obligations": {"review": "human", "settle": written}})
+    assert isinstance(verdict, Ask)
+    assert verdict.obligations.settle == seconds
+
+
 def test_a_deny_is_read_with_detail() -> None:
     """Machine-readable detail arrives."""
     reason = {**REASON, "detail": {"fields": ["a"]}}
@@ -107,7 +115,9 @@ NOT_UNDERSTOOD = {
     "obligation to filter by half a pointer": {**GOOD, "obligations": {"response_fields": ["author/name"]}},
     "obligation to filter by a wildcard name": {**GOOD, "obligations": {"response_fields": ["*"]}},
     "obligation to filter by too many": {**GOOD, "obligations": {"response_fields": [f"f{number}" for number in range(1001)]}},
-    "obligation to settle": {**GOOD, "obligations": {"settle": "5m"}},
+    "obligation to settle some day": {**GOOD, "obligations": {"settle": "soon"}},
+    "obligation to settle for ever": {**GOOD, "obligations": {"settle": "60d"}},
+    "obligation to settle without a unit": {**GOOD, "obligations": {"settle": "5"}},
     "obligation to settle zero as a number": {**GOOD, "obligations": {"settle": 0}},
     "obligation review unknown": {**GOOD, "obligations": {"review": "later"}},
     "obligation review null": {**GOOD, "obligations": {"review": None}},

@@ -19,6 +19,8 @@ REASON = (Reason("restricted", "r", "t"),)
         (Tier.MEDIUM, (Seat(("reviewer",), 2),), True),
         (Tier.MEDIUM, (Seat(("reviewer",), 1), Seat(("privacy",), 1)), True),
         (Tier.MEDIUM, (Seat(("privacy",), 1),), True),
+        (Tier.MEDIUM, (Seat(("legal", "reviewer"), 1),), False),
+        (Tier.MEDIUM, (Seat(("legal", "reviewer"), 2),), True),
     ],
 )
 def test_only_more_people_or_a_higher_tier_is_stricter(a_hold, tier, seats, more):

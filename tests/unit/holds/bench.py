@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from sqlalchemy import URL
+
+PLAIN = config.Holds(settle=config.Seconds(0), escalate_at=None)  # what is approved may be sent, and nobody is called to what waits
 KEY = bytes(range(32))
 START_NS = 1_795_251_600 * NANOSECONDS
 OK = Answer(201, (("Content-Type", "application/json"),), b'{"id": 42}')
@@ -105,7 +108,8 @@ def ballot(hold: Hold, person: str = "rita", function: str = "reviewer", decisio
 class Bench:
     """The real store and holds over it, with shortcuts to each state."""
 
-    def __init__(self, store: Store, holds: Holds, clock: HandClock) -> None:
+    def __init__(self, store: Store, holds: Holds, clock: HandClock, url: URL | str) -> None:
+        self._url = url
         self.store = store
         self.holds = holds
         self.clock = clock
@@ -141,6 +145,17 @@ class Bench:
         """A hold that was sent and answered."""
         return (await self.holds.finish((await self.sent(attempt)).id, attempt, answer)).hold
 
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Bench]:
+        """Another process on the same database and the same clock, with deadlines and leases of its own."""
+        store = Store(self._url)
+        await (store.join() if self.store.exclusive else store.open())
+        try:
+            other = Holds(store, Vault(KEY), self.clock, self.holds._terms, self.holds._limits)
+            yield Bench(store, other, self.clock, self._url)
+        finally:
+            await store.close()
+
     async def force(self, hold: Hold, **columns: object) -> Hold:
         """Write past the table of moves, to stand where a test begins."""
         async with self.store.writing() as connection:
@@ -160,12 +175,15 @@ def states(moved: tuple[Moved, ...]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, clock: HandClock | None = None, *, instance: str | None = None, **limits: int) -> AsyncIterator[Bench]:
+async def open_bench(
+    folder: Path, clock: HandClock | None = None, terms: config.Holds | None = None, *, instance: str | None = None, **limits: int
+) -> AsyncIterator[Bench]:
     """A bench over the database of this folder (tests/databases.py)."""
-    store = Store(locate(state_in(folder), folder), instance)
+    url = locate(state_in(folder), folder)
+    store = Store(url, instance)
     await store.open()
     clock = clock or HandClock()
     try:
-        yield Bench(store, Holds(store, Vault(KEY), clock, config.Holds(), config.Limits(**limits)), clock)
+        yield Bench(store, Holds(store, Vault(KEY), clock, terms or PLAIN, config.Limits(**limits)), clock, url)
     finally:
         await store.close()

@@ -14,11 +14,14 @@ from pathlib import Path
 
 from sqlalchemy import event
 
+from stagewarden import config
 from stagewarden.holds.paging import Filter
 from tests.databases import handed_on
 from tests.unit.holds.bench import HIGH, OK, Bench, HandClock, ballot, open_bench
 
-ENDS = ("release", "withdraw", "kill", "expire")
+RELEASES = ("release", "settle", "resend")
+ENDS = (*RELEASES, "withdraw", "kill", "expire")
+SETTLES = config.Holds(settle=config.Seconds(60), escalate_at=None)
 
 
 def write(path: Path, line: str) -> None:
@@ -65,11 +68,11 @@ class Drill:
                 write(self.folder / "log", json.dumps({"id": entry.id, "kind": entry.kind, **entry.body}))
         await self.bench.holds.delivered([entry.id for entry in entries])
 
-    async def release(self, hold_id: str, attempt: str) -> None:
-        """Claim, send and finish."""
+    async def release(self, hold_id: str, attempt: str, *, resend: bool) -> None:
+        """Claim, send and finish; with `resend` the upstream does the same key once."""
         await self.bench.holds.claim(hold_id, attempt)
         await self.log()
-        await self.bench.holds.mark_sent(hold_id, attempt)
+        await self.bench.holds.mark_sent(hold_id, attempt, resend=resend)
         await self.log()
         self.acknowledge("bytes")
         await self.bench.holds.finish(hold_id, attempt, OK)
@@ -78,9 +81,9 @@ class Drill:
 
 async def play(folder: Path, end: str, number: int) -> None:
     """Open, two votes, then a release or the end that is drilled; the release is drilled from the first statement on."""
-    async with open_bench(folder, HandClock(), instance="drill") as bench:
+    async with open_bench(folder, HandClock(), SETTLES if end == "settle" else None, instance="drill") as bench:
         drill = Drill(folder, bench)
-        if end == "release":
+        if end in RELEASES:
             drill.die_after(number)
         hold = await bench.pending(seats=HIGH)
         drill.acknowledge("opened")
@@ -89,11 +92,12 @@ async def play(folder: Path, end: str, number: int) -> None:
         await bench.holds.vote(hold.id, ballot(hold, "lena", "legal"), bench.registry)
         drill.acknowledge("vote lena")
         await drill.log()
-        if end != "release":
+        if end not in RELEASES:
             drill.die_after(number)
         match end:
-            case "release":
-                await drill.release(hold.id, "a_1")
+            case "release" | "settle" | "resend":
+                bench.clock.advance(60 if end == "settle" else 0)
+                await drill.release(hold.id, "a_1", resend=end == "resend")
             case "withdraw":
                 await bench.holds.withdraw(hold.id, "drafter")
             case "kill":
@@ -104,15 +108,17 @@ async def play(folder: Path, end: str, number: int) -> None:
         drill.acknowledge(end)
 
 
-async def examine(folder: Path) -> dict[str, object]:
+async def examine(folder: Path, end: str) -> dict[str, object]:
     """Start again as a sidecar would: recover, deliver, release what is ready; then say where everything stands."""
-    async with open_bench(folder, HandClock(), instance="drill") as bench:
+    async with open_bench(folder, HandClock(), SETTLES if end == "settle" else None, instance="drill") as bench:
         drill = Drill(folder, bench)
+        bench.clock.advance(60 if end == "settle" else 0)
         bench.clock.advance(2 if bench.store.exclusive else 31)  # beside others its own claims are left to their lease
         await bench.holds.recover()
         await drill.log()
+        bench.clock.advance(2 if end == "resend" else 0)  # the pause before another try
         for hold_id in await bench.holds.due():
-            await drill.release(hold_id, "a_2")
+            await drill.release(hold_id, "a_2", resend=end == "resend")
         listed = (await bench.holds.list(Filter()))[0]
         return {
             "states": [str(hold.state) for hold in listed], "voters": [vote.person for hold in listed for vote in hold.votes],
@@ -131,7 +137,7 @@ def main(folder: Path, end: str, step: int) -> None:
             asyncio.run(play(place, end, number))
             os._exit(0)
         _, status = os.waitpid(child, 0)
-        print(json.dumps(asyncio.run(examine(place))), flush=True)  # noqa: T201  # this is its output
+        print(json.dumps(asyncio.run(examine(place, end))), flush=True)  # noqa: T201  # this is its output
         if not os.WIFSIGNALED(status):
             sys.exit(os.waitstatus_to_exitcode(status))
 

@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as some
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from stagewarden import config
 from stagewarden.errors import Conflict, Invalid, NotAllowed, Refused
 from stagewarden.holds.lifecycle import TRANSITIONS
 from stagewarden.model import Answer, HoldState
 from stagewarden.registry import Person
 from tests.databases import prepared
-from tests.unit.holds.bench import HIGH, MEDIUM, HandClock, ballot, new_hold, open_bench, principal, registry, request
+from tests.unit.holds.bench import HIGH, MEDIUM, PLAIN, HandClock, ballot, new_hold, open_bench, principal, registry, request
 
 REFUSED = (Conflict, NotAllowed, Invalid, Refused)
 PEOPLE = ("rita", "rita-admin", "ravi", "lena", "olga", "mike", "gone", "nobody")
@@ -42,7 +43,9 @@ class Expected:
 
 
 class Life(RuleBasedStateMachine):
-    """Random lives of a few holds."""
+    """Random lives of a few holds that are sent as soon as they are approved."""
+
+    terms = PLAIN
 
     kind = "sqlite"
 
@@ -62,7 +65,7 @@ class Life(RuleBasedStateMachine):
     def enter(self) -> None:
         """Open the bench, as at a start."""
         self.stack = AsyncExitStack()
-        self.bench = self.run_(self.stack.enter_async_context(open_bench(Path(self.folder.name), self.clock, holds_per_agent=4)))
+        self.bench = self.run_(self.stack.enter_async_context(open_bench(Path(self.folder.name), self.clock, self.terms, holds_per_agent=4)))
         self.took(self.run_(self.bench.holds.recover()))
 
     def run_(self, awaited):
@@ -127,7 +130,7 @@ class Life(RuleBasedStateMachine):
         try:
             moved = self.run_(self.bench.holds.open(new_hold(request(body), seats=seats, asked=asked)))
         except Refused:
-            assert sum(each.state in {"pending", "approved", "claimed", "sent"} for each in self.known.values()) >= 4
+            assert sum(each.state in {"pending", "settling", "approved", "claimed", "sent"} for each in self.known.values()) >= 4
             return
         if moved.entries:
             self.known[moved.hold.id] = Expected(seats, asked=asked)
@@ -175,7 +178,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.known)
     @rule(
         number=pick, person=some.sampled_from(PEOPLE), function=some.sampled_from(FUNCTIONS),
-        decision=some.sampled_from(["approve", "approve", "approve", "reject"]), stale=some.booleans(),
+        decision=some.sampled_from(["approve", "approve", "approve", "reject", "send_back"]), stale=some.booleans(),
     )  # fmt: skip
     def votes(self, number, person, function, decision, stale):
         """Any person, any function, also with what was shown for another hold."""
@@ -204,7 +207,7 @@ class Life(RuleBasedStateMachine):
             self.may(hold_id, person, people)
             assert expected.asked
             expected.votes[human] = function
-        if expected.state == "approved":
+        if expected.state in {"approved", "settling"}:
             expected.approved_at = (self.clock.wall_ns / 1e9, self.clock.seconds)
 
     @precondition(lambda self: self.known)
@@ -215,6 +218,7 @@ class Life(RuleBasedStateMachine):
         for person, function in (("ravi", "manager"), ("lena", "legal"), ("rita", "reviewer")):
             self.cast(hold_id, person, function, "approve")
         self.delivers()
+        self.clock.advance(self.terms.settle)
         self.claims(number)
 
     @rule()
@@ -246,30 +250,34 @@ class Life(RuleBasedStateMachine):
     @rule(number=pick)
     def claims(self, number):
         """A release begins: only from an approval whose entries are in the log."""
-        hold_id = self.hold(number, "approved")
+        hold_id = self.hold(number, "settling" if self.terms.settle else "approved")
         self.count += 1
         waiting = self.run_(self.bench.holds.undelivered())
         if (moved := self.tried(self.bench.holds.claim(hold_id, f"a_{self.count}"))) is not None:
             assert not any(entry.body["hold"] == hold_id for entry in waiting)
             self.known[hold_id].attempts.add(moved.hold.attempt)
+            wall, seconds = self.known[hold_id].approved_at
+            if self.terms.settle:
+                assert self.clock.wall_ns / 1e9 - wall >= self.terms.settle
+                assert self.clock.seconds - seconds >= self.terms.settle or seconds < self.started  # as far as this process has seen it
 
     @precondition(lambda self: self.known and self.count)
-    @rule(number=pick, back=some.integers(0, 2))
-    def sends(self, number, back):
-        """The one that matters."""
+    @rule(number=pick, back=some.integers(0, 2), resend=some.booleans())
+    def sends(self, number, back, resend):
+        """The one that matters: once, or up to three times where the upstream does the same key once."""
         hold_id = self.hold(number, "claimed")
         attempt = self.attempt(hold_id, back)
-        if self.tried(self.bench.holds.mark_sent(hold_id, attempt)) is None:
+        if self.tried(self.bench.holds.mark_sent(hold_id, attempt, resend=resend)) is None:
             return
         expected = self.known[hold_id]
         expected.sends += 1
         assert attempt in expected.attempts
-        assert expected.sends == 1
+        assert expected.sends <= (3 if resend else 1)
         assert fills(expected.seats, expected.votes)
         assert expected.asked
         wall, seconds = expected.approved_at
-        assert self.clock.seconds - max(seconds, self.started) < 15 * 60  # a new process knows what it has seen itself
-        assert self.clock.wall_ns / 1e9 - wall < 15 * 60
+        assert self.clock.seconds - max(seconds, self.started) < 15 * 60 + self.terms.settle  # a new process knows its own
+        assert self.clock.wall_ns / 1e9 - wall < 15 * 60 + self.terms.settle
 
     @precondition(lambda self: self.known and self.count)
     @rule(number=pick, back=some.integers(0, 2), status=some.sampled_from([None, 200, 404, 503]))
@@ -300,19 +308,21 @@ class Life(RuleBasedStateMachine):
     def ends(self, number, how):
         """Somebody ends one hold."""
         holds, hold_id = self.bench.holds, self.hold(number)
-        self.tried(
+        moved = self.tried(
             {
                 "withdraw": lambda: holds.withdraw(hold_id, "drafter"), "stop": lambda: holds.stop(hold_id, "sam", "x"),
                 "supersede": lambda: holds.supersede(hold_id, ()), "not_sent": lambda: holds.not_sent(hold_id, f"a_{max(1, self.count)}", None, "x"),
             }[how]()
         )  # fmt: skip
+        if how == "not_sent" and moved is not None:
+            self.known[hold_id].sends -= 1
 
     @rule(scope=some.sampled_from(["all", "agent:drafter", "agent:other"]))
     def kills(self, scope):
         """What was approved in scope is stopped."""
         self.took(self.run_(self.bench.holds.stop_in_scope(scope, "sam", "x")))
         if scope != "agent:other":
-            assert not any(expected.state in {"approved", "claimed"} for expected in self.known.values())
+            assert not any(expected.state in {"settling", "approved", "claimed"} for expected in self.known.values())
 
     @rule()
     def restarts(self):
@@ -339,13 +349,25 @@ def fills(seats: tuple, votes: dict[str, str]) -> bool:
     return any(all(votes[human] in place for human, place in zip(order, places, strict=True)) for order in permutations(votes, len(places)))
 
 
-class SharedLife(Life):
+class SlowLife(Life):
+    """The same with a time to settle, and others called at half of the time to decide."""
+
+    terms = config.Holds(settle=config.Seconds(60))
+
+    @rule()
+    def calls(self):
+        """Nobody is moved by it."""
+        self.took(self.run_(self.bench.holds.escalate_due(self.registry_())))
+
+
+class SharedLife(SlowLife):
     """The same lives where others could be using the database."""
 
     kind = "postgresql"
 
 
+_FEW = settings(max_examples=6, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 TestSharedLife = SharedLife.TestCase
-TestSharedLife.settings = settings(max_examples=6, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
-TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=10, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
+TestSharedLife.settings = _FEW
+TestLife, TestSlowLife = Life.TestCase, SlowLife.TestCase
+TestLife.settings = TestSlowLife.settings = settings(_FEW, max_examples=10)

@@ -13,13 +13,14 @@ DAY = 24 * 3600
 ENDS = [
     # state, still answers within `holds.replay`, still answers after it
     pytest.param("pending", True, True, id="pending"),
+    pytest.param("settling", True, True, id="settling"),
     pytest.param("approved", True, True, id="approved"),
     pytest.param("claimed", True, True, id="claimed"),
     pytest.param("sent", True, True, id="sent"),
     pytest.param("unknown", True, True, id="unknown: never a second hold"),
     pytest.param("done", True, False, id="done: the stored answer, for replay"),
     pytest.param("rejected", True, False, id="rejected: 403 for replay"),
-    pytest.param("sent_back", True, False, id="sent back: 403 for replay"),
+    pytest.param("sent_back", True, False, id="sent_back: 403 for replay"),
     pytest.param("rolled_back", False, False, id="rolled back: judged anew"),
     pytest.param("stopped", True, False, id="stopped: 403 for replay"),
     pytest.param("superseded", False, False, id="superseded without successor: judged anew"),
@@ -39,7 +40,7 @@ async def test_where_a_repeat_is_told_to_look(bench, state, within, after):
     """The row of lifecycles.md, "A repeat", for each state; opening agrees with finding, and opens a second hold only where none answers."""
     new = new_hold()
     hold = (await bench.holds.open(new)).hold
-    ended = 0 if state in {"pending", "approved", "claimed", "sent"} else bench.clock.now_ns()
+    ended = 0 if state in {"pending", "settling", "approved", "claimed", "sent"} else bench.clock.now_ns()
     await bench.force(hold, state=state, ended_at_ns=ended)
     for wait, answers in ((DAY - 1, within), (1, after)):
         bench.clock.advance(wait)
@@ -191,6 +192,14 @@ async def test_over_the_limit_nothing_is_stored(tmp_path):
         await bench.pending(agent="other")
         await bench.holds.withdraw(first.id, "drafter")
         await bench.pending()
+
+
+async def test_the_limit_is_counted_by_the_store(tmp_path):
+    """Processes that share a database share an agent's room: at once or one after the other, no more are open than it may have."""
+    async with open_bench(tmp_path, holds_per_agent=3) as bench, bench.beside() as other:
+        made = await asyncio.gather(*(each.pending() for each in (bench, other) * 4), return_exceptions=True)
+        refused = [failure.code for failure in made if isinstance(failure, Refused)]
+        assert (len(refused), set(refused)) == (5, {"overloaded"})
 
 
 @pytest.mark.parametrize(

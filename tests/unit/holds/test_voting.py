@@ -62,12 +62,13 @@ async def test_a_reject_ends_at_once(bench):
         pytest.param("ravi", "manager", (), id="for a seat that is filled already"),
     ],
 )
-async def test_rejecting_is_open_to_the_conflicted(bench, person, function, chain):
-    """Whoever holds a function some seat lists may say no, filled or not, conflicted or not."""
+@pytest.mark.parametrize(("decision", "state"), [("reject", HoldState.REJECTED), ("send_back", HoldState.SENT_BACK)])
+async def test_a_no_is_open_to_the_conflicted(bench, person, function, chain, decision, state):
+    """Whoever holds a function some seat lists may say no, filled or not, conflicted or not: it ends at once."""
     hold = await bench.pending(seats=HIGH, tier=Tier.HIGH, question={"principal": principal(*chain)})
     await bench.holds.vote(hold.id, ballot(hold, "lena", "legal"), bench.registry)
-    moved = await bench.holds.vote(hold.id, ballot(hold, person, function, "reject"), bench.registry)
-    assert moved.hold.state is HoldState.REJECTED
+    moved = await bench.holds.vote(hold.id, ballot(hold, person, function, decision), bench.registry)
+    assert moved.hold.state is state
 
 
 GOOD = dict.fromkeys(ORDINARY, True)
@@ -80,6 +81,8 @@ REFUSED = [
     pytest.param({"person": "olga"}, NotAllowed, "started", id="self-approval"),
     pytest.param({"person": "mike", "function": "marketing"}, NotAllowed, "none of the functions", id="a function not asked for"),
     pytest.param({"person": "mike", "decision": "reject", "reason": "other"}, NotAllowed, "none of the functions", id="rejecting without a function"),
+    pytest.param({"person": "mike", "decision": "send_back", "reason": "other"}, NotAllowed, "none of the functions", id="sending back without"),
+    pytest.param({"decision": "send_back", "reason": None}, Invalid, "reason", id="send back without a reason"),
     pytest.param({"person": "gone", "decision": "reject", "reason": "other"}, NotAllowed, "no longer active", id="rejecting after leaving"),
     pytest.param({"person": "rita", "function": "manager"}, NotAllowed, "does not hold", id="a function she does not hold"),
     pytest.param({"person": "ravi", "function": "manager"}, NotAllowed, "no seat of this hold", id="a function he holds and no seat asks for"),
@@ -90,7 +93,7 @@ REFUSED = [
     pytest.param({"answers": {**GOOD, "legal": True}}, Invalid, "not asked: legal", id="an answer nobody asked for"),
     pytest.param({"decision": "reject", "reason": None}, Invalid, "reason", id="reject without a reason"),
     pytest.param({"decision": "reject", "reason": "because"}, Invalid, "reason", id="reject with a reason of its own"),
-    pytest.param({"decision": "send_back", "reason": "other"}, Invalid, "decision", id="a decision of a later release"),
+    pytest.param({"decision": "postpone", "reason": "other"}, Invalid, "decision", id="a decision nobody knows"),
     pytest.param({"note": "x" * (NOTE_LIMIT + 1)}, Invalid, "note", id="an endless note"),
 ]
 
@@ -106,7 +109,7 @@ async def test_a_vote_is_checked_in_order_and_a_refused_one_changes_nothing(benc
 
 
 @pytest.mark.parametrize("state", [state for state in HoldState if state is not HoldState.PENDING], ids=str)
-@pytest.mark.parametrize("decision", ["approve", "reject"])
+@pytest.mark.parametrize("decision", ["approve", "reject", "send_back"])
 async def test_only_a_pending_hold_takes_votes(bench, state, decision):
     """A late approval revives nothing and a late rejection stops nothing."""
     hold = await bench.force(await bench.pending(), state=str(state))
@@ -123,7 +126,7 @@ async def test_no_such_hold(bench):
         await bench.holds.vote("h_none", ballot(hold), bench.registry)
 
 
-@pytest.mark.parametrize("decision", ["approve", "reject"])
+@pytest.mark.parametrize("decision", ["approve", "reject", "send_back"])
 async def test_the_same_ballot_again_changes_nothing_and_is_no_error(bench, decision):
     """A client that repeats itself is told where the hold stands, also after its vote ended or approved it."""
     hold = await bench.pending()
@@ -140,7 +143,7 @@ async def test_the_same_ballot_again_changes_nothing_and_is_no_error(bench, deci
     ("second", "function"),
     [pytest.param("rita", "reviewer", id="the same id"), pytest.param("rita-admin", "legal", id="an alias of hers")],
 )
-@pytest.mark.parametrize("decision", ["approve", "reject"])
+@pytest.mark.parametrize("decision", ["approve", "reject", "send_back"])
 async def test_a_person_votes_once(bench, second, function, decision):
     """One human being has one vote on a hold, under whatever id or function."""
     hold = await bench.pending(seats=HIGH, tier=Tier.HIGH)
@@ -162,12 +165,14 @@ async def test_a_vote_that_no_longer_counts_fills_nothing(bench):
 
 async def test_reason_is_ignored_on_approve(bench):
     """An approval keeps no reason, a rejection no answers."""
-    hold, other = await bench.pending(), await bench.pending()
+    hold, other, third = await bench.pending(), await bench.pending(), await bench.pending()
     approved = await bench.holds.vote(hold.id, ballot(hold, reason="off_brand"), bench.registry)
     rejected = await bench.holds.vote(other.id, ballot(other, decision="reject"), bench.registry)
     assert approved.hold.votes[0].reason is None
     assert dict(approved.hold.votes[0].answers) == GOOD
-    assert rejected.hold.votes[0].answers == ()
+    sent_back = await bench.holds.vote(third.id, ballot(third, decision="send_back"), bench.registry)
+    assert rejected.hold.votes[0].answers == sent_back.hold.votes[0].answers == ()
+    assert (sent_back.hold.votes[0].reason, sent_back.hold.ended_by, sent_back.entries[-1].body["event"]) == ("off_brand", "off_brand", "sent_back")
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -63,8 +63,8 @@ def hold(**members) -> Hold:
     plain = Hold(
         id="h_1", state=HoldState.PENDING, ruling="r_1", digest=DIGEST, view_digest=DIGEST, repeat_digest=DIGEST, agent="drafter-7",
         workflow="newsletter", initiator="", upstream="cms", stage=Stage.EXPORT, kind="post.publish", asset=None, lookup_digest=None, tier=Tier.HIGH,
-        reasons=(), seats=(), questions=(), votes=(), asked_at_ns=NOON, expires_at_ns=0, approved_at_ns=0, use_by_ns=0, ended_at_ns=0, attempt=None,
-        successor=None, ended_by=None, request=request, question={},
+        reasons=(Reason("legal_or_price", "r", "t"),), seats=(), questions=(), votes=(), asked_at_ns=NOON, expires_at_ns=0, approved_at_ns=0,
+        use_by_ns=0, ended_at_ns=0, attempt=None, successor=None, ended_by=None, request=request, question={},
     )  # fmt: skip
     return replace(plain, **members)
 
@@ -170,6 +170,12 @@ def test_the_engine_is_down_until_it_answers_again(metrics) -> None:
         pytest.param({"from": "pending", "state": "approved"}, {"approvals_total{outcome=approved,risk=high}": 1}, id="approved"),
         pytest.param({"from": "claimed", "state": "approved"}, {}, id="a claim given back is no second approval"),
         pytest.param({"from": None, "state": "pending"}, {}, id="opened"),
+        pytest.param({"from": "pending", "state": "settling"}, {"approvals_total{outcome=approved,risk=high}": 1}, id="approved, and settling"),
+        pytest.param({"from": "sent", "state": "approved"}, {}, id="a send that is repeated is no second approval"),
+        pytest.param({"from": "pending", "state": "sent_back"}, {"approvals_total{outcome=sent_back,risk=high}": 1}, id="sent back"),
+        pytest.param(
+            {"event": "escalated", "from": "pending", "state": "pending"}, {"escalations_total{trigger=legal_or_price}": 1}, id="others were called"
+        ),
         pytest.param({"from": "pending", "state": "expired"}, {"approvals_total{outcome=expired,risk=high}": 1}, id="expired"),
         pytest.param({"from": "sent", "state": "done"}, {}, id="sent: the outcome counts it"),
         pytest.param(

@@ -55,10 +55,16 @@ ERRORS = {
     ),
     "no_way_back": (changed((f"{W}/rollback/kind", "none")), "workflows.newsletter.rollback.kind", "below tier high"),
     "connectors": (changed((f"{A}/connectors", ["cms"])), "agents.drafter.connectors", "not in this release"),
+    "delegate_unknown": (changed(("people/bob/delegate", "zed")), "people.bob.delegate", "not among"),
+    "delegate_left": (changed(("people/dave/delegate", "greta")), "people.dave.delegate", "left"),
+    "delegate_is_oneself": (changed(("people/bob/delegate", "bob")), "people.bob.delegate", "same human being"),
+    "delegate_without_the_function": (changed(("people/bob/delegate", "dave")), "people.bob.delegate", "none of these functions"),
+    "settle_some_day": (changed(("tiers/high", {"settle": "soon"})), "tiers.high.settle", "not a quantity"),
+    "settle_for_ever": (changed(("tiers/high", {"settle": "8d"})), "tiers.high.settle", "longer than 7d"),
     "seat_without_function": (changed(("tiers/medium", {"seats": [{"functions": []}]})), "tiers.medium.seats[0].functions", "blank"),
     "seat_function_twice": (changed(("tiers/medium", {"seats": [{"functions": ["legal", "legal"]}]})), "tiers.medium.seats[0].functions", "twice"),
     "seat_for_nobody": (changed(("tiers/medium", {"seats": [{"functions": ["legal"], "count": 11}]})), "tiers.medium.seats[0].count", "between 1"),
-    "medium_asks_nobody": (changed(("tiers/medium", {})), "tiers.medium.seats", "fewer than 1"),
+    "medium_asks_nobody": (changed(("tiers/medium", {"seats": []})), "tiers.medium.seats", "fewer than 1"),
     "high_asks_one": (changed(("tiers/high", {"seats": [{"functions": ["legal"]}]})), "tiers.high.seats", "fewer than 2"),
     "trigger_low": (changed(("triggers/legal_or_price/tier", "low")), "triggers.legal_or_price.tier", "nobody is asked"),
     "pattern_broken": (changed(("triggers/legal_or_price/patterns", ["("])), "triggers.legal_or_price.patterns[0]", "not a regular expression"),
@@ -102,6 +108,7 @@ def test_a_pattern_of_re2_passes(tmp_path, pattern):
 
 
 WARNINGS = {
+    "delegate_for_part": (changed(("people/carol/delegate", "bob")), "people.carol.delegate", "does not hold manager"),
     "two_functions_one_person": (changed(HIGH, (f"{W}/owners/privacy", "erin")), "workflows.newsletter.owners.privacy", "owners_not_distinct"),
     "two_functions_by_alias": (
         changed(HIGH, (f"{W}/owners/privacy", "frank"), ("people/frank/aliases", ["alice"])),

@@ -37,17 +37,25 @@ def test_the_document_is_the_data_with_every_default(tmp_path):
         "identity": None,
         "aliases": [],
         "group": None,
+        "delegate": None,
         "active": True,
         "conflicts": [],
     }
     assert document["agents"]["drafter"]["mode"] == "active"
     assert document["agents"]["drafter"]["identity"] == {"key": "drafter", "issuer": None, "subject": None, "spiffe": None}
-    assert document["tiers"]["low"] == {"seats": []}
-    assert document["tiers"]["medium"] == {"seats": [{"functions": ["reviewer"], "count": 1}]}
+    assert document["tiers"]["low"] == {"seats": [], "settle": None}
+    assert document["tiers"]["medium"] == {"seats": [{"functions": ["reviewer"], "count": 1}], "settle": None}
     assert [seat["functions"] for seat in document["tiers"]["high"]["seats"]] == [["manager", "reviewer"], ["compliance", "legal", "reviewer"]]
     assert document["triggers"]["legal_or_price"]["tier"] == "high"
     assert document["triggers"]["legal_or_price"]["patterns"]
     assert document["revision"] == registry.revision
+
+
+def test_a_tier_that_says_only_how_long_it_settles_keeps_its_seats(tmp_path):
+    """`tiers: {high: {settle: 10m}}` takes nobody away; an empty list of seats says what it says, and is refused by lint."""
+    registry = loaded(tmp_path, changed(("tiers/high", {"settle": "10m"})))
+    assert (registry.data.tiers["high"].settle, len(registry.data.tiers["high"].seats), lint(registry)) == ("10m", 2, ())
+    assert loaded(tmp_path, changed(("tiers/high", {"settle": "10m", "seats": []}))).data.tiers["high"].seats == ()
 
 
 def test_the_document_is_a_copy(tmp_path):

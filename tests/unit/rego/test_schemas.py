@@ -66,7 +66,7 @@ def test_every_example_fits() -> None:
     {"effect": "hold", "seats": []},
     {"effect": "allow", "seats": [{"functions": ["legal"], "count": 1}]},
     {"tier": "severe"},
-    {"obligations": {"settle": "5m"}},
+    {"obligations": {"settle": "soon"}},
     {"more": 1},
 ], ids=["hold without seats", "allow with seats", "tier", "settle", "member"])  # fmt: skip
 def test_the_verdict_schema_refuses(verdict: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from msgspec import inspect
 from stagewarden import config as configuration
 from stagewarden.config import later, shapes
 from stagewarden.config.rules import identity, values
-from stagewarden.config.units import PARSERS, Bind, Bytes, File, Rate, Seconds, Secret
+from stagewarden.config.units import PARSERS, Bind, Bytes, File, Rate, Seconds, Secret, TimeOfDay
 from stagewarden.errors import ConfigError
 from stagewarden.model import Stage
 from stagewarden.registry import shapes as registry_shapes
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = {key.strip("`"): (default, form, limit) for key, default, form, limit in table(OPERATORS, "key", "default", "form", "meaning and limit")}
-_FORMS = {Seconds: "duration", Bytes: "size", Rate: "rate", Secret: "secret", File: "file", Bind: "HOST:PORT", Stage: "stage"}
+_FORMS = {Seconds: "duration", Bytes: "size", Rate: "rate", Secret: "secret", File: "file", Bind: "HOST:PORT", Stage: "stage", TimeOfDay: "HH:MM"}
 _PLAIN = {
-    inspect.IntType: "number", inspect.BoolType: "true, false", inspect.StrType: "text", inspect.VarTupleType: "list", inspect.DictType: "mapping",
+    inspect.IntType: "number", inspect.FloatType: "number", inspect.BoolType: "true, false", inspect.StrType: "text", inspect.VarTupleType: "list",
+    inspect.DictType: "mapping",
 }  # fmt: skip
 
 
@@ -79,6 +80,8 @@ def _same(written: str, default: object) -> bool:
     text = written.strip("`")
     if default is msgspec.NODEFAULT:
         return written == "required"
+    if isinstance(default, TimeOfDay):
+        return yaml.safe_load(text) == str(default)
     if isinstance(default, Seconds | Bytes | Secret):
         return PARSERS[type(default)](text) == default
     plain = list(default) if isinstance(default, tuple) else default.value if isinstance(default, Stage) else default
@@ -97,6 +100,7 @@ LIMITS = {
     "policy.cache.entries": f"at most {values.MAX_CACHED}",
     "policy.cache.age": f"at most {values.MAX_CACHE_AGE:.0f}s",
     "policy.memory": f"at least {values.MIN_WASM_MEMORY >> 20}MiB",
+    "holds.settle": f"at most {values.MAX_SETTLE / 86_400:.0f}d",
     "holds.wait": f"at most {values.MAX_WAIT:.0f}s",
     "limits.body": f"at most {values.MAX_BODY >> 20}MiB",
     "limits.spool": f"at most {values.MAX_SPOOL >> 30}GiB",

@@ -65,6 +65,7 @@ REFUSED = {
     "Content-Encoding twice": ["Content-Encoding: identity", "Content-Encoding: gzip"],
     "Expect twice": ["Expect: 100-continue", "Expect: 100-continue"],
     "Stagewarden-Asserts twice": ["Stagewarden-Asserts: {}", "Stagewarden-Asserts: {}"],
+    "Idempotency-Key twice": ["Idempotency-Key: a", "Idempotency-Key: b"],
     "Content-Length twice, same": ["Content-Length: 5", "Content-Length: 5"],
     "Content-Length twice, other case": ["Content-Length: 5", "CONTENT-LENGTH: 0"],
     "Content-Length with Transfer-Encoding": ["Content-Length: 5", "Transfer-Encoding: chunked"],

@@ -73,6 +73,7 @@ def findings(route: Route) -> Iterator[Finding]:
     if route.lookup is not None:
         yield from _lookup(route.lookup, parsed)
     yield from _content(route, parsed)
+    yield from _idempotency(route, parsed)
 
 
 def _names(route: Route) -> Iterator[Finding]:
@@ -179,6 +180,17 @@ def _lookup(lookup: Lookup, parsed: Template) -> Iterator[Finding]:
     for word, state in lookup.states.items():
         if state not in ASSET_STATES:
             yield (*place, "states", word), f"`{state}` is not a state", f"one of {', '.join(ASSET_STATES)}"
+
+
+def _idempotency(route: Route, parsed: Template) -> Iterator[Finding]:
+    """What may be sent again must be what people approved, whether or not it arrived the first time."""
+    if not route.idempotency:
+        return
+    if parsed.method in template.SAFE_METHODS:
+        yield ("idempotency",), f"is for what changes something, and {parsed.method} does not", "remove it"
+    elif route.lookup is not None and route.lookup.digest:
+        message = "stands beside `lookup.digest`: after a lost answer nobody can tell whether it was we who changed the asset"
+        yield ("idempotency",), message, "remove it: a lost answer is unknown, and people look"
 
 
 def _content(route: Route, parsed: Template) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from stagewarden.config import state as states
 from stagewarden.config.rules.addresses import is_loopback
@@ -26,6 +27,8 @@ MAX_CACHE_AGE = 10.0
 MIN_STALENESS, MAX_STALENESS = 1.0, 60.0
 MAX_JSON_DEPTH = 256  # the parsers' own recursion stays far away
 MAX_BODY = 64 << 20  # a body is held in memory while it is judged
+MAX_SETTLE = 7 * 86_400.0
+MAX_DECIDE_WEEKS = 26  # of working time
 MAX_SPOOL = 1 << 30  # a body on disk is read again for its digest and, held, stored in the state database
 
 
@@ -58,10 +61,32 @@ def durations(config: Config) -> Iterator[Problem]:
             f"is not between {MIN_STALENESS:.0f}s and {MAX_STALENESS:.0f}s",
             "write a duration between them, as in 5s: it is how long a stop may take to reach a replica that is cut off",
         )
+    yield from _deciding(config)
     for name, upstream in config.upstreams.items():
         for key in ("connect_deadline", "answer_deadline"):
             if getattr(upstream, key) <= 0:
                 yield config.source.problem(("upstreams", name, key), "is zero", "write a duration, as in 5s")
+
+
+def _deciding(config: Config) -> Iterator[Problem]:
+    """Settling, escalation and working hours: none of them may make a decision impossible."""
+    holds = config.holds
+    if holds.settle > MAX_SETTLE:
+        yield config.source.problem(("holds", "settle"), f"is longer than {MAX_SETTLE / 86_400:.0f}d", "5m is the default")
+    if holds.escalate_at is not None and not 0 < holds.escalate_at < 1:
+        yield config.source.problem(("holds", "escalate_at"), "is not a share of the time to decide", "write a number between 0 and 1, as in 0.5")
+    if (hours := holds.hours) is None:
+        return
+    try:
+        ZoneInfo(hours.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        remedy = "write an IANA name, as in Europe/Berlin; where that is one, this machine lacks the time zone database (package tzdata)"
+        yield config.source.problem(("holds", "hours", "zone"), "is not a time zone known here", remedy)
+    if hours.week <= 0:
+        yield config.source.problem(("holds", "hours"), "leaves no time to work", 'days: [mon, …], from: "09:00", to: "18:00"')
+    elif holds.decide_within > MAX_DECIDE_WEEKS * hours.week:
+        message = f"is more than {MAX_DECIDE_WEEKS} weeks of `hours`"
+        yield config.source.problem(("holds", "decide_within"), message, "give people less time, or longer hours")
 
 
 def limits(config: Config) -> Iterator[Problem]:

@@ -37,8 +37,29 @@ def known(registry: Registry) -> Iterator[Finding]:
             )
 
 
+def delegates(registry: Registry) -> Iterator[Finding]:
+    """A delegate stands by in the same function, which they hold themselves: declaring one gives nobody a right (C2.9, lifecycles "Who may vote")."""
+    people = registry.data.people
+    for name, person in people.items():
+        if person.delegate is None or person.delegate not in people:
+            continue
+        place: Place = ("people", name, "delegate")
+        lacking = sorted(set(person.functions) - set(people[person.delegate].functions))
+        if registry.same_human(name, person.delegate):
+            yield Finding(place, f"names `{person.delegate}`, who is the same human being", "name somebody else")
+        elif len(lacking) == len(set(person.functions)):
+            remedy = "name somebody who holds one: nobody votes in a function of another's"
+            yield Finding(place, f"names `{person.delegate}`, who holds none of these functions", remedy)
+        elif lacking:
+            message = f"names `{person.delegate}`, who does not hold {', '.join(lacking)}: nobody stands by there"
+            yield Finding(place, message, "name somebody who holds all of them", "warning")
+
+
 def _named(data: RegistryData) -> Iterator[tuple[Place, str, bool]]:
     """(place, person, may have left) of every mention; who vouched or approved long ago may have left since."""
+    for name, person in data.people.items():
+        if person.delegate is not None:
+            yield ("people", name, "delegate"), person.delegate, False
     for name, process in data.processes.items():
         yield ("processes", name, "control_owner"), process.control_owner, False
     for name, workflow in data.workflows.items():

@@ -6,6 +6,8 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
+from stagewarden.config import units
+from stagewarden.config.rules.values import MAX_SETTLE
 from stagewarden.model import Tier
 from stagewarden.registry.lint.finding import Finding
 
@@ -37,6 +39,20 @@ def seats(registry: Registry) -> Iterator[Finding]:
             yield Finding(
                 place, f"asks for fewer than {PEOPLE[tier]} people, which tier {tier} means", "add a seat, or remove the tier for the shipped one"
             )
+
+
+def settling(registry: Registry) -> Iterator[Finding]:
+    """A time to settle is written like every other duration; one that is not understood would deny what people approve."""
+    for tier, rule in registry.data.tiers.items():
+        if rule.settle is None:
+            continue
+        try:
+            too_long = units.seconds(rule.settle) > MAX_SETTLE
+        except units.Misfit as misfit:
+            yield Finding(("tiers", tier.value, "settle"), misfit.message, misfit.remedy)
+            continue
+        if too_long:
+            yield Finding(("tiers", tier.value, "settle"), f"is longer than {MAX_SETTLE / 86_400:.0f}d", "5m is the configuration's default")
 
 
 def triggers(registry: Registry) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.errors import Invalid, Refused
 from stagewarden.gate.people import VoteIntent
+from stagewarden.holds.ballot import DECISIONS
 from stagewarden.web.console import words
 from stagewarden.web.console.exact import short_id
 from stagewarden.wire import form
@@ -42,6 +43,7 @@ class Kept:
     errors: tuple[Missing, ...] = ()
     conflict: str | None = None
     refused: str | None = None
+    unresolved: str | None = None
 
 
 async def read(request: web.Request) -> dict[str, str]:
@@ -64,11 +66,11 @@ def kept(fields: Mapping[str, str]) -> Kept:
 
 def open_points(given: Kept, asked: Sequence[str]) -> tuple[Missing, ...]:
     """What a vote still lacks, in the order of the page; the gate checks all of it again."""
-    if given.decision not in {"approve", "reject"}:
-        return (Missing("Choose approve or reject.", "decision"),)
-    if given.decision == "reject":
+    if given.decision not in DECISIONS:
+        return (Missing("Choose approve, reject or send back.", "decision"),)
+    if given.decision != "approve":
         known = any(given.reason == code for code, _ in words.REASONS)
-        return () if known else (Missing("Choose one reason for the rejection.", "reason"),)
+        return () if known else (Missing("Choose one reason.", "reason"),)
     missing = [Missing(f"Answer: {words.question(name)}", f"answer-{name}") for name in asked if given.answers.get(name) not in {"yes", "no"}]
     noes = [
         Missing(f"Answered with no: {words.question(name)} An approval needs yes; otherwise reject.", f"answer-{name}")
@@ -79,17 +81,16 @@ def open_points(given: Kept, asked: Sequence[str]) -> tuple[Missing, ...]:
 
 
 def intent(given: Kept, fields: Mapping[str, str]) -> VoteIntent:
-    """The vote meant. Answers belong to an approval, the reason to a rejection."""
+    """The vote meant. Answers belong to an approval, the reason to a no."""
     if given.decision == "approve":
         answers = {name: value == "yes" for name, value in given.answers.items()}
         return VoteIntent(
             "approve", given.function, None, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), answers
         )
-    if given.decision == "reject":
-        return VoteIntent(
-            "reject", given.function, given.reason, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), {}
-        )
-    raise Invalid("decision: expected approve or reject")
+    decision = next((decision for decision in DECISIONS if decision == given.decision), None)
+    if decision is None:
+        raise Invalid(f"decision: one of {', '.join(DECISIONS)}")
+    return VoteIntent(decision, given.function, given.reason, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), {})
 
 
 def short(identifier: str | None) -> str:

@@ -31,6 +31,7 @@ class Row:
     due: when.Due
     standing: words.Standing | None
     ended: when.Moment
+    escalated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +72,5 @@ def _row(view: HoldView, person: str | None, modes: Mapping[str, str], now_ns: i
         due=when.due(hold.asked_at_ns, hold.expires_at_ns, now_ns),
         standing=None if hold.state is HoldState.PENDING else words.STANDINGS[hold.state],
         ended=when.moment(hold.ended_at_ns or hold.approved_at_ns or hold.asked_at_ns, now_ns),
+        escalated=hold.escalated_at_ns > 0,
     )

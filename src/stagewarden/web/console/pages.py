@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 _DOWNLOAD = 600.0  # seconds: whoever reads slower keeps a spool from others
 _SHOWN = 100  # rows of one list
-_SAID = {"approve": "Your approval is recorded.", "reject": "Your rejection is recorded; the hold has ended.", "stop": "This hold is stopped."}
+_SAID = {
+    "approve": "Your approval is recorded.",
+    "reject": "Your rejection is recorded; the hold has ended.",
+    "send_back": "It is sent back with your reason; the hold has ended.",
+    "stop": "This hold is stopped.",
+    "resolve": "What you found is recorded.",
+}
 _TABS = (("mine", "Mine"), ("all", "All open"), ("done", "Done"))
 _HEADINGS = {"mine": "Waiting for you", "all": "All open holds", "done": "Decided holds"}
 
@@ -63,6 +69,7 @@ class Console:
             web.get("/holds/{id}/body", self._page(self._body), allow_head=False),
             web.post("/holds/{id}/vote", self._form(self._vote)),
             web.post("/holds/{id}/stop", self._form(self._stop)),
+            web.post("/holds/{id}/resolve", self._form(self._resolve)),
             web.get("/agents", self._page(stopping.agents)),
             web.get("/agents/{id}", self._page(stopping.agent)),
             web.post("/agents/{id}/mode", self._form(stopping.mode)),
@@ -191,7 +198,7 @@ class Console:
         view = await self._gate.show_hold(caller, asked.match_info["id"])
         points = forms.open_points(kept, view.hold.questions) if code == "invalid" else ()
         kept = replace(kept, errors=points or kept.errors)
-        shown = request.page(view, caller, self._clock.now_ns())
+        shown = request.page(view, caller, self._clock.now_ns(), self._gate.functions(caller))
         return self._site.page(asked, caller, "request.html", {"here": "inbox", "r": shown, "kept": kept, "said": said}, code)
 
     async def _vote(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
@@ -218,6 +225,15 @@ class Console:
         except Conflict as conflict:
             return await self._shown(asked, caller, forms.Kept(refused=f"It could not be stopped: {_sentence(conflict)}"), code="conflict")
         return render.see_other(f"/holds/{identifier}?said=stop")
+
+    async def _resolve(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        identifier = asked.match_info["id"]
+        try:
+            await self._gate.resolve(caller, identifier, fields.get("result", ""), fields.get("evidence", ""))
+        except (Conflict, NotAllowed, Invalid) as failure:
+            refused = f"It was not recorded: {failure}."
+            return await self._shown(asked, caller, forms.Kept(unresolved=refused, note=fields.get("evidence", "")), code=failure.code)
+        return render.see_other(f"/holds/{identifier}?said=resolve")
 
 
 async def _blocks(body: Body) -> AsyncGenerator[bytes, None]:

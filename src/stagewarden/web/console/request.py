@@ -7,6 +7,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.gate.resolving import LOOKS_UP
 from stagewarden.model import HoldState
 from stagewarden.web.console import exact, rail, seats, when, words
 from stagewarden.web.console.changes import Changes, changes, described
@@ -76,6 +77,11 @@ class Page:
     under_way: bool
     stoppable: bool
     ended: when.Moment | None
+    settles: when.Moment | None
+    escalated: when.Moment | None
+    doubtful: bool
+    resolvable: bool
+    evidence: tuple[Run, ...] | None
     ended_by: str | None
     successor: str | None
     content: Content | None
@@ -91,8 +97,8 @@ class Page:
     reject_reasons: tuple[tuple[str, str], ...] = words.REASONS
 
 
-def page(view: HoldView, caller: Caller, now_ns: int) -> Page:
-    """The page for one reader."""
+def page(view: HoldView, caller: Caller, now_ns: int, held: frozenset[str] = frozenset()) -> Page:
+    """The page for one reader, who holds these functions."""
     hidden = votes_hidden(view.hold, caller)
     hold = blinded(view.hold) if hidden else view.hold
     shows = view.payload and hold.payload
@@ -110,13 +116,20 @@ def page(view: HoldView, caller: Caller, now_ns: int) -> Page:
         filled=sum(seat.filled for seat in view.seats), needed=sum(seat.needed for seat in view.seats),
         notes_hidden=hidden and bool(hold.votes), standing=None if pending else words.STANDINGS[hold.state],
         under_way=hold.state in words.UNDER_WAY, stoppable=hold.state in words.STOPPABLE,
-        ended=when.moment(hold.ended_at_ns, now_ns) if hold.ended_at_ns else None, ended_by=_ended_by(hold), successor=hold.successor,
+        ended=_moment(hold.ended_at_ns, now_ns), settles=_moment(hold.settles_at_ns if hold.state is HoldState.SETTLING else 0, now_ns),
+        escalated=_moment(hold.escalated_at_ns, now_ns), doubtful=words.doubtful(hold),
+        resolvable=hold.state is HoldState.UNKNOWN and not held.isdisjoint(LOOKS_UP),
+        evidence=exact.reveal(hold.evidence) if shows and hold.evidence else None, ended_by=_ended_by(hold), successor=hold.successor,
         content=_content(hold) if shows else None, gone=view.payload and not hold.payload,
         voting=pending and bool(view.functions) and not voted and caller.person is not None,
         voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not, functions=view.functions, questions=_questions(hold),
         approving=_approving(missing),
         asks=len(hold.questions),
     )  # fmt: skip
+
+
+def _moment(ns: int, now_ns: int) -> when.Moment | None:
+    return when.moment(ns, now_ns) if ns else None
 
 
 def _with(view: HoldView, hold: Hold) -> HoldView:
@@ -148,7 +161,7 @@ def _ended_by(hold: Hold) -> str | None:
 
 def _approving(missing: int) -> str:
     if missing == 1:
-        return "The last seat: it is sent as soon as the policy has been asked again"
+        return "The last seat: it is sent once any time to settle is over and the policy has been asked again"
     return f"{missing} seats are open; it waits for the others"
 
 

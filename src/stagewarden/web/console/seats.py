@@ -28,7 +28,7 @@ class Place:
 
 
 def places(view: HoldView, person: str | None, now_ns: int) -> tuple[Place, ...]:
-    """Each place of each seat in order, then a rejection if there is one. `view.hold` is as the reader may see it."""
+    """Each place of each seat in order, then the no if there is one. `view.hold` is as the reader may see it."""
     hold = view.hold
     approvals = [vote for vote in hold.votes if vote.decision == "approve"]
     pending = hold.state is HoldState.PENDING
@@ -46,7 +46,7 @@ def places(view: HoldView, person: str | None, now_ns: int) -> tuple[Place, ...]
                 shown.append(Place(name, "waiting", told, yours=yours, waiting=when.span(now_ns - hold.asked_at_ns)))
             else:
                 shown.append(Place(name, "asked", "not filled"))
-    shown.extend(_rejected(vote, person, now_ns) for vote in hold.votes if vote.decision == "reject")
+    shown.extend(_refused(vote, person, now_ns) for vote in hold.votes if vote.decision != "approve")
     return tuple(shown)
 
 
@@ -65,6 +65,12 @@ def _filled(vote: Vote, name: str, person: str | None, now_ns: int) -> Place:
     return Place(name, "filled", told, at=when.moment(vote.at_ns, now_ns), note=reveal(vote.note or ""))
 
 
-def _rejected(vote: Vote, person: str | None, now_ns: int) -> Place:
+def _refused(vote: Vote, person: str | None, now_ns: int) -> Place:
     told = f"{vote.person}{', you' if vote.person == person else ''}: {words.reason(vote.reason)}"
-    return Place(f"{vote.function}, rejected", "rejected", told, at=when.moment(vote.at_ns, now_ns), note=reveal(vote.note or ""))
+    return Place(
+        f"{vote.function}, {'rejected' if vote.decision == 'reject' else 'sent back'}",
+        "rejected",
+        told,
+        at=when.moment(vote.at_ns, now_ns),
+        note=reveal(vote.note or ""),
+    )

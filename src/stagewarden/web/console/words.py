@@ -161,5 +161,13 @@ STANDINGS = {
     HoldState.SUPERSEDED: Standing("Superseded", "What it was about changed, so its votes no longer count. Nothing was sent.", "ink"),
     HoldState.ROLLED_BACK: Standing("Rolled back", "It was sent, and what it did was taken back.", "ink"),
 }
+_KNOWN = frozenset({HoldState.SENT, HoldState.DONE, HoldState.FAILED, HoldState.UNKNOWN, HoldState.ROLLED_BACK})
+
+
+def doubtful(hold: Hold) -> bool:
+    """Whether it was begun to be sent before, no answer came, and its state does not say so."""
+    return hold.sends > 0 and hold.state not in _KNOWN
+
+
 UNDER_WAY = frozenset({HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})
 STOPPABLE = frozenset({HoldState.PENDING, HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED})

@@ -66,6 +66,8 @@ class Api:
             Route("POST", "/holds/{id}/votes", self._vote, body=bodies.VoteBody),
             Route("POST", "/holds/{id}/take-up", self._take_up, body=bodies.TakeUpBody),
             Route("POST", "/holds/{id}/stop", self._stop, body=bodies.StopBody),
+            Route("POST", "/holds/{id}/resolve", self._resolve, body=bodies.ResolveBody),
+            Route("POST", "/holds/{id}/rollback", self._roll_back, body=bodies.RollbackBody),
             Route("GET", "/agents", self._agents),
             Route("PUT", "/agents/{id}/mode", self._mode, body=bodies.ModeBody),
             Route("GET", "/kill", self._kills),
@@ -134,6 +136,12 @@ class Api:
 
     async def _stop(self, caller: Caller, request: web.Request, body: bodies.StopBody) -> object:
         return views.summary(await self._gate.stop_hold(caller, request.match_info["id"], body.reason))
+
+    async def _resolve(self, caller: Caller, request: web.Request, body: bodies.ResolveBody) -> object:
+        return views.summary(await self._gate.resolve(caller, request.match_info["id"], body.result, body.evidence))
+
+    async def _roll_back(self, caller: Caller, request: web.Request, body: bodies.RollbackBody) -> object:
+        return views.summary(await self._gate.roll_back(caller, request.match_info["id"], body.reason))
 
     async def _agents(self, caller: Caller, _: web.Request) -> object:
         return {"items": [views.agent(view) for view in await self._gate.list_agents(caller)], "next": None}

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from stagewarden.errors import Invalid, Refused
+from stagewarden.holds.ballot import DECISIONS
 from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
     from aiohttp import web
 
+    from stagewarden.holds.ballot import Decision
     from stagewarden.web.people.ports import Settings
 
 
@@ -58,15 +60,14 @@ class VoteBody(Body, frozen=True, kw_only=True):
     answers: dict[str, bool] = {}
     edit: EditBody | None = None
 
-    def decided(self) -> Literal["approve", "reject"]:
+    def decided(self) -> Decision:
         """The decision, where this release knows it."""
-        if self.decision == "send_back":
-            raise Invalid("decision: send_back is not in this release")
         if self.edit is not None and self.decision != "approve":
             raise Invalid("edit: comes with the decision approve alone")
-        if self.decision not in {"approve", "reject"}:
-            raise Invalid("decision: expected approve or reject")
-        return "approve" if self.decision == "approve" else "reject"
+        found = next((decision for decision in DECISIONS if decision == self.decision), None)
+        if found is None:
+            raise Invalid(f"decision: one of {', '.join(DECISIONS)}")
+        return found
 
 
 class TakeUpBody(Body, frozen=True, kw_only=True):
@@ -77,6 +78,19 @@ class StopBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/stop`; stopping never waits for a reason."""
 
     reason: str = ""
+
+
+class ResolveBody(Body, frozen=True, kw_only=True):
+    """`POST holds/{id}/resolve`."""
+
+    result: str
+    evidence: str
+
+
+class RollbackBody(Body, frozen=True, kw_only=True):
+    """`POST holds/{id}/rollback`."""
+
+    reason: str
 
 
 class ModeBody(Body, frozen=True, kw_only=True):

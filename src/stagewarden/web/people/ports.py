@@ -41,6 +41,12 @@ class Gate(Protocol):
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Stop one hold."""
 
+    async def resolve(self, caller: Caller, hold_id: str, result: str, evidence: str) -> Hold:
+        """Say what became of a send whose outcome is unknown."""
+
+    async def roll_back(self, caller: Caller, hold_id: str, reason: str) -> Hold:
+        """Say that what was done was taken back."""
+
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """Every registered agent."""
 

@@ -163,11 +163,12 @@ async def test_the_same_form_twice(served: Served, http: ClientSession) -> None:
 @pytest.mark.parametrize(
     ("change", "target", "text"),
     [
-        ({"decision": ""}, "#decision", "Choose approve or reject."),
+        ({"decision": ""}, "#decision", "Choose approve, reject or send back."),
         ({"answer-brand": ""}, "#answer-brand", "Answer: Does it sound like us?"),
         ({"answer-policy": "no"}, "#answer-policy", "An approval needs yes"),
         ({"decision": "reject"}, "#reason", "Choose one reason"),
         ({"decision": "reject", "reason": "because"}, "#reason", "Choose one reason"),
+        ({"decision": "send_back"}, "#reason", "Choose one reason"),
     ],
 )
 async def test_open_points(served: Served, http: ClientSession, change: dict[str, str], target: str, text: str) -> None:
@@ -204,12 +205,12 @@ async def test_stale_after_the_end(served: Served, http: ClientSession) -> None:
 
 
 async def test_nothing_is_chosen(served: Served, http: ClientSession) -> None:
-    """No vote, no answer, no reason is preselected; approve and reject are the same tile."""
+    """No vote, no answer, no reason is preselected; approve, reject and send back are the same tile."""
     hold = served.gate.add(held(time.time_ns()))
     await sign_in(http, served)
     _, page = await get(served, http, f"/holds/{hold.id}")
     assert " checked" not in page
-    assert page.count('type="radio"') == 2 + 9 + 2 * len(FOUR)
+    assert page.count('type="radio"') == 3 + 9 + 2 * len(FOUR)
 
 
 async def test_a_conflict_stands_where_the_button_was(served: Served, http: ClientSession) -> None:
@@ -252,6 +253,55 @@ async def test_every_state_has_a_page(served: Served, http: ClientSession, state
     assert ("cms answered 201" in page) is (answer is not None)
     assert ("Somebody technical or security must look" in page) is (state is HoldState.UNKNOWN)
     assert page.count("<h1") == 1
+
+
+async def test_a_hold_in_its_time(served: Served, http: ClientSession) -> None:
+    """Escalated, in the inbox and on its page; settling, with the hour until which anybody may stop it; begun to be sent before."""
+    now = time.time_ns()
+    waiting = served.gate.add(held(now, escalated_at_ns=now))
+    settling = served.gate.add(held(now, state=HoldState.SETTLING, approved_at_ns=now, settles_at_ns=now + 300 * 10**9))
+    again = served.gate.add(held(now, state=HoldState.APPROVED, approved_at_ns=now, sends=1))
+    await sign_in(http, served)
+    _, inbox = await get(served, http, "/")
+    assert "escalated, due" in inbox
+    pages = [(await get(served, http, f"/holds/{hold.id}"))[1] for hold in (waiting, settling, again)]
+    assert ["escalated <time" in page for page in pages] == [True, False, False]
+    assert ["until then anybody listed may stop it" in page for page in pages] == [False, True, False]
+    assert [f'action="/holds/{hold.id}/stop"' in page for hold, page in zip((waiting, settling, again), pages, strict=True)] == [True] * 3
+    assert ["it may have arrived" in page for page in pages] == [False, False, True]
+
+
+async def test_send_back(served: Served, http: ClientSession) -> None:
+    """A third way beside approve and reject, with one reason."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+    _, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, decision="send_back", reason="off_brand"))
+    assert (served.gate.holds[hold.id].state, "sent back with your reason" in page, "ines, you: Off brand" in page) == (
+        HoldState.SENT_BACK,
+        True,
+        True,
+    )
+
+
+async def test_an_unknown_outcome_is_looked_up(served: Served, http: ClientSession) -> None:
+    """The form is there for technical and security alone; without evidence nothing is recorded and nothing typed is lost."""
+    hold = served.gate.add(held(time.time_ns(), state=HoldState.UNKNOWN))
+    form = f'action="/holds/{hold.id}/resolve"'
+    csrf = await sign_in(http, served)
+    assert form not in (await get(served, http, f"/holds/{hold.id}"))[1]
+    status, _ = await post(served, http, f"/holds/{hold.id}/resolve", {"csrf": csrf, "result": "done", "evidence": "seen"})
+    assert (status, served.gate.holds[hold.id]) == (403, hold)
+    http.cookie_jar.clear()
+    csrf = await sign_in(http, served, "aiko")
+    assert form in (await get(served, http, f"/holds/{hold.id}"))[1]
+    status, page = await post(served, http, f"/holds/{hold.id}/resolve", {"csrf": csrf, "result": "", "evidence": "seen in the CMS"})
+    assert (status, "It was not recorded" in page, "seen in the CMS</textarea>" in page, served.gate.holds[hold.id]) == (422, True, True, hold)
+    _, page = await post(served, http, f"/holds/{hold.id}/resolve", {"csrf": csrf, "result": "failed", "evidence": "seen in the CMS"})
+    assert (served.gate.holds[hold.id].state, "What you found is recorded" in page, "<blockquote>seen in the CMS" in page) == (
+        HoldState.FAILED,
+        True,
+        True,
+    )
 
 
 async def test_stopping(served: Served, http: ClientSession) -> None:

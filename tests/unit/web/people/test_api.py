@@ -82,7 +82,7 @@ async def test_a_vote(served: Served, http: ClientSession) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "named"),
     [
-        ({"decision": "send_back"}, 422, "not in this release"),
+        ({"decision": "postpone"}, 422, "decision: one of"),
         ({"decision": "edit"}, 422, "decision"),
         ({"edit": {"body": "x", "body_base64": "eA=="}}, 422, "edit"),
         ({"edit": {"headers": []}}, 422, "headers"),

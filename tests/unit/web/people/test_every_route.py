@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stagewarden.model import HoldState
 from stagewarden.modes import Kill
 from stagewarden.store import Revision
 from stagewarden.web.people.api import PREFIX, Api
@@ -35,6 +36,8 @@ MAY = {
     ("POST", "/holds/{id}/votes"): {"ines", "mara"},
     ("POST", "/holds/{id}/take-up"): {"ines", "mara"},
     ("POST", "/holds/{id}/stop"): STOPPERS,
+    ("POST", "/holds/{id}/resolve"): LIFTERS,
+    ("POST", "/holds/{id}/rollback"): LIFTERS,
     ("GET", "/agents"): READERS,
     ("PUT", "/agents/{id}/mode"): STOPPERS,
     ("GET", "/kill"): READERS,
@@ -46,6 +49,7 @@ MAY = {
     ("GET", "/rulings/{id}"): READERS,
 }
 OPEN = {("POST", "/sessions")}
+STANDS = {"/holds/{id}/resolve": HoldState.UNKNOWN, "/holds/{id}/rollback": HoldState.DONE}
 
 
 def _routes() -> list[tuple[str, str]]:
@@ -63,7 +67,7 @@ def test_every_route_is_in_the_table() -> None:
 async def test_who_may(served: Served, http: ClientSession, method: str, path: str, role: str) -> None:
     """The right ones get an answer; the others 401 or 403, and nothing changed."""
     gate = served.gate
-    hold = gate.add(held(time.time_ns()))
+    hold = gate.add(held(time.time_ns(), state=STANDS.get(path, HoldState.PENDING)))
     kill = Kill(id="k_1", scope="workflow:other", by="aiko", at_ns=1, reason="")
     if (method, path) == ("DELETE", "/kill"):
         gate.engaged.append(kill)
@@ -78,6 +82,8 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
         "/holds/{id}/take-up": {},
         "/holds/{id}/stop": {},
         "/registry/revisions/{id}/confirm": {"digest": "sha256:1"},
+        "/holds/{id}/resolve": {"result": "done", "evidence": "the post is there, seen at 10:02"},
+        "/holds/{id}/rollback": {"reason": "set back to draft"},
         "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
     }.get(path)  # fmt: skip
     where = path.replace("{id}", {"/holds": hold.id, "/agent": "drafter-7", "/regis": "c_1", "/rulin": str(ruling["ruling"])}.get(path[:6], ""))

@@ -28,6 +28,9 @@ def upgrade() -> None:
             sa.Column("sends", sa.Integer, nullable=False, server_default="0"),
             sa.Column("authors", sa.JSON, nullable=False, server_default="[]"),
             sa.Column("original", sa.LargeBinary),
+            sa.Column("resend", sa.Boolean, nullable=False, server_default=sa.false()),
+            sa.Column("settle_ns", sa.BigInteger, nullable=False, server_default="0"),
+            sa.Column("evidence", sa.LargeBinary),
         ):
             holds.add_column(column)
     op.drop_index("one_hold_per_repeat", "holds")
