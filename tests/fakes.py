@@ -14,6 +14,7 @@ from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import council
 from stagewarden.gate.grant_acts import GrantView
 from stagewarden.gate.people import AgentView, Engaged, HoldView
+from stagewarden.gate.revisions import RevisionView
 from stagewarden.grants import Grant, GrantState, Terms
 from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document
+    from stagewarden.store import Revision
 
 HOUR = 3600 * 1_000_000_000
 PEOPLE = {
@@ -101,6 +103,7 @@ class FakeGate:
     engaged: list[Kill] = field(default_factory=list)
     owed: tuple[str, ...] = ()
     recorded: list[Document] = field(default_factory=list)
+    revisions: list[Revision] = field(default_factory=list)
     reads: list[tuple[str | None, str]] = field(default_factory=list)
     grants: dict[str, Grant] = field(default_factory=dict)
 
@@ -114,7 +117,9 @@ class FakeGate:
         person = self.registry.data.people.get(caller.person or "")
         return frozenset(person.functions) if person else frozenset()
 
-    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
+    async def list_holds(
+        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+    ) -> tuple[list[HoldView], str | None]:
         """Newest first, without payload."""
         self._reads(caller)
         if state not in {None, "open", "ended", *HoldState}:
@@ -122,6 +127,7 @@ class FakeGate:
         kept = [hold for hold in self.holds.values() if state is None or hold.state == state or (hold.state in lifecycle.OPEN) is (state == "open")]
         if state in set(HoldState):
             kept = [hold for hold in self.holds.values() if hold.state == state]
+        kept = [hold for hold in kept if asked in {None, hold.asked}]
         bare = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
         views = [self._view(caller, replace(hold, payload=False, request=bare, question={"principal": hold.question["principal"]})) for hold in kept]
         start = int(cursor) if cursor else 0
@@ -154,6 +160,12 @@ class FakeGate:
         given = ballot.Ballot(
             caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
         )  # fmt: skip
+        if intent.edit is not None:
+            ballot.check_edit(given, hold, self.registry)
+            request = replace(hold.request, body=intent.edit)
+            fresh = replace(hold, id=new_id("h", self.clock.now_ns()), request=request, predecessor=hold.id, editor=caller.person)
+            self.add(replace(hold, state=HoldState.SUPERSEDED, successor=fresh.id))
+            return self.add(fresh)
         ballot.check(given, hold, self.registry)
         now = self.clock.now_ns()
         vote = Vote(
@@ -167,6 +179,13 @@ class FakeGate:
         elif filled(seat_views(hold, self.registry)):
             hold = replace(hold, state=HoldState.APPROVED, approved_at_ns=now, use_by_ns=now + HOUR)
         return self.add(hold)
+
+    async def take_up(self, caller: Caller, hold_id: str) -> Hold:
+        """Ask from now on."""
+        hold = self._hold(hold_id)
+        if caller.person is None or (why := eligible(caller.person, hold, self.registry)) is not None:
+            raise NotAllowed("not theirs to take up" if caller.person is None else why)
+        return self.add(replace(hold, asked=True))
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """End it."""
@@ -299,6 +318,22 @@ class FakeGate:
         if not any(kill.id == kill_id for kill in self.engaged):
             raise NotFound("no such kill")
         self.engaged = [kill for kill in self.engaged if kill.id != kill_id]
+
+    async def waiting_revisions(self, caller: Caller) -> list[RevisionView]:
+        """What was put into `revisions`."""
+        self._reads(caller)
+        return [RevisionView(one, (), None) for one in self.revisions]
+
+    async def confirm_revision(self, caller: Caller, revision_id: str, digest: str) -> RevisionView:
+        """One person's word."""
+        if caller.person is None:
+            raise NotAllowed("a program's credential confirms nothing")
+        found = next((one for one in self.revisions if one.id == revision_id), None)
+        if found is None:
+            raise NotFound("no such revision")
+        if found.digest != digest:
+            raise Conflict("digest: another")
+        return RevisionView(found, (), None)
 
     async def rulings(
         self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50

@@ -153,7 +153,7 @@ def _prefixed(parts: list[bytes]) -> bytes:
 class Link(msgspec.Struct, frozen=True):
     """One link of the chain that asked; `verified` only when the credential proves it."""
 
-    kind: Literal["human", "service", "agent"]
+    kind: Literal["human", "service", "agent", "editor"]  # editor: changed the body while it was held; joins the chain, and is no initiator
     id: str
     verified: bool
 
@@ -369,6 +369,8 @@ class Hold(msgspec.Struct, frozen=True):
     predecessor: str | None = None  # the hold it took the place of
     editor: str | None = None  # the person who edited the predecessor's body into this one's
     grant: str | None = None  # the bounded template that approved it in advance
+    authors: tuple[str, ...] = ()  # who else is known to have written what lies at the upstream; none of them may approve it
+    original: bytes | None = None  # the predecessor's body that `editor` changed, for the difference
     sends: int = 0  # how often it was begun to be sent; more than once only where the upstream honours `Idempotency-Key`
     resend: bool = False  # its route said so when it was last begun to be sent
     settle_ns: int = 0  # what the verdict that asked for people obliges us to wait after the last vote

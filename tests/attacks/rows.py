@@ -56,7 +56,6 @@ ARGUED = {
     17: "the nginx configuration is not ours; that such a target is refused is tested here, whoever stands before us",
     64: "no route reads MCP: `Mcp-Method` and `Mcp-Name` are headers like any other, and the body is judged by its route",
     76: "no bundle is fetched: a policy is a file or built in, so none grows old behind an unreachable server; a stop never travels by bundle",
-    83: "no nonces are taken: a credential is a key or a signed token, an approval is a row in the database that is spent once",
     91: "no second gateway stands behind us; that defaults are closed is what each test of this folder begins with",
 }
 MUST_PASS = {

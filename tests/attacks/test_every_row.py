@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks import (
+    test_approvals,
     test_bodies,
     test_decisions,
     test_headers,
@@ -21,7 +22,18 @@ from tests.attacks.rows import ARGUED, ELSEWHERE, MEASURED, MUST_PASS
 
 HERE = Path(__file__).parent
 ADVISORIES = json.loads((HERE / "advisories.json").read_text())["rows"]
-MODULES = (test_decisions, test_targets, test_headers, test_smuggling, test_bodies, test_responses, test_identity, test_upstreams, test_operations)
+MODULES = (
+    test_approvals,
+    test_decisions,
+    test_targets,
+    test_headers,
+    test_smuggling,
+    test_bodies,
+    test_responses,
+    test_identity,
+    test_upstreams,
+    test_operations,
+)
 ATTACKED = frozenset().union(*(module.ROWS for module in MODULES))
 _IDENTIFIER = re.compile(r"(?:CVE-\d{4}-\d+|GHSA(?:-[0-9a-z]{4}){3}|GO-\d{4}-\d+)")
 

@@ -1,6 +1,7 @@
 # Counting votes
 #
-# 1. A vote counts when its person is registered and active, holds the function today, and has no part in the asking.
+# 1. A vote counts when its person is registered and active, holds the function today, has no part in the asking, and no
+#    conflict is marked.
 # 2. A human being counts once, whatever ids they have.
 # 3. The seats are filled when every choice of seats has as many different people able to sit in it as it needs
 #    (Hall's theorem: then, and only then, one assignment serves them all).
@@ -33,12 +34,20 @@ _counting contains [humans.one(vote.person), vote.function] if {
 	some vote in input.approval.votes
 	_eligible(vote)
 	not vote.person in own_voters
+	not humans.one(vote.person) in _conflicted
 }
 
 _eligible(vote) if {
 	person := data.registry.people[vote.person]
 	person.active == true
 	vote.function in person.functions
+}
+
+# Whom the registry marks as having a conflict with this agent or workflow, under whichever of their ids.
+_conflicted contains humans.one(id) if {
+	some id, person in data.registry.people
+	some mark in person.conflicts
+	mark in {sprintf("agent:%s", [input.principal.agent]), sprintf("workflow:%s", [input.principal.workflow])}
 }
 
 # METADATA

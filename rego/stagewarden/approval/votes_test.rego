@@ -21,6 +21,10 @@ registry := testing.registering({"people": {
 	"olivia": {"aliases": ["olivia-old"]},
 	"subject": object.union(testing.person(["reviewer"]), {"identity": {"issuer": "i", "subject": "olivia"}}),
 	"olivia-old": testing.person(["reviewer"]),
+	"ria": object.union(testing.person(["reviewer"]), {"conflicts": ["agent:drafter-7"], "aliases": ["ria-old"]}),
+	"ria-old": testing.person(["reviewer"]),
+	"rune": object.union(testing.person(["reviewer"]), {"conflicts": ["workflow:newsletter"]}),
+	"rolf": object.union(testing.person(["reviewer"]), {"conflicts": ["agent:publisher-1", "workflow:launch"]}),
 }})
 
 test_filled[name] if {
@@ -41,6 +45,10 @@ test_filled[name] if {
 		"votes in two functions": [[manager, second], [["rita-old", "manager"], ["lea", "legal"]], true],
 		"the initiator": [[reviewer], [["olivia", "reviewer"]], false],
 		"another id of the initiator": [[reviewer], [["olivia-old", "reviewer"]], false],
+		"a conflict with the agent": [[reviewer], [["ria", "reviewer"]], false],
+		"another id of the conflicted": [[reviewer], [["ria-old", "reviewer"]], false],
+		"a conflict with the workflow": [[reviewer], [["rune", "reviewer"]], false],
+		"a conflict with others": [[reviewer], [["rolf", "reviewer"]], true],
 		"the initiator as registered": [[reviewer], [["subject", "reviewer"]], false],
 	}
 	question := testing.asking(testing.approved_by(votes))
@@ -55,6 +63,7 @@ test_own_voters[name] if {
 		"proven": [[{"kind": "human", "id": "rob", "verified": true}], {"rob"}],
 		"not verified": [[{"kind": "human", "id": "rob", "verified": false}], {"olivia"}],
 		"nobody": [[{"kind": "agent", "id": "drafter-7", "verified": true}], {"olivia"}],
+		"an editor beside nobody": [[{"kind": "editor", "id": "rob", "verified": true}], {"olivia", "rob"}],
 		"a service of that name": [[{"kind": "service", "id": "rob", "verified": true}], {"olivia", "rob"}],
 	}
 	question := object.union(

@@ -55,7 +55,7 @@ _principal_sound(principal) if {
 _chain_sound(chain) if {
 	is_array(chain)
 	every link in chain {
-		link.kind in ["agent", "human", "service"]
+		link.kind in ["agent", "editor", "human", "service"]
 		is_string(link.id)
 		is_boolean(link.verified)
 	}

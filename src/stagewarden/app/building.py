@@ -49,6 +49,15 @@ if TYPE_CHECKING:
 _OPA_PATIENCE, _OPA_RETRY = 30.0, 0.5  # seconds at start
 
 
+def state(config: Config, secrets: Secrets) -> Store:
+    """The state database of this configuration, not opened. Raises ConfigError."""
+    try:
+        return Store(locate(config.state, config.base, secrets), config.name)
+    except ConfigError as error:
+        found = (config.source.problem(("state",), problem.message, problem.remedy) for problem in error.problems)
+        raise ConfigError(tuple(found)) from None
+
+
 @dataclass(frozen=True, slots=True)
 class Built:
     """The rooms, and what a house shares of them with its workers."""
@@ -79,6 +88,7 @@ class Building:
     secrets: Secrets
     registry: Registry
     stack: AsyncExitStack
+    store: Store
 
     async def whole(self, pool: Upstreams, places: Places) -> Built:
         """Identities and policy, which may be refused for what they say; then stops, state and log, which write."""
@@ -86,11 +96,12 @@ class Building:
         bundle = await asyncio.to_thread(decision.load_bundle, config.policy.bundle, Path(config.base), places)
         identities, decider = await self._judges(bundle)
         metrics = Metrics(__version__)
-        store = self._store()
+        store = self.store
         modes = Modes(stops_path(config), clock, shared=not store.exclusive)
         modes.open()
-        await store.open()
-        self.stack.push_async_callback(store.close)
+        if not store.is_open:
+            await store.open()
+            self.stack.push_async_callback(store.close)
         shared = await self._shared(modes, store)
         holds = self._holds(store)
         decider = decision.cached(decider, config, clock, lambda: modes.epoch, metrics.cache_asked)
@@ -116,7 +127,7 @@ class Building:
         """A worker's rooms. It begins neither stop file nor database: where one is missing by now, everything is refused."""
         config, clock = self.config, self.clock
         identities, decider = await self._judges(borrowed.bundle)
-        store = self._store()
+        store = self.store
         modes = Modes(stops_path(config), clock, shared=not store.exclusive)
         modes.join()
         await store.join()
@@ -151,14 +162,6 @@ class Building:
         decider = await asyncio.to_thread(decision.make, config, secrets, clock, bundle)
         self.stack.push_async_callback(decider.close)
         return identities, decider
-
-    def _store(self) -> Store:
-        config = self.config
-        try:
-            return Store(locate(config.state, config.base, self.secrets), config.name)
-        except ConfigError as error:
-            found = (config.source.problem(("state",), problem.message, problem.remedy) for problem in error.problems)
-            raise ConfigError(tuple(found)) from None
 
     def _holds(self, store: Store) -> Holds:
         config = self.config

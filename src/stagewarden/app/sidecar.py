@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from stagewarden import registry as registries
-from stagewarden.app.building import Building
+from stagewarden.app.building import Building, state
 from stagewarden.app.doors import cut_off, hosts, open_agents, people_settings, serve
 from stagewarden.app.house import House, HouseEnded
 from stagewarden.audit import entries
@@ -23,8 +23,9 @@ from stagewarden.audit.reader import Reader
 from stagewarden.clock import SystemClock
 from stagewarden.config import Places, Secrets, certificates
 from stagewarden.errors import CannotTell, ConfigError, Problem, StagewardenError
-from stagewarden.gate import Acts, Judge, Releases
+from stagewarden.gate import Acts, Judge, RegistryWaits, Releases
 from stagewarden.gate.replicas import Replicas
+from stagewarden.gate.revisions import at_start
 from stagewarden.gate.watch import Watch
 from stagewarden.identity.people import People
 from stagewarden.web.operations import LoopWatch, Readiness, operations
@@ -42,7 +43,10 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Config
     from stagewarden.gate import Rooms
+    from stagewarden.registry import Registry
+    from stagewarden.store import Store
 
+_CONFIRMED_EVERY = 1.0  # seconds
 _GRACE = 25.0  # seconds for what runs, after SIGTERM (contract section 7)
 
 
@@ -111,11 +115,12 @@ class Sidecar:
         await self.watch.gauges()
 
     async def reload(self) -> None:
-        """Registry, policy data, keys and certificates, all or nothing. Raises ConfigError or CannotTell with the old ones still in force."""
+        """Registry, policy data, keys and certificates, all or nothing. Raises ConfigError, CannotTell or RegistryWaits: the old ones stay."""
         config = self.rooms.config
         contexts = self.tls.read()
         registry = registries.load(config.base / config.registry)
         _refuse(registries.check(config, registry))
+        await self.acts.admit(registry)
         # (1) Everything that can fail, here and in every worker; nothing is in force yet.
         adopt = (await self.rooms.identities.prepare(registry), self.people.prepare(registry))
         prepared = await self.house.prepare(registry) if self.house is not None else {}
@@ -134,6 +139,7 @@ class Sidecar:
         if self.house is not None:
             await self.house.settle(prepared, take=True)
         await self.rooms.recorder.note("registry", entries.loaded_entry(registry.revision))
+        await self.acts.took(registry)
         self.watch.loaded(registry)
         await self.acts.judge_all_again()
 
@@ -153,12 +159,15 @@ async def running(
     _refuse((*registries.check(config, registry, environ=environ), *certificates.of_upstreams(config, secrets, clock.now_ns())))
     tls = ListenersTls(config, secrets, clock)
     async with AsyncExitStack() as stack:
+        store = state(config, secrets)
+        offered, registry = registry, await _in_force(config, store, registry, stack)
         pool = Upstreams(clock)
         stack.push_async_callback(pool.close)
         people = People(config.identity.people, secrets, registry, clock, config.people, sandbox=config.environment == "sandbox")
-        built = await Building(config, clock, secrets, registry, stack).whole(pool, Places.of(environ))
+        built = await Building(config, clock, secrets, registry, stack, store).whole(pool, Places.of(environ))
         sidecar = _assembled(built, people, tls, None if workers is None else House(workers, built, _GRACE))
         await _recover(sidecar.rooms)
+        await _settled(sidecar, offered)
         stack.push_async_callback(cut_off, pool, sidecar.judge)
         await _listen(sidecar, clock, stack)
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
@@ -175,6 +184,37 @@ async def running(
             sidecar.background.cancel()
             await asyncio.wait([sidecar.background])
         await sidecar.rooms.recorder.summarize_refusals()
+
+
+async def _in_force(config: Config, store: Store, offered: Registry, stack: AsyncExitStack) -> Registry:
+    """The registry to start with: in production the one in force, where the file's would widen rights and nobody has confirmed that."""
+    if config.environment != "production" or not store.begun:
+        return offered
+    await store.open()
+    stack.push_async_callback(store.close)
+    chosen = await at_start(store, offered)
+    if chosen is not offered:
+        _refuse(registries.check(config, chosen))
+    return chosen
+
+
+async def _settled(sidecar: Sidecar, offered: Registry) -> None:
+    """What was started with is in force; what was offered instead waits."""
+    await sidecar.acts.took(sidecar.rooms.registry)
+    try:
+        await sidecar.acts.admit(offered)
+    except RegistryWaits as waits:
+        sidecar.watch.registry_waits = str(waits)
+        structlog.get_logger("stagewarden.reload").warning("registry_waits", cause=str(waits))
+
+
+async def _confirmations(sidecar: Sidecar) -> None:
+    """A registry that was confirmed, here or by way of another replica, is read again within a second."""
+    while True:
+        await asyncio.sleep(_CONFIRMED_EVERY)
+        with contextlib.suppress(CannotTell):  # told by readiness, and asked again
+            if sidecar.watch.registry_waits is not None and await sidecar.acts.due(sidecar.rooms.registry):
+                sidecar.request_reload()
 
 
 def _assembled(built: Built, people: People, tls: ListenersTls, house: House | None) -> Sidecar:
@@ -208,7 +248,7 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
         beside = (sidecar.watch.run(), sidecar.watch.follow(), sidecar.replicas.run(), sidecar.replicas.tend(), sidecar.loop_watch.watch())
-        for work in (sidecar.releases.run(), *beside, _reloads(sidecar)):
+        for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar)):
             group.create_task(work)
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))
@@ -270,8 +310,11 @@ async def _reloads(sidecar: Sidecar) -> None:
         sidecar._reload.clear()  # noqa: SLF001 - the wiring
         try:
             await sidecar.reload()
-            sidecar.watch.reload_trouble = None
+            sidecar.watch.reload_trouble = sidecar.watch.registry_waits = None
             logger.info("reloaded", registry=sidecar.rooms.registry.revision)
+        except RegistryWaits as waits:
+            sidecar.watch.reload_trouble, sidecar.watch.registry_waits = None, str(waits)
+            logger.warning("registry_waits", cause=str(waits))
         except (ConfigError, CannotTell) as failure:
             sidecar.watch.reload_trouble = str(failure)
             sidecar.rooms.recorder.metrics.reload_failed("registry")

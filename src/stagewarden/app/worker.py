@@ -23,7 +23,7 @@ import structlog
 
 from stagewarden import __version__, config
 from stagewarden.app import collector, ports
-from stagewarden.app.building import Borrowed, Building
+from stagewarden.app.building import Borrowed, Building, state
 from stagewarden.app.channel import Channel
 from stagewarden.app.doors import cut_off, open_agents
 from stagewarden.app.messages import Count, Counted, Drain, Failed, Hello, InForce, Moved, Obey, Prepare, Prepared, Ready, Settle, Settled, ToWorker
@@ -131,7 +131,7 @@ class Worker:
         stack.push_async_callback(pool.close)
         secrets = Secrets(configuration.base)
         tls = self._tls = ListenersTls(configuration, secrets, self._clock)
-        building = Building(configuration, self._clock, secrets, registry, stack)
+        building = Building(configuration, self._clock, secrets, registry, stack, state(configuration, secrets))
         rooms = self._rooms = await building.shared(pool, Borrowed(hello.bundle, self._metrics, self._log, self._locks, places))
         rooms.modes.overlay(self._unwritten)
         self._loaded(registry)

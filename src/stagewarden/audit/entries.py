@@ -71,7 +71,7 @@ def ruling_entry(ruling: Ruling, standing: Standing = _NOTHING_KNOWN) -> Documen
         "proposed": NOT_APPLICABLE if action is None else _proposed(action, ruling.digest),
         "human": _human(ruling.hold),
         "final": _final(ruling),
-        "overrides": NOT_APPLICABLE,
+        "overrides": _overrides(ruling.hold),
     }
 
 
@@ -103,6 +103,12 @@ def loaded_entry(revision: str, *, kept: str | None = None, why: str | None = No
         "kept": kept or NOT_APPLICABLE,
         "why": text(why) if why else NOT_APPLICABLE,
     }
+
+
+def revision_entry(revision: str, digest: str, result: str, by: str | None, widens: list[str]) -> Document:
+    """Of kind `registry`: a registry that widens rights waits, or one person confirmed it."""
+    places: list[JSON] = [text(place, 200) for place in widens[:100]]
+    return {"revision": revision, "digest": digest, "result": result, "by": by or NOT_APPLICABLE, "widens": places}
 
 
 def read_entry(by: str, what: str, subject: str) -> Document:
@@ -209,6 +215,11 @@ def _human(hold: Hold | None) -> JSON:
         return NOT_APPLICABLE
     votes: list[JSON] = [{"vote": vote.id, "person": vote.person, "function": vote.function, "decision": vote.decision} for vote in hold.votes]
     return {"state": hold.state, "votes": votes}
+
+
+def _overrides(hold: Hold | None) -> JSON:
+    """Whether somebody edited what is held, and in which hold it stands as the agent wrote it."""
+    return NOT_APPLICABLE if hold is None or hold.editor is None else {"content": {"editor": hold.editor, "of": hold.predecessor}}
 
 
 def _final(ruling: Ruling) -> JSON:

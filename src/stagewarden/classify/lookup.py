@@ -24,6 +24,7 @@ class Looked(msgspec.Struct, frozen=True):
     body: bytes
     state: str
     digest: str | None
+    authors: tuple[str, ...] = ()  # who wrote it, as the upstream names them
 
 
 def read_lookup(lookup: config.Lookup, asset: str | None, body: bytes, depth: int) -> Looked | str:
@@ -37,7 +38,13 @@ def read_lookup(lookup: config.Lookup, asset: str | None, body: bytes, depth: in
         if not isinstance(word, str) or word not in lookup.states:
             return f"the state at {lookup.state} is not one the route maps"
         state = lookup.states[word]
-    return Looked(document, body, state, _content_digest(document, lookup.ignore) if lookup.digest else None)
+    authors = tuple(sorted({str(name) for pointer in lookup.authors for name in Pointer.parse(pointer).find(document) if _names(name)}))
+    return Looked(document, body, state, _content_digest(document, lookup.ignore) if lookup.digest else None, authors)
+
+
+def _names(value: JSON) -> bool:
+    """Whether this can name somebody: a text, or a number as content systems give to their users."""
+    return (isinstance(value, str) and value != "") or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _content_digest(document: JSON, ignore: tuple[str, ...]) -> str:

@@ -24,6 +24,7 @@ _COMMANDS = {
     "grants": "grants",
     "kill": "stopping",
     "unkill": "stopping",
+    "registry": "registry",
     "audit": "audit",
 }
 

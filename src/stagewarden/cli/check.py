@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from stagewarden.config import Config
-    from stagewarden.registry import Registry
+    from stagewarden.registry import Registry, RegistryData
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +181,27 @@ def _seats(house: House) -> Iterator[Problem]:
     for name, workflow in data.workflows.items():
         if not (workflow.actions.restricted or exports & {*workflow.actions.allowed}):
             continue
-        for owner in sorted({agent.owners.human for agent in data.agents.values() if name in agent.workflows}):
+        kept = {(entry.owners.human, _conflicted(data, name, agent)) for agent, entry in data.agents.items() if name in entry.workflows}
+        for owner, conflicted in sorted(kept):
             for tier in (Tier.MEDIUM, Tier.HIGH):
-                if missing := _missing(house.registry, tier, owner):
+                if missing := _missing(house.registry, tier, (owner, *conflicted)):
                     file, line = house.registry.line(("workflows", name))
                     message = f"holds of tier {tier} cannot be answered: nobody different is left for {', '.join(missing)}"
                     remedy = f"give the function to one more active person; `{owner}` answers for the agent and cannot vote on its work"
                     yield Problem(file, line, f"workflows.{name}", message, remedy, "warning")
 
 
-def _missing(registry: Registry, tier: Tier, owner: str) -> tuple[str, ...]:
-    """The seats of a tier that different people, without the agent's owner, cannot fill."""
+def _conflicted(data: RegistryData, workflow: str, agent: str) -> tuple[str, ...]:
+    """Whom the registry marks as having a conflict with either."""
+    marks = {f"workflow:{workflow}", f"agent:{agent}"}
+    return tuple(sorted(name for name, person in data.people.items() if not marks.isdisjoint(person.conflicts)))
+
+
+def _missing(registry: Registry, tier: Tier, without: tuple[str, ...]) -> tuple[str, ...]:
+    """The seats of a tier that different people, without these human beings, cannot fill."""
     people: dict[str, frozenset[str]] = {}
     for name, person in registry.data.people.items():
-        if not person.active or registry.same_human(name, owner):
+        if not person.active or any(registry.same_human(name, other) for other in without):
             continue
         human = next((other for other in people if registry.same_human(other, name)), name)
         people[human] = people.get(human, frozenset()) | frozenset(person.functions)

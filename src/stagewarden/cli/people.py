@@ -5,7 +5,9 @@ What agents wrote is shown escaped. A vote names the digests that were just read
 
 from __future__ import annotations
 
+import base64
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from stagewarden.model import Document
 
 
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
 # -- holds --
 
 
@@ -32,10 +37,11 @@ def holds() -> None:
 @holds.command("list")
 @click.option("--state", default="open", show_default=True, help="open, ended, or one state.")
 @click.option("--mine", is_flag=True, help="Only those you can vote on.")
+@click.option("--proposals", is_flag=True, help="Those nobody has taken up, instead of those people are asked about.")
 @with_client
-def list_holds(api: Client, *, state: str, mine: bool, as_json: bool) -> None:
+def list_holds(api: Client, *, state: str, mine: bool, proposals: bool, as_json: bool) -> None:
     """List holds, newest first."""
-    found = every(api, "/holds", {"state": state, "mine": "true" if mine else "false"})
+    found = every(api, "/holds", {"state": state, "mine": "true" if mine else "false", "asked": "false" if proposals else "true"})
     names = ("id", "state", "tier", "kind", "agent", "expires_at")
     rows = [[*(show.text(hold, name) for name in names), show.seats(hold)] for hold in found]
     show.as_json_or_table(found, ("hold", "state", "tier", "what", "agent", "due", "seats"), rows, as_json=as_json)
@@ -55,10 +61,16 @@ def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
 @click.option("--answer", "answers", multiple=True, metavar="QUESTION=yes|no", help="An answer; what is missing is asked.")
 @click.option("--digest", help="What you reviewed: refused if the hold's digest is another.")
 @click.option("--note", help="Kept with your vote.")
+@click.option("--edit", type=_FILE, metavar="FILE", help="The body to be sent instead; every seat is asked again, and none of them is yours.")
 @with_client
-def approve(api: Client, *, hold: str, function: str | None, answers: tuple[str, ...], digest: str | None, note: str | None, as_json: bool) -> None:  # noqa: PLR0913 - a command has its options
+def approve(  # noqa: PLR0913 - a command has its options
+    api: Client, *, hold: str, function: str | None, answers: tuple[str, ...], digest: str | None, note: str | None, edit: Path | None, as_json: bool
+) -> None:
     """Approve exactly these bytes, once."""
     found = _reviewed(api, hold, digest)
+    if edit is not None:
+        _vote(api, found, {"decision": "approve", "function": _function(found, function), "note": note, "edit": _body(edit)}, as_json=as_json)
+        return
     given = _answers(found, answers)
     _vote(api, found, {"decision": "approve", "function": _function(found, function), "note": note, "answers": given}, as_json=as_json)
 
@@ -108,6 +120,14 @@ def rollback(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
     _told(api.ask("POST", f"/holds/{segment(hold)}/rollback", {"reason": reason}), as_json=as_json)
 
 
+@holds.command("take-up")
+@click.argument("hold")
+@with_client
+def take_up(api: Client, *, hold: str, as_json: bool) -> None:
+    """Take up a proposal: its people are asked from now on."""
+    _told(api.ask("POST", f"/holds/{segment(hold)}/take-up", {}), as_json=as_json)
+
+
 @holds.command("stop")
 @click.argument("hold")
 @click.option("--reason", default="", help="Optional: stopping never waits for one.")
@@ -151,6 +171,15 @@ def _answers(hold: Document, given: tuple[str, ...]) -> Document:
     for name in missing:
         answers[name] = click.confirm(f"{printable(name)}: in order?", default=None)
     return answers
+
+
+def _body(edit: Path) -> Document:
+    """A file as the API takes a body: as text where it is text."""
+    data = edit.read_bytes()
+    try:
+        return {"body": data.decode("utf-8")}
+    except UnicodeDecodeError:
+        return {"body_base64": base64.b64encode(data).decode()}
 
 
 def _vote(api: Client, hold: Document, vote: Document, *, as_json: bool) -> None:

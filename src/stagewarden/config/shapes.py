@@ -146,6 +146,7 @@ class Lookup(Struct, frozen=True, kw_only=True):
     id: str | None = None  # JSON pointer to the asset's own id, which must be the one the path names (`/posts/011` is not post 11)
     digest: bool = False
     ignore: tuple[str, ...] = ()  # JSON pointers left out of the digest (view counters and the like)
+    authors: tuple[str, ...] = ()  # JSON pointers to who wrote the asset: ids, aliases or sign-in subjects of people, who then may not approve it
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -209,6 +210,7 @@ class Holds(Struct, frozen=True, kw_only=True):
     escalate_at: float | None = 0.5  # of the time to decide; null: nobody else is called
     hours: Hours | None = None
     replay: Seconds = Seconds(24 * 3600)
+    proposals: Seconds = Seconds(7 * 24 * 3600)  # how long one waits to be taken up
     key: Secret = Secret("file:holds.key")
 
 

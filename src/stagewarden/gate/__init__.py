@@ -5,8 +5,24 @@ from stagewarden.gate.judge import Judge, Passage
 from stagewarden.gate.people import AgentView, HoldView, VoteIntent
 from stagewarden.gate.record import Recorder
 from stagewarden.gate.release import Releases
+from stagewarden.gate.revisions import RegistryWaits, RevisionView
 from stagewarden.gate.rooms import Rooms
 from stagewarden.gate.sending import Relay, Sender
 from stagewarden.gate.streams import Stopped
 
-__all__ = ["Acts", "AgentView", "HoldView", "Judge", "Passage", "Recorder", "Relay", "Releases", "Rooms", "Sender", "Stopped", "VoteIntent"]
+__all__ = [
+    "Acts",
+    "AgentView",
+    "HoldView",
+    "Judge",
+    "Passage",
+    "Recorder",
+    "RegistryWaits",
+    "Relay",
+    "Releases",
+    "RevisionView",
+    "Rooms",
+    "Sender",
+    "Stopped",
+    "VoteIntent",
+]

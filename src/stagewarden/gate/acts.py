@@ -6,22 +6,25 @@ Agents reach none of this. A vote never sends anything: it only moves the hold; 
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate.callers import bounded, name_of
+from stagewarden.gate.editing import Editing
 from stagewarden.gate.grant_acts import GrantActs
-from stagewarden.gate.people import HoldView
+from stagewarden.gate.people import HoldView, ballot_of
+from stagewarden.gate.proposals import Proposals
 from stagewarden.gate.rejudging import Rejudging
 from stagewarden.gate.resolving import Resolving
+from stagewarden.gate.revisions import Confirming
 from stagewarden.gate.stopping import Stopping
 from stagewarden.holds import lifecycle
-from stagewarden.holds.ballot import Ballot
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
-from stagewarden.model import HoldState, Tier
+from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 _READS_PAYLOADS = frozenset({"security", "privacy"})
 
 
-class Acts(Stopping, GrantActs, Rejudging, Resolving):
+class Acts(Stopping, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
@@ -44,10 +47,12 @@ class Acts(Stopping, GrantActs, Rejudging, Resolving):
 
     # -- holds --
 
-    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
-        """Holds, newest first; `state` is a state, `open` or `done`; `mine`: only those this caller could vote on."""
+    async def list_holds(
+        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+    ) -> tuple[list[HoldView], str | None]:
+        """Holds, newest first; `state` is a state, `open` or `ended`; `mine`: only those this caller could vote on; `asked` False: proposals."""
         self._reads(caller)
-        holds, following = await self._rooms.holds.list(Filter(_states(state)), cursor, limit)
+        holds, following = await self._rooms.holds.list(Filter(_states(state), asked=asked), cursor, limit)
         views = [self._view(caller, hold) for hold in holds]
         return [view for view in views if not mine or view.why_not is None], following
 
@@ -57,7 +62,7 @@ class Acts(Stopping, GrantActs, Rejudging, Resolving):
         view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
             await self._rooms.recorder.note("read", entries.read_entry(name_of(caller), "payload", hold_id))
-        return view
+        return replace(view, why_not_edit=view.why_not or self.why_not_edit(caller, view.hold))
 
     @asynccontextmanager
     async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:
@@ -73,7 +78,9 @@ class Acts(Stopping, GrantActs, Rejudging, Resolving):
             yield known.request.body
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
-        """Cast one vote. Order: hold state and digests (Conflict), person (NotAllowed), body (Invalid)."""
+        """Cast one vote, or edit. Order: hold state and digests (Conflict), person (NotAllowed), body (Invalid)."""
+        if intent.edit is not None:
+            return await self.edit(caller, hold_id, intent)
         hold = await self._rooms.holds.get(hold_id)
         if caller.person is None:
             raise NotAllowed("a program's credential never votes")
@@ -84,13 +91,7 @@ class Acts(Stopping, GrantActs, Rejudging, Resolving):
             # Open holds are judged again at each vote; a looser verdict changes nothing.
             if not await self.judge_again(hold):
                 raise Conflict("the policy no longer lets this wait for the same people")
-        if intent.decision == "approve" and hold.tier is Tier.HIGH:
-            self._fresh(caller)
-        # In force are the functions of the registry whose directory group the sign-in confirmed.
-        function = intent.function if intent.function in self.functions(caller) else ""
-        ballot = Ballot(
-            caller.person, function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
-        )  # fmt: skip
+        ballot = ballot_of(caller.person, self._confirmed(caller, intent, hold))
         return await self._rooms.recorder.deliver(await self._rooms.holds.vote(hold_id, ballot, self._rooms.registry))
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:

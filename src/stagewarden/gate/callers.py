@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Invalid, NotAllowed, StepUp
+from stagewarden.model import Tier
 
 if TYPE_CHECKING:
+    from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
+    from stagewarden.model import Hold
 
 _LOOSENS = frozenset({"security", "technical"})
 _LONGEST_REASON = 500
@@ -44,9 +48,15 @@ class Callers:
             raise NotAllowed("loosening takes the function security or technical")
         if not reason.strip():
             raise Invalid("reason: loosening needs one")
-        self._fresh(caller)
+        self._prove_anew(caller)
 
-    def _fresh(self, caller: Caller) -> None:
+    def _confirmed(self, caller: Caller, intent: VoteIntent, hold: Hold) -> VoteIntent:
+        """The vote with a function that the directory confirms, or with none; of high tier by somebody who has just signed in."""
+        if intent.decision == "approve" and hold.tier is Tier.HIGH:
+            self._prove_anew(caller)
+        return intent if intent.function in self.functions(caller) else replace(intent, function="")
+
+    def _prove_anew(self, caller: Caller) -> None:
         """For what is grave a person proves again who they are (`people.step_up`); a sandbox has nobody to prove it to."""
         settings = self._rooms.config
         if settings.environment == "sandbox":

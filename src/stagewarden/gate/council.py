@@ -25,8 +25,10 @@ class Asked:
     """What eligibility depends on: the one who asks is a proven person."""
 
     agent: str
+    workflow: str
     initiator: str
     seats: tuple[Seat, ...]
+    authors: tuple[str, ...] = ()  # nothing is written yet
 
     @property
     def question(self) -> Document:
@@ -37,7 +39,7 @@ class Asked:
 
 def asked(grant: Grant) -> Asked:
     """A grant, as eligibility sees it."""
-    return Asked(grant.terms.agent, grant.requested_by, grant.seats)
+    return Asked(grant.terms.agent, grant.terms.workflow, grant.requested_by, grant.seats)
 
 
 def why_not(person: str, grant: Grant, registry: Directory) -> str | None:

@@ -66,7 +66,7 @@ class GrantActs(Callers):
         rooms = self._rooms
         terms = grant_terms.terms_of(wanted, rooms)
         asking = await grant_terms.ask(terms, caller.person, granting.sample(terms, rooms.clock.now_ns()), rooms)
-        could = council.could_vote(council.Asked(terms.agent, caller.person, asking.seats), rooms.registry)
+        could = council.could_vote(council.Asked(terms.agent, terms.workflow, caller.person, asking.seats), rooms.registry)
         if missing := fillable(asking.seats, could):
             raise Invalid(f"seats_unfillable: nobody who may vote can fill {', '.join(missing)}")
         changed = await rooms.grants.request(terms, caller.person, asking.seats, asking.tier, rooms.config.holds.decide_within)
@@ -77,7 +77,9 @@ class GrantActs(Callers):
         if caller.person is None:
             raise NotAllowed("a program's credential never votes")
         rooms = self._rooms
-        changed = await rooms.grants.vote(grant_id, replace(ballot, person=caller.person), council.Council(rooms.registry))
+        function = ballot.function if ballot.function in self.functions(caller) else ""  # as the directory confirms it
+        own = replace(ballot, person=caller.person, function=function)
+        changed = await rooms.grants.vote(grant_id, own, council.Council(rooms.registry))
         return self._grant_view(caller, await rooms.recorder.deliver_grant(changed), await rooms.grants.uses(grant_id))
 
     async def complete_grant(self, caller: Caller, grant_id: str, reason: str) -> GrantView:

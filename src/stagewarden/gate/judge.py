@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from stagewarden.classify import Match, classify
 from stagewarden.classify import action as classing
 from stagewarden.errors import AuditUnavailable, CannotTell, NotFound, Refused, TooMuch, UpstreamFailed, UpstreamUnavailable
-from stagewarden.gate import bodies, filtering, granting
+from stagewarden.gate import bodies, filtering, granting, holding
 from stagewarden.gate.admission import Admission
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.question import Parts
@@ -23,9 +23,6 @@ from stagewarden.gate.rooms import is_edit_of_asset
 from stagewarden.gate.rulings import outcome_of, ruling_of
 from stagewarden.gate.sending import Relay
 from stagewarden.gate.streams import Stopped
-from stagewarden.holds import NewHold
-from stagewarden.holds.eligibility import candidates
-from stagewarden.holds.seats import fillable
 from stagewarden.model import Allow, Ask, Deny, Principal, Request
 from stagewarden.wire import headers as wire_headers
 from stagewarden.wire.spool import Spool, in_thread
@@ -204,8 +201,10 @@ class Judge:
         started = self._phase(draft, "policy", started)
         # (6) People: the request waits as a Hold; only the release loop sends it.
         if isinstance(verdict, Ask):
-            verdict = await self._hold(draft, verdict)
+            verdict = await holding.wait(rooms, draft, verdict)
             self._phase(draft, "approval", started)
+        elif isinstance(verdict, Allow) and (standing := await holding.overtaken(rooms, draft)) is not None:
+            verdict = standing
         elif isinstance(verdict, Allow) and is_edit_of_asset(action):
             for moved in await rooms.holds.supersede_asset(action.upstream, str(action.asset and action.asset.id), "edited"):
                 await rooms.recorder.deliver(moved)
@@ -352,33 +351,6 @@ class Judge:
             return Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer})
         draft.looked = answer
         return None
-
-    async def _hold(self, draft: Draft, verdict: Ask) -> Verdict:
-        """Where the request already waits, or a new hold; nobody is asked for seats that nobody can fill."""
-        rooms, principal, action, request, question = self._rooms, draft.principal, draft.action, draft.request, draft.question
-        assert principal is not None
-        assert action is not None
-        assert request is not None
-        assert question is not None
-        initiator = principal.initiator or ""
-        ignores = frozenset(name.lower() for name in rooms.config.upstreams[action.upstream].repeat_ignores)
-        small = isinstance(request.body, bytes)
-        repeat = request.repeat_digest(principal.agent, ignores) if small else await in_thread(request.repeat_digest, principal.agent, ignores)
-        looked = draft.looked
-        lookup_digest = looked.digest if looked else None
-        known = await rooms.holds.find_repeat(principal.agent, principal.workflow or "", initiator, repeat, lookup_digest)
-        if known is not None:
-            draft.hold = known
-            return verdict
-        new = NewHold(
-            ruling=draft.head.id, digest=draft.digest or "", repeat_digest=repeat, agent=principal.agent, workflow=principal.workflow or "",
-            initiator=initiator, upstream=action.upstream, stage=action.stage, kind=action.kind, asset=action.asset.id if action.asset else None,
-            lookup_digest=lookup_digest, verdict=verdict, request=request, question=question.document, before=looked.body if looked else None,
-        )  # fmt: skip
-        if missing := fillable(verdict.seats, candidates(new, rooms.registry)):
-            return Deny.by_gate("seats_unfillable", "Nobody who may vote can fill these seats", {"functions": [*missing]})
-        draft.hold = await granting.open_hold(rooms, draft, new)
-        return verdict
 
     def _phase(self, draft: Draft, name: str, started: float) -> float:
         now = self._rooms.clock.monotonic()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from stagewarden.classify import read_lookup
 from stagewarden.errors import Ambiguous, CannotTell, UpstreamFailed
 from stagewarden.gate.streams import Stopped
-from stagewarden.model import Request, Stage
+from stagewarden.model import Deny, Request, Stage
+from stagewarden.wire.target import parse_target
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from stagewarden.classify import Looked, Match
     from stagewarden.gate.rooms import Rooms
-    from stagewarden.model import Deny
+    from stagewarden.model import Hold
 
 _SIZE_FACTOR = 4  # a looked-up asset carries more than the change made to it
 _NOT_USABLE = 300
@@ -25,6 +29,28 @@ def lookup_key(match: Match) -> tuple[str, str] | None:
     if lookup is None:
         return None
     return match.upstream.name, re.sub(r"\{(\w+)(?:\.\.\.)?\}", lambda found: match.raw_parameters[found[1]], lookup.get)
+
+
+def stored_match(rooms: Rooms, hold: Hold) -> Match | Deny:
+    """The route of a held request, as configured today."""
+    upstream = rooms.routes.upstreams.get(hold.upstream)
+    if upstream is None:
+        return Deny.by_gate("route_not_listed", "The upstream is no longer configured")
+    return rooms.routes.match(upstream, hold.request.method, parse_target(hold.request.target.encode(), rooms.config.limits.target))
+
+
+@asynccontextmanager
+async def alone(rooms: Rooms, match: Match) -> AsyncIterator[None]:
+    """Alone with the asset of this route, where it has one, while the block lasts."""
+    key = lookup_key(match)
+    if key is None:
+        yield
+        return
+    await rooms.assets.acquire(key)
+    try:
+        yield
+    finally:
+        rooms.assets.release(key)
 
 
 async def look_up(rooms: Rooms, agent: str, workflow: str | None, match: Match) -> Looked | str:

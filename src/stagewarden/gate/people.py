@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stagewarden.holds.ballot import Ballot
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -29,6 +31,14 @@ class VoteIntent:
     digest: str
     view_digest: str
     answers: Mapping[str, bool] = field(default_factory=dict)
+    edit: bytes | None = None  # the body to be sent instead
+
+
+def ballot_of(person: str, intent: VoteIntent) -> Ballot:
+    """The intent as this person's ballot."""
+    return Ballot(
+        person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class HoldView:
     payload: bool
     why_not: str | None
     functions: tuple[str, ...]  # functions this caller could vote in
+    why_not_edit: str | None = None  # why this caller cannot edit its body (None: they can); known only where one hold is shown
 
 
 @dataclass(frozen=True, slots=True)

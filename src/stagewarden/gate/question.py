@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from stagewarden.clock import rfc3339
+from stagewarden.errors import CannotTell
 from stagewarden.model import QUESTION_VERSION, Document, Question
 
 if TYPE_CHECKING:
@@ -78,6 +79,41 @@ def again(
     if looked is not None and isinstance(action, dict) and isinstance(action["asset"], dict):
         document["action"] = {**action, "asset": {**action["asset"], "digest": looked.digest, "state": looked.state}}
     return Question(document)
+
+
+class Edited(msgspec.Struct, frozen=True):
+    """What a person's edit made of a held request, classified from the start."""
+
+    request: Request
+    digest: str
+    body: JSON
+    action: Action
+    facts: Document
+    editor: str
+
+
+def edited(stored: Document, edit: Edited, circumstances: Circumstances) -> Question:
+    """The stored question about the edited bytes: who asked stays, the editor joins the chain, everything read of the body is new.
+
+    The editor stands first, and is no initiator: who started it, and who may therefore not vote, does not change by an edit.
+    """
+    request, principal = stored["request"], stored["principal"]
+    if not isinstance(request, dict) or not isinstance(principal, dict) or not isinstance(principal["chain"], list):
+        raise CannotTell("the stored question is not understood")
+    link: Document = {"kind": "editor", "id": edit.editor, "verified": True}
+    return Question(
+        {
+            **stored,
+            "time": rfc3339(circumstances.now_ns),
+            "time_ns": circumstances.now_ns,
+            "request": {**request, "body": edit.body, "size": edit.request.size, "digest": edit.digest},
+            "principal": {**principal, "chain": [link, *principal["chain"]]},
+            "action": _action(edit.action),
+            "facts": edit.facts,
+            "approval": None,
+            "state": circumstances.state(),
+        }
+    )
 
 
 def approval(hold: Hold, votes: tuple[Vote, ...]) -> Document:

@@ -19,14 +19,13 @@ from stagewarden.clock import new_id
 from stagewarden.errors import AnswerWithheld, CannotTell, Conflict, Refused, StagewardenError, UpstreamFailed, UpstreamUnavailable
 from stagewarden.gate import bodies, filtering, granting
 from stagewarden.gate import question as asking
-from stagewarden.gate.lookup import look_up, lookup_key
+from stagewarden.gate.lookup import alone, look_up, stored_match
 from stagewarden.gate.sending import Relay, result_of
 from stagewarden.gate.streams import Stopped
 from stagewarden.gate.successor import successor
 from stagewarden.holds.eligibility import standing
 from stagewarden.holds.seats import fill, filled
 from stagewarden.model import Allow, Answer, Ask, Deny, Outcome
-from stagewarden.wire.target import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -127,7 +126,7 @@ class Releases:
                 await self._ask_again(hold, attempt, counting)
                 return
             # (4) The asset is ours until the answer, and must be what people saw; what may have arrived is sent again under a key alone.
-            match = self._match(hold)
+            match = stored_match(rooms, hold)
             if hold.sends and isinstance(match, Match) and not match.route.settings.idempotency:
                 match = Deny.by_gate(
                     "outcome_unknown", "It was begun to be sent, and its route no longer says that the upstream honours Idempotency-Key"
@@ -135,7 +134,7 @@ class Releases:
             if isinstance(match, Deny):
                 await self._supersede(hold, attempt, match.reasons)
                 return
-            async with self._asset(match), self._kept(hold.id, attempt), bodies.whole(rooms, hold) as known:
+            async with alone(rooms, match), self._kept(hold.id, attempt), bodies.whole(rooms, hold) as known:
                 await self._judged(known, attempt, match, counting)
         except Stopped as stopped:
             await self._stop(hold, stopped.verdict)
@@ -260,26 +259,6 @@ class Releases:
         finally:
             renewing.cancel()
             await asyncio.gather(renewing, return_exceptions=True)
-
-    def _match(self, hold: Hold) -> Match | Deny:
-        """The route of the stored request, as configured today."""
-        upstream = self._rooms.routes.upstreams.get(hold.upstream)
-        if upstream is None:
-            return Deny.by_gate("route_not_listed", "The upstream is no longer configured")
-        target = parse_target(hold.request.target.encode(), self._rooms.config.limits.target)
-        return self._rooms.routes.match(upstream, hold.request.method, target)
-
-    @asynccontextmanager
-    async def _asset(self, match: Match) -> AsyncIterator[None]:
-        key = lookup_key(match)
-        if key is None:
-            yield
-            return
-        await self._rooms.assets.acquire(key)
-        try:
-            yield
-        finally:
-            self._rooms.assets.release(key)
 
     def _stopped(self, hold: Hold) -> Deny | None:
         return self._rooms.stopped_since_approved(hold)

@@ -24,8 +24,11 @@ def stricter(verdict: Ask, hold: Hold) -> bool:
 def successor(hold: Hold, verdict: Ask, question: Question, looked: Looked | None) -> NewHold:
     """The hold that takes this one's place; what was looked up anew is what the next people see."""
     fresh = NewHold(
+        predecessor=hold.id, asked=hold.asked, authors=hold.authors, editor=hold.editor, original=hold.original,
         ruling=hold.ruling, digest=hold.digest, repeat_digest=hold.repeat_digest, agent=hold.agent, workflow=hold.workflow, initiator=hold.initiator,
         upstream=hold.upstream, stage=hold.stage, kind=hold.kind, asset=hold.asset, lookup_digest=hold.lookup_digest, verdict=verdict,
         request=hold.request, question={**question.document, "approval": None}, before=hold.before,
     )  # fmt: skip
-    return fresh if looked is None else replace(fresh, lookup_digest=looked.digest, before=looked.body)
+    if looked is None:
+        return fresh
+    return replace(fresh, lookup_digest=looked.digest, before=looked.body, authors=tuple(sorted({*hold.authors, *looked.authors})))

@@ -32,6 +32,7 @@ class Watch:
         self._rooms = rooms
         self._logger = structlog.get_logger("stagewarden.watch")
         self.reload_trouble: str | None = None
+        self.registry_waits: str | None = None
         self._epoch = -1  # of the stops that open answers were held against
         self._obeyed: int | None = None  # the last act whose way here was timed; None: those from before our start are not
 
@@ -100,14 +101,20 @@ class Watch:
         waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
         metrics.pending(waiting)
         metrics.grants_active(await rooms.grants.active())
+        metrics.proposals(await rooms.holds.proposed())
 
     def checks(self) -> dict[str, Callable[[], Awaitable[str | None]]]:
         """The parts that must work before agents are served; each says None, or why not. The policy is tested at start and reload only."""
         return {"audit": self._audit, "state": self._state, "stops": self._stops}
 
     def details(self) -> dict[str, object]:
-        """Revisions in force and the last refused reload."""
-        return {"policy": self._rooms.decider.revision, "registry": self._rooms.registry.revision, "reload": self.reload_trouble}
+        """Revisions in force, the last refused reload, and the registry that waits for people."""
+        return {
+            "policy": self._rooms.decider.revision,
+            "registry": self._rooms.registry.revision,
+            "reload": self.reload_trouble,
+            "registry_waits": self.registry_waits,
+        }
 
     async def _audit(self) -> str | None:
         return self._rooms.log.trouble

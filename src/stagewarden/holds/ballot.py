@@ -70,9 +70,19 @@ def check(ballot: Ballot, hold: Hold, registry: Directory) -> None:
     _check_body(ballot, hold)
 
 
+def check_edit(ballot: Ballot, hold: Hold, registry: Directory) -> None:
+    """The same order for an edit: it takes an approver, and answers are the next people's."""
+    _check_hold(ballot, hold, registry)
+    _check_person(ballot, hold, registry)
+    if ballot.note is not None:
+        raise Invalid("note: an edit keeps none; the change itself is what the next people see")
+
+
 def _check_hold(ballot: Ballot, hold: Hold, registry: Directory) -> None:
     if hold.state is not HoldState.PENDING:
         raise Conflict(f"the hold is {hold.state}; it takes no votes")
+    if ballot.decision == "approve" and not hold.asked:
+        raise Conflict("the hold is a proposal: take it up before anybody approves it")
     if ballot.digest != hold.digest:
         raise Conflict("digest: the vote is about other bytes than the hold's")
     if ballot.view_digest != hold.view_digest:

@@ -172,9 +172,15 @@ class Desk:
 
     async def waiting(self) -> dict[Tier, tuple[int, int]]:
         """Per tier how many holds wait for people, and when the oldest was asked for (ns)."""
-        query = select(holds.c.tier, func.count(), func.min(holds.c.asked_at_ns)).where(holds.c.state == "pending").group_by(holds.c.tier)
+        asked = (holds.c.state == "pending", holds.c.asked)
+        query = select(holds.c.tier, func.count(), func.min(holds.c.asked_at_ns)).where(*asked).group_by(holds.c.tier)
         async with self._store.reading() as connection:
             return {Tier(tier): (count, oldest) for tier, count, oldest in await connection.execute(query)}
+
+    async def proposed(self) -> int:
+        """How many proposals nobody has taken up."""
+        async with self._store.reading() as connection:
+            return await connection.scalar(select(func.count()).where(holds.c.state == "pending", ~holds.c.asked)) or 0
 
     async def outcome(self, hold_id: str, seconds: float) -> Hold:
         """The hold once nothing more will be sent for it and the log says so, or as it stands after so many seconds; no polling."""

@@ -36,6 +36,14 @@ class Asked(Protocol):
         """The registered agent."""
 
     @property
+    def workflow(self) -> str:
+        """The workflow asked under."""
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """Who else wrote the content, as far as it is known."""
+
+    @property
     def initiator(self) -> str:
         """Who started it, as the gate settled it."""
 
@@ -60,7 +68,8 @@ def eligible(person: str, asked: Asked, registry: Directory) -> str | None:
     """Why this person may not approve, or None when they may.
 
     (1) A person of the registry, and still with us. (2) Holds a function some seat asks for. (3) Not who started it.
-    (4) Not in the chain that asked. (5) Somebody is known who started it.
+    (4) Not in the chain that asked, which an editor joins. (5) Not known to have written what would go out. (6) No conflict the registry marks.
+    (7) Somebody is known who started it.
     """
     known = registry.data.people.get(person)
     if known is None:
@@ -80,7 +89,17 @@ def _conflict(person: str, asked: Asked, registry: Directory) -> str | None:
         return "started this request"
     if any(_is(person, other, registry) for other in _proven(asked)):
         return "is in the chain that asked"
+    if any(_is(person, other, registry) for other in asked.authors):
+        return "wrote or edited this content"
+    if marked := _marked(person, asked, registry):
+        return f"has a conflict of interest marked in the registry: {marked}"
     return None
+
+
+def _marked(person: str, asked: Asked, registry: Directory) -> str | None:
+    """The conflict the registry marks, under whichever of this human being's ids."""
+    theirs = {mark for name, entry in registry.data.people.items() for mark in entry.conflicts if registry.same_human(person, name)}
+    return next((mark for mark in (f"agent:{asked.agent}", f"workflow:{asked.workflow}") if mark in theirs), None)
 
 
 def candidates(asked: Asked, registry: Directory) -> dict[str, frozenset[str]]:
@@ -110,6 +129,13 @@ def standing(hold: Hold, registry: Directory) -> tuple[Vote, ...]:
 def seat_views(hold: Hold, registry: Directory) -> list[SeatView]:
     """The hold's seats as they stand now."""
     return fill(hold.seats, standing(hold, registry))
+
+
+def writers(earlier: Hold, registry: Directory) -> frozenset[str]:
+    """Who wrote what this hold sent: whoever started it, every human being proven in its chain, and its editor."""
+    humans = {str(link["id"]) for link in _links(_principal(earlier)) if link.get("kind") == "human" and link.get("verified") is True}
+    editor = frozenset() if earlier.editor is None else {earlier.editor}
+    return frozenset(humans | editor | {*earlier.authors} | (_started(earlier, registry) or frozenset()))
 
 
 def _started(asked: Asked, registry: Directory) -> frozenset[str] | None:

@@ -10,9 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
-
+from stagewarden.errors import CannotTell
 from stagewarden.holds.ballot import note_digest
+from stagewarden.wire.canonical import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,10 +72,12 @@ def verdict_document(verdict: Ask) -> Document:
 
 
 def view_digest(digest: str, verdict: Ask, lookup_digest: str | None, evidence: Sequence[Document] = ()) -> str:
-    """SHA-256 of the canonical JSON of what a vote is about (lifecycles.md, "Votes"); no ages, votes or clocks.
+    """SHA-256 of the canonical JSON (RFC 8785) of what a vote is about (lifecycles.md, "Votes"); no ages, votes or clocks.
 
-    orjson with sorted keys equals RFC 8785 here: member names are ASCII, and numbers are integers or short decimals. Nobody
-    but us computes it, so that equality to itself is all that is needed.
+    Raises CannotTell where a reason carries what has no canonical form.
     """
     shown: Document = {"digest": digest, "verdict": verdict_document(verdict), "lookup": lookup_digest, "evidence": list(evidence)}
-    return "sha256:" + hashlib.sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    try:
+        return "sha256:" + hashlib.sha256(canonical(shown)).hexdigest()
+    except ValueError as error:
+        raise CannotTell(f"the verdict cannot be shown to people: {error}") from error

@@ -17,6 +17,8 @@ LEASE_NS: Final = 30_000_000_000  # how long a claim lives without being renewed
 class Event(StrEnum):
     """What happens to a hold."""
 
+    TAKEN_UP = "taken_up"  # a proposal: from now on its people are asked
+    EDITED = "edited"  # by a person: a hold of the new bytes takes its place
     VOTED = "voted"  # an approval, seats still open
     FILLED = "filled"  # the last seat
     SETTLING = "settling"  # the last seat, and a time to settle begins
@@ -43,6 +45,8 @@ class Event(StrEnum):
 _S = HoldState
 
 TRANSITIONS: Final[dict[tuple[HoldState, Event], HoldState]] = {
+    (_S.PENDING, Event.TAKEN_UP): _S.PENDING,
+    (_S.PENDING, Event.EDITED): _S.SUPERSEDED,
     (_S.PENDING, Event.VOTED): _S.PENDING,
     (_S.PENDING, Event.FILLED): _S.APPROVED,
     (_S.PENDING, Event.SETTLING): _S.SETTLING,

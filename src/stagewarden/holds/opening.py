@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, func, select
 
 from stagewarden.clock import NANOSECONDS, new_id
-from stagewarden.errors import CannotTell, Refused
+from stagewarden.errors import CannotTell, Conflict, Refused
 from stagewarden.holds import lifecycle
-from stagewarden.holds.ballot import questions
+from stagewarden.holds.ballot import check_edit, questions
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved, view_digest
 from stagewarden.holds.hours import over_at
@@ -26,10 +26,13 @@ from stagewarden.wire.spool import in_thread
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from stagewarden.holds.ballot import Ballot
     from stagewarden.holds.desk import Pen
+    from stagewarden.holds.eligibility import Directory
     from stagewarden.holds.rows import NewHold
     from stagewarden.model import Reason
 
+_LOOKED_BACK = 20  # earlier holds of an asset whose people count as its writers
 _SAID_NO = frozenset({HoldState.REJECTED, HoldState.SENT_BACK, HoldState.STOPPED})
 _OVER = frozenset({HoldState.FAILED, HoldState.ROLLED_BACK})  # known to have no effect, or none any more
 _FOLLOWED = 100  # links from superseded to successor that are followed before we say that we cannot tell
@@ -65,6 +68,12 @@ class Opening(Desk):
         async with self._store.reading() as connection:
             return await self._answering(connection, (agent, workflow, initiator, repeat_digest), lookup_digest)
 
+    async def written(self, upstream: str, asset: str) -> tuple[Hold, ...]:
+        """The holds whose bytes made this asset what it is, newest first: their people wrote it."""
+        made = (holds.c.upstream == upstream, holds.c.asset == asset, holds.c.state.in_((str(HoldState.DONE), str(HoldState.UNKNOWN))))
+        async with self._store.reading() as connection:
+            return tuple(await fetch(connection, None, *made, order=(holds.c.number.desc(),), limit=_LOOKED_BACK))
+
     async def supersede(self, hold_id: str, reasons: tuple[Reason, ...], successor: NewHold | None = None, attempt: str | None = None) -> Moved:
         """End a hold because the ground has shifted; with `successor`, a linked hold without votes takes its place.
 
@@ -85,6 +94,24 @@ class Opening(Desk):
             added = await pen.add(fresh, Cause(reason=f"succeeds {hold_id}"))
             return Moved(moved.hold, (*moved.entries, *added.entries))
 
+    async def edit(self, hold_id: str, ballot: Ballot, successor: NewHold, registry: Directory) -> Moved:
+        """A person's edit: the hold ends, and one of the new bytes takes its place, without votes; the successor is in the answer.
+
+        Raises NotFound, Conflict (hold, digests, another hold of these bytes), NotAllowed, Invalid.
+        """
+        await _check_digest(successor)
+        try:
+            async with self._writing() as pen:
+                hold = await pen.load(hold_id)
+                self._in_time(hold)
+                check_edit(ballot, hold, registry)
+                fresh = self._fresh(successor, pen.now_ns)
+                moved = await pen.move(hold, Event.EDITED, Cause(ballot.person, "edited"), successor=fresh.id)
+                added = await pen.add(fresh, Cause(ballot.person, f"edits {hold_id}"))
+                return Moved(added.hold, (*moved.entries, *added.entries))
+        except Clash as error:
+            raise Conflict("edit: a hold of exactly these bytes stands already") from error
+
     async def supersede_asset(self, upstream: str, asset: str, reason: str) -> tuple[Moved, ...]:
         """The asset was changed by an allowed act: end its open holds that are not yet being sent, in one transaction."""
         states = [str(state) for state, event in lifecycle.TRANSITIONS if event is Event.SUPERSEDED]
@@ -96,14 +123,18 @@ class Opening(Desk):
         """A pending hold; CannotTell where it could not mean what it says."""
         if not new.seats or any(seat.count < 1 or not seat.functions for seat in new.seats):
             raise CannotTell("a hold without a seat that somebody could fill is not understood")
+        # Working hours are those of the people who are asked: a proposal waits for nobody.
+        hours = self._terms.hours if new.asked else None
+        expires = over_at(now_ns, self._terms.decide_within if new.asked else self._terms.proposals, hours)
         return Hold(
             id=new_id("h", now_ns), state=HoldState.PENDING, ruling=new.ruling, digest=new.digest,
             view_digest=view_digest(new.digest, new.verdict, new.lookup_digest, new.evidence), repeat_digest=new.repeat_digest,
             agent=new.agent, workflow=new.workflow, initiator=new.initiator, upstream=new.upstream, stage=new.stage, kind=new.kind,
             asset=new.asset, lookup_digest=new.lookup_digest, tier=new.verdict.tier, reasons=new.verdict.reasons, seats=new.seats,
             questions=questions(new.verdict.tier), votes=(), asked_at_ns=now_ns,
-            expires_at_ns=over_at(now_ns, self._terms.decide_within, self._terms.hours), approved_at_ns=0, use_by_ns=0, ended_at_ns=0,
-            attempt=None, successor=None, ended_by=None, request=new.request, question=new.question, before=new.before,
+            expires_at_ns=expires, approved_at_ns=0, use_by_ns=0, ended_at_ns=0,
+            attempt=None, successor=None, ended_by=None, request=new.request, question=new.question, before=new.before, asked=new.asked,
+            predecessor=new.predecessor, editor=new.editor, original=new.original, authors=new.authors,
             settle_ns=int(new.verdict.obligations.settle * NANOSECONDS),
         )  # fmt: skip
 

@@ -26,10 +26,11 @@ _PLACE = re.compile(r"(\d{1,19}):(h_[0-9A-Z]{26})")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Holds in one of `states` (none named: in any), of one agent, or of all."""
+    """Holds in one of `states` (none named: in any), of one agent, or of all; asked about or not."""
 
     states: frozenset[HoldState] = frozenset()
     agent: str | None = None
+    asked: bool | None = None  # False: proposals nobody has taken up; None: whichever
 
     def where(self) -> tuple[ColumnElement[bool], ...]:
         """As conditions."""
@@ -38,6 +39,8 @@ class Filter:
             conditions.append(holds.c.state.in_(sorted(map(str, self.states))))
         if self.agent is not None:
             conditions.append(holds.c.agent == self.agent)
+        if self.asked is not None:
+            conditions.append(holds.c.asked.is_(self.asked))
         return tuple(conditions)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stagewarden.holds.crypto import Payload, Vault
     from stagewarden.model import Ask, Document
 
-SEALED = ("request", "question", "before", "response", "evidence")
+SEALED = ("request", "question", "before", "original", "response", "evidence")
 CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie"})  # RFC 9110 section 11, RFC 6265
 
 
@@ -46,6 +46,11 @@ class NewHold(msgspec.Struct, frozen=True, kw_only=True):
     question: Document
     before: bytes | None = None
     evidence: tuple[Document, ...] = ()
+    authors: tuple[str, ...] = ()  # who else wrote what lies at the upstream, as far as it is known
+    asked: bool = True  # False: a proposal
+    predecessor: str | None = None  # the hold it takes the place of
+    editor: str | None = None  # who changed the predecessor's body, `original`, into this one
+    original: bytes | None = None
 
     @property
     def seats(self) -> tuple[Seat, ...]:
@@ -59,13 +64,14 @@ def stored(hold: Hold, vault: Vault) -> dict[str, Any]:
     if carried:
         raise ValueError(f"a hold must not store a credential: {', '.join(sorted(carried))}")
     wrapped, payload = vault.mint(hold.id)
-    sealed = {"request": _request_bytes(hold.request), "question": orjson.dumps(hold.question), "before": hold.before}
+    sealed = {"request": _request_bytes(hold.request), "question": orjson.dumps(hold.question), "before": hold.before, "original": hold.original}
     return {
         **{name: getattr(hold, name) for name in CLEAR},
         **{name: str(getattr(hold, name)) for name in ("state", "stage", "tier")},
         "reasons": [reason.document() for reason in hold.reasons],
         "seats": [{"functions": list(seat.functions), "count": seat.count} for seat in hold.seats],
         "questions": list(hold.questions),
+        "authors": list(hold.authors),
         "principal": hold.question.get("principal", {}),
         "method": hold.request.method,
         "path": hold.request.target.partition("?")[0],
@@ -92,6 +98,7 @@ def restored(row: RowMapping, votes: Iterable[RowMapping], payload: Payload | No
         reasons=tuple(Reason(item["code"], item["rule"], item["text"], item.get("detail")) for item in row["reasons"]),
         seats=tuple(Seat(tuple(item["functions"]), item["count"]) for item in row["seats"]),
         questions=tuple(row["questions"]),
+        authors=tuple(row["authors"]),
         votes=tuple(_vote(vote, payload) for vote in votes),
         request=Request(row["upstream"], row["method"], "", "", row["path"], (), b""),
         question={"principal": row["principal"]},
@@ -109,6 +116,7 @@ def _with_payload(hold: Hold, row: RowMapping, payload: Payload) -> Hold:
         request=_request(hold.upstream, opened["request"]),
         question=orjson.loads(opened["question"]),
         before=opened["before"],
+        original=opened["original"],
         response=None if opened["response"] is None else _answer(opened["response"]),
         evidence=None if opened["evidence"] is None else opened["evidence"].decode(),
         payload=True,

@@ -9,6 +9,7 @@ import base64
 from typing import TYPE_CHECKING
 
 from stagewarden.clock import rfc3339
+from stagewarden.holds.difference import difference
 from stagewarden.holds.seats import fill
 from stagewarden.model import HoldState
 
@@ -39,13 +40,15 @@ def person_view(hold: Hold, seats: Sequence[SeatView] | None = None, *, payload:
         "initiator": hold.initiator or None,
         "asset": hold.asset,
         "ended_by": hold.ended_by,
+        "predecessor": hold.predecessor,
+        "editor": hold.editor,
         "escalated_at": _moment(hold.escalated_at_ns),
         "sends": hold.sends,
     }
     if payload:
         before: Document = {} if hold.before is None else {"before": _content(hold.before)}
         evidence: Document = {} if hold.evidence is None else {"evidence": hold.evidence}
-        return {**shown, **_exact(hold), **before, **evidence}
+        return {**shown, **_exact(hold), **before, **evidence, **_edited(hold)}
     return {**shown, "request": {"method": hold.request.method, "target": hold.request.target.partition("?")[0]}}
 
 
@@ -74,6 +77,14 @@ def _exact(hold: Hold) -> Document:
     if hold.response is None or hold.state not in _ANSWERED:
         return {"request": request}
     return {"request": request, "response": _answer(hold.response)}
+
+
+def _edited(hold: Hold) -> Document:
+    """The body as it was before somebody edited it, and where the two differ."""
+    if hold.original is None or not isinstance(hold.request.body, bytes):
+        return {}
+    changes = difference(hold.original, hold.request.body)
+    return {"edited": {"from": _content(hold.original), "changes": changes}}
 
 
 def _answer(answer: Answer) -> Document:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from stagewarden.clock import NANOSECONDS, new_id
-from stagewarden.errors import Conflict
+from stagewarden.errors import Conflict, NotAllowed
 from stagewarden.holds import ballot as ballots
+from stagewarden.holds import lifecycle
 from stagewarden.holds.desk import Desk
-from stagewarden.holds.eligibility import seat_views
+from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.entries import Cause, Moved
+from stagewarden.holds.hours import over_at
 from stagewarden.holds.lifecycle import Event
 from stagewarden.holds.seats import filled
 from stagewarden.model import HoldState
@@ -43,6 +45,20 @@ class Voting(Desk):
                 return await self._count(pen, hold, ballot, registry)
         except Clash as error:
             raise Conflict("this person has already voted on this hold") from error
+
+    async def take_up(self, hold_id: str, person: str, registry: Directory) -> Moved:
+        """Somebody eligible wants a proposal decided: its people are asked, and decide-by begins now. Twice changes nothing."""
+        async with self._writing() as pen:
+            hold = await pen.load(hold_id)
+            lifecycle.move(hold.state, Event.TAKEN_UP)
+            self._in_time(hold)
+            if (why := eligible(person, hold, registry)) is not None:
+                raise NotAllowed(f"{person} may not take this up: {why}")
+            if hold.asked:
+                return Moved(hold, ())
+            expires = over_at(pen.now_ns, self._terms.decide_within, self._terms.hours)
+            self._deadlines.forget(hold.id)
+            return await pen.move(hold, Event.TAKEN_UP, Cause(person), asked=True, asked_at_ns=pen.now_ns, expires_at_ns=expires)
 
     async def _count(self, pen: Pen, hold: Hold, ballot: Ballot, registry: Directory) -> Moved:
         """(1) The vote and its entry. (2) The move it makes. (3) When the last seat fills, the time to settle and use-by are fixed."""

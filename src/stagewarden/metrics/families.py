@@ -49,12 +49,14 @@ EFFECTS: Final = Family(
 )
 APPROVALS: Final = Family(f"{_P}approvals_total", "counter", "Holds by how they were decided", ("outcome", "risk"), (labels.HOLD_ENDS, labels.RISKS))
 PENDING: Final = Family(f"{_P}approvals_pending", "gauge", "Holds waiting for people", ("risk",), (labels.RISKS,))
+PROPOSALS: Final = Family(f"{_P}proposals_open", "gauge", "Proposals of agents that only recommend, which nobody has taken up")
 OLDEST: Final = Family(f"{_P}approvals_oldest_seconds", "gauge", "Age of the oldest hold waiting for people", ("risk",), (labels.RISKS,))
 WAIT: Final = Family(
     f"{_P}approval_wait_seconds", "histogram", "From asking to a vote, by risk and seat", ("risk", "seat"), (labels.RISKS, labels.SEATS), _HUMAN
 )
 VOTES: Final = Family(f"{_P}votes_total", "counter", "Votes", ("decision", "risk"), (labels.DECISIONS, labels.RISKS))
 REJECTIONS: Final = Family(f"{_P}rejections_total", "counter", "Rejecting votes by reason", ("reason",), (labels.REJECT_REASONS,))
+OVERRIDES: Final = Family(f"{_P}overrides_total", "counter", "Overrides by people; content: edited before approval", ("kind",), (labels.OVERRIDES,))
 ESCALATIONS: Final = Family(
     f"{_P}escalations_total", "counter", "Holds to which others were called, by why people were asked", ("trigger",), (labels.TRIGGERS,)
 )

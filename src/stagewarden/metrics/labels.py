@@ -31,6 +31,7 @@ TRIGGERS: Final = (  # why people were asked, of what they had not answered in t
 )  # fmt: skip
 GRANT_EVENTS: Final = ("requested", "filled", "rejected", "decide_by_passed", "spent", "completed", "expired", "revoked", "lapsed")
 GRANT_USES: Final = ("reserved", "returned")
+OVERRIDES: Final = ("content",)
 MODES: Final = ("active", "recommend_only", "paused", "revoked")
 SCOPES: Final = ("all", "agent", "workflow", "upstream", "stage")
 CACHES: Final = ("decision",)

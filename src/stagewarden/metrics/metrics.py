@@ -195,6 +195,10 @@ class Metrics:
         self._all.counts[families.PENDING].replace({(tier,): count for tier, (count, _) in waiting.items()})
         self._all.counts[families.OLDEST].replace({(tier,): age for tier, (_, age) in waiting.items()})
 
+    def proposals(self, count: int) -> None:
+        """Proposals nobody has taken up; nobody is waited for."""
+        self._all.counts[families.PROPOSALS].set(count)
+
     # -- grants --------------------------------------------------------------------------------------------------------
 
     def granted(self, grant: Granted, facts: Iterable[Fact]) -> None:
@@ -328,6 +332,8 @@ class Metrics:
 
     def _decided(self, hold: Hold, body: Document) -> None:
         state, was = body.get("state"), body.get("from")
+        if body.get("event") == "edited":
+            self._all.counts[families.OVERRIDES].add(("content",))
         if body.get("event") == "escalated":
             self._all.counts[families.ESCALATIONS].add((hold.reasons[0].code if hold.reasons else labels.OTHER,))
         if state == "settling":  # its last vote; later moves of it begin elsewhere

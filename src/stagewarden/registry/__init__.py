@@ -31,6 +31,7 @@ from stagewarden.registry.shapes import (
     Triggers,
     Workflow,
 )
+from stagewarden.registry.widening import Widening, widenings
 
 __all__ = [
     "PLACEHOLDER",
@@ -56,8 +57,10 @@ __all__ = [
     "TierRule",
     "TierSeat",
     "Triggers",
+    "Widening",
     "Workflow",
     "check",
     "lint",
     "load",
+    "widenings",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 
 from stagewarden.config.load import revision
 from stagewarden.registry.defaults import needles
@@ -45,6 +47,11 @@ class Registry:
             {(person.identity.issuer, person.identity.subject): name for name, person in data.people.items() if person.identity},
             _humans({name: person.aliases for name, person in data.people.items()}),
         )
+
+    def digest(self) -> str:
+        """The whole digest that `revision` begins: what a confirmation of this registry names."""
+        plain = msgspec.json.decode(msgspec.json.encode(self.data))
+        return "sha256:" + hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def document(self) -> Document:
         """What the policy sees as `data.registry`: a fresh, JSON-shaped copy with `revision`, and what speeds up the shipped patterns."""

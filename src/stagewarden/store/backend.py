@@ -30,6 +30,10 @@ class Backend(Protocol):
     exclusive: bool  # nobody else can be using it: what is half-done at start belongs to nobody living
     faults: tuple[type[Exception], ...]  # what its driver raises past SQLAlchemy
 
+    @property
+    def begun(self) -> bool:
+        """Whether there may be a database: False only where it is known that there is none yet."""
+
     async def take(self) -> None:
         """Begin to use it; raises StateUnavailable where somebody does who must not at the same time."""
 

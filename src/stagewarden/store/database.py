@@ -51,6 +51,16 @@ class Store:
         """Whether nobody else can be using this database: then whatever is half-done at start belongs to nobody living."""
         return self._backend.exclusive
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a database already: one that was never begun knows nothing."""
+        return self._backend.begun
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be asked."""
+        return self._engine is not None
+
     async def open(self) -> None:
         """(1) Own the file, or our name. (2) Refuse a foreign or newer database, untouched. (3) Bring it to our schema. All or nothing."""
         try:

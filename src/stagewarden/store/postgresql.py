@@ -78,6 +78,11 @@ class Postgresql:
 
     # -- one's own place ------------------------------------------------------------------------------------------------
 
+    @property
+    def begun(self) -> bool:
+        """A server is asked, not guessed about."""
+        return True
+
     async def take(self) -> None:
         """Our name is ours alone: the database holds it for as long as this connection lives, and no longer."""
         if self._instance is not None:

@@ -55,6 +55,11 @@ class Sqlite:
         # SQLite has one writer: waiting here costs nothing, waiting inside it is a sleeping thread per waiter.
         self._turn = asyncio.Lock()
 
+    @property
+    def begun(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
+
     async def take(self) -> None:
         """Lock the neighbour file, and create the database 0600 where there is none; SQLite gives its journals the same mode.
 

@@ -1,12 +1,13 @@
 """The tables, portable between SQLite and PostgreSQL.
 
 Columns that hold what an agent or a person wrote are bytes, and only ever ciphertext (holds/crypto.py): `data_key`, `request`,
-`question`, `before`, `response`, `evidence`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set. A change here raises `SCHEMA`.
+`question`, `before`, `original`, `response`, `evidence`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set.
+A change here raises `SCHEMA`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, false, text, true
+from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, text, true
 
 SCHEMA = 3
 APPLICATION = "stagewarden"
@@ -70,6 +71,8 @@ holds = Table(
     Column("editor", String),
     Column("grant", String),
     Column("sends", Integer, nullable=False, server_default="0"),
+    Column("authors", JSON, nullable=False, server_default="[]"),
+    Column("original", LargeBinary),
     Column("resend", Boolean, nullable=False, server_default=false()),
     Column("settle_ns", BigInteger, nullable=False, server_default="0"),
     Column("evidence", LargeBinary),
@@ -127,6 +130,30 @@ outbox = Table(
     Column("body", JSON, nullable=False),
     Column("origin", String, nullable=False, server_default=""),  # the instance whose log it belongs in; "": of a release that had but one
     sqlite_autoincrement=True,
+)
+
+# Registries of a production house: the one in force, and those that would widen rights and wait for people (governance section 1). Plain:
+# what they say stands in registry.yaml too.
+revisions = Table(
+    "registry_revisions",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("state", String, nullable=False),  # waiting, in_force, replaced
+    Column("base", String, nullable=False),  # digest of the one it was compared with; empty for the first
+    Column("digest", String, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("since_ns", BigInteger, nullable=False),
+    Index("one_registry_in_force", "state", unique=True, sqlite_where=text("state = 'in_force'"), postgresql_where=text("state = 'in_force'")),
+    sqlite_autoincrement=True,
+)
+
+confirmations = Table(
+    "registry_confirmations",
+    metadata,
+    Column("revision", String, ForeignKey("registry_revisions.id"), primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("at_ns", BigInteger, nullable=False),
 )
 
 # Orders to stop and to go on, in the one sequence that all replicas follow; never changed, never deleted. Whoever gives the next one

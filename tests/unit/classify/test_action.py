@@ -169,6 +169,14 @@ def test_lookup_reads_state_and_digest():
     assert one.digest != other.digest
 
 
+def test_lookup_names_who_wrote_it():
+    """Texts and numbers at the pointers, each once; what names nobody is left out."""
+    lookup = Lookup(get="/posts/{id}", authors=("/author", "/editors/*/login"))
+    body = b'{"author": 17, "editors": [{"login": "rita"}, {"login": ""}, {"login": null}, {"login": true}, {"login": "17"}]}'
+    assert read_lookup(lookup, None, body, 64).authors == ("17", "rita")
+    assert read_lookup(lookup, None, b"{}", 64).authors == ()
+
+
 @pytest.mark.parametrize("body", [b'{"status":"trash"}', b"{}", b"[]", b'{"status":["draft"]}', b'{"status":null}'])
 def test_lookup_of_an_unmapped_state_is_a_no(body):
     """A state the route does not map cannot be used."""

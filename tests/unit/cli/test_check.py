@@ -149,6 +149,11 @@ HOUSES = {
         ("registry.yaml", "functions: [manager, reviewer]", "functions: [manager]"),
         "holds of tier medium cannot be answered",
     ),
+    "reviewers_with_a_conflict": (
+        ("registry.yaml", "functions: [reviewer]", "functions: [reviewer], conflicts: ['workflow:newsletter']"),
+        ("registry.yaml", "functions: [manager, reviewer]", "functions: [manager]"),
+        "holds of tier medium cannot be answered",
+    ),
     "two_seats_one_person": (
         ("registry.yaml", "functions: [reviewer]", "functions: []"),
         ("registry.yaml", "functions: [legal, compliance]", "functions: []"),

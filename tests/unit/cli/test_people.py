@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from stagewarden.cli import main
 from stagewarden.cli.people_api import client
 from stagewarden.model import HoldState
+from stagewarden.store import Confirmation, Revision
 from tests.fakes import FOUR, held
 from tests.people_listener import people_listener
 
@@ -60,6 +61,39 @@ async def test_approve(served: Served) -> None:
     done = await run(served, "holds", "approve", hold.id, *yes(), "--digest", hold.digest, "--note", "Checked")
     assert (done.exit_code, served.gate.holds[hold.id].state) == (0, HoldState.APPROVED)
     assert "approved" in done.output
+
+
+@pytest.mark.parametrize("body", [b'{"title": "Opening times"}', b"\xff\x00"], ids=["text", "bytes"])
+async def test_approve_with_an_edit(served: Served, tmp_path: Path, body: bytes) -> None:
+    """The file's bytes to the byte, no question asked; the hold that takes the other's place is told."""
+    hold = served.gate.add(held(time.time_ns()))
+    (tmp_path / "edited.json").write_bytes(body)
+    done = await run(served, "holds", "approve", hold.id, "--edit", str(tmp_path / "edited.json"))
+    (fresh,) = [one for one in served.gate.holds.values() if one.predecessor == hold.id]
+    assert (done.exit_code, fresh.id in done.output, fresh.request.body, fresh.editor) == (0, True, body, "ines"), done.output
+
+
+async def test_proposals_are_listed_apart_and_taken_up(served: Served) -> None:
+    """They are not among what people are asked; taking one up puts it there."""
+    proposal, asked = served.gate.add(held(time.time_ns(), asked=False)), served.gate.add(held(time.time_ns()))
+    listed = {flag: (await run(served, "holds", "list", *flag)).output for flag in ((), ("--proposals",))}
+    assert [(proposal.id in text, asked.id in text) for text in listed.values()] == [(False, True), (True, False)]
+    done = await run(served, "holds", "take-up", proposal.id)
+    assert (done.exit_code, served.gate.holds[proposal.id].asked) == (0, True)
+    assert (await run(served, "holds", "take-up", asked.id, who="jonas")).exit_code == 1
+
+
+async def test_registries_that_wait_are_listed_and_confirmed_by_digest(served: Served) -> None:
+    """Each place that widens, with its change; a confirmation names what was looked at."""
+    served.gate.revisions.append(Revision("c_1", "waiting", "sha256:0", "sha256:1", served.gate.registry, 1, (Confirmation("mara", 2),)))
+    listed = await run(served, "registry", "revisions", "--json")
+    assert [(one["id"], one["digest"], one["confirmations"][0]["person"]) for one in json.loads(listed.output)] == [("c_1", "sha256:1", "mara")]
+    assert (await run(served, "registry", "revisions")).exit_code == 0
+    done = await run(served, "registry", "confirm", "c_1", "--digest", "sha256:1")
+    assert (done.exit_code, "c_1 is confirmed by mara" in done.output) == (0, True), done.output
+    other = await run(served, "registry", "confirm", "c_1", "--digest", "sha256:2")
+    assert (other.exit_code, "digest" in other.output) == (1, True)
+    assert (await run(served, "registry", "confirm", "c_1", "--digest", "sha256:1", who="reader")).exit_code == 1
 
 
 @pytest.mark.parametrize(

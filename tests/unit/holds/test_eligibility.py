@@ -3,11 +3,18 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from stagewarden.holds.eligibility import candidates, eligible, seat_views, standing
-from stagewarden.model import Vote
+from stagewarden.errors import Conflict
+from stagewarden.holds.eligibility import candidates, eligible, seat_views, standing, writers
+from stagewarden.model import Seat, Vote
 from stagewarden.registry import Person
 from tests.unit.holds.bench import HIGH, ballot, new_hold, principal, registry
 
+CONFLICTED = {
+    "cora": Person(functions=("reviewer",), conflicts=("agent:drafter",)),
+    "cora-two": Person(functions=("reviewer",), aliases=("cora",)),
+    "curt": Person(functions=("reviewer",), conflicts=("workflow:newsletter",)),
+    "otto": Person(functions=("reviewer",), conflicts=("agent:other", "workflow:social")),
+}
 ROWS = [
     pytest.param("rita", {}, None, id="a reviewer"),
     pytest.param("nobody", {}, "not a person of the registry", id="unknown"),
@@ -26,6 +33,16 @@ ROWS = [
     pytest.param("rita", {"chain": [("human", "00u-rita", True)]}, "started this request", id="by the subject she signs in with"),
     pytest.param("rita", {"chain": [("human", "rita-admin", True)]}, "started this request", id="by an alias of hers"),
     pytest.param("rita", {"initiator": "rita", "trigger": {"t": 1}}, "started this request", id="as the gate settled it"),
+    pytest.param("rita", {"authors": ("rita",)}, "wrote or edited", id="who wrote the content"),
+    pytest.param("rita", {"authors": ("00u-rita",)}, "wrote or edited", id="who wrote it, as the upstream signs her in"),
+    pytest.param("rita", {"authors": ("rita-admin",)}, "wrote or edited", id="who wrote it under another id"),
+    pytest.param("rita", {"authors": ("ravi", "17")}, None, id="somebody else wrote it"),
+    pytest.param("rita", {"chain": [("human", "ravi", True), ("editor", "rita", True)]}, "in the chain", id="who edited it"),
+    pytest.param("olga", {"chain": [("editor", "rita", True)]}, "started this request", id="an editor proves no initiator, so the owner counts"),
+    pytest.param("cora", {}, "agent:drafter", id="a conflict with the agent"),
+    pytest.param("cora-two", {}, "agent:drafter", id="a conflict marked under another id"),
+    pytest.param("curt", {}, "workflow:newsletter", id="a conflict with the workflow"),
+    pytest.param("otto", {}, None, id="a conflict with something else"),
     pytest.param("rita", {"agent": "stranger"}, "nobody can tell", id="an agent nobody owns"),
 ]
 
@@ -39,8 +56,9 @@ def test_who_may_approve(person, facts, why):
         question={"principal": principal(*chain, trigger=trigger)},
         initiator=facts.get("initiator", ""),
         agent=facts.get("agent", "drafter"),
+        authors=facts.get("authors", ()),
     )
-    found = eligible(person, asked, registry())
+    found = eligible(person, asked, registry(**CONFLICTED))
     assert found is None if why is None else why in (found or "")
 
 
@@ -82,3 +100,28 @@ async def test_a_vote_counts_for_what_it_names_alone(bench):
     ):
         assert standing(replace(hold, votes=(vote,)), bench.registry) == ()
     assert standing(replace(hold, votes=(good, replace(good, id="v_2", person="rita-admin"))), bench.registry) == (good,)
+
+
+async def test_who_wrote_an_asset_is_known_from_its_earlier_holds(bench):
+    """Whoever started what was sent, stood in its chain or edited it wrote it; what was never sent wrote nothing, and another asset is another's."""
+    chain = {"principal": principal(("human", "ravi", True), ("human", "mike", False))}
+    sent = await bench.force(await bench.pending(asset="7", question=chain, editor="lena", authors=("17",)), state="done")
+    await bench.force(await bench.pending(asset="7", question={"principal": principal(("human", "rita", True))}), state="rejected")
+    await bench.force(await bench.pending(asset="8", question={"principal": principal(("human", "rita", True))}), state="done")
+    await bench.force(await bench.pending(asset="7", upstream="crm", question={"principal": principal(("human", "rita", True))}), state="done")
+    (found,) = await bench.holds.written("cms", "7")
+    assert (found.id, writers(found, bench.registry)) == (sent.id, {"ravi", "lena", "17"})
+    unproven = await bench.force(await bench.pending(asset="9"), state="unknown")
+    assert writers(unproven, bench.registry) == {"olga"}
+
+
+async def test_three_places_take_three_people(bench):
+    """A count of 3 is three different human beings: not two, not one under three ids."""
+    people = registry(rob=Person(functions=("reviewer",)), **{"rob-two": Person(functions=("reviewer",), aliases=("rob",))})
+    hold = await bench.pending(seats=(Seat(("reviewer",), 3),))
+    for person in ("rita", "rob"):
+        hold = (await bench.holds.vote(hold.id, ballot(hold, person), people)).hold
+    with pytest.raises(Conflict, match="already voted"):
+        await bench.holds.vote(hold.id, ballot(hold, "rob-two"), people)
+    assert [view.filled for view in seat_views(hold, people)] == [2]
+    assert str((await bench.holds.vote(hold.id, ballot(hold, "ravi"), people)).hold.state) == "approved"

@@ -12,7 +12,7 @@ from tests.unit.holds.bench import OK
 # The rows of lifecycles.md, "A hold", written a second time and by hand: from, event, to.
 TABLE = {
     ("pending", "voted", "pending"), ("pending", "filled", "approved"), ("pending", "settling", "settling"), ("pending", "rejected", "rejected"),
-    ("pending", "sent_back", "sent_back"),
+    ("pending", "sent_back", "sent_back"), ("pending", "taken_up", "pending"), ("pending", "edited", "superseded"),
     ("pending", "decide_by_passed", "expired"),
     ("pending", "withdrawn", "withdrawn"), ("settling", "withdrawn", "withdrawn"), ("approved", "withdrawn", "withdrawn"),
     ("pending", "stopped", "stopped"), ("settling", "stopped", "stopped"), ("approved", "stopped", "stopped"), ("claimed", "stopped", "stopped"),

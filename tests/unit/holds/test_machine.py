@@ -19,7 +19,7 @@ from stagewarden.holds.lifecycle import TRANSITIONS
 from stagewarden.model import Answer, HoldState
 from stagewarden.registry import Person
 from tests.databases import prepared
-from tests.unit.holds.bench import HIGH, MEDIUM, PLAIN, HandClock, ballot, new_hold, open_bench, registry, request
+from tests.unit.holds.bench import HIGH, MEDIUM, PLAIN, HandClock, ballot, new_hold, open_bench, principal, registry, request
 
 REFUSED = (Conflict, NotAllowed, Invalid, Refused)
 PEOPLE = ("rita", "rita-admin", "ravi", "lena", "olga", "mike", "gone", "nobody")
@@ -38,6 +38,8 @@ class Expected:
     approved_at: tuple[float, float] = (0.0, 0.0)  # both clocks
     attempts: set[str] = field(default_factory=set)
     sends: int = 0
+    asked: bool = True
+    editors: tuple[str, ...] = ()  # human beings
 
 
 class Life(RuleBasedStateMachine):
@@ -122,16 +124,56 @@ class Life(RuleBasedStateMachine):
             if started and body == b"a":
                 self.goes_far(1)
 
-    @rule(body=some.sampled_from([b"a", b"b", b"c"]), seats=some.sampled_from([MEDIUM, HIGH]))
-    def opens(self, body, seats):
-        """Opened, or the one that stands already; at most four are open."""
+    @rule(body=some.sampled_from([b"a", b"b", b"c"]), seats=some.sampled_from([MEDIUM, HIGH]), asked=some.sampled_from([True, True, False]))
+    def opens(self, body, seats, asked=True):  # noqa: FBT002 - hypothesis names it
+        """Opened or proposed, or the one that stands already; at most four are open."""
         try:
-            moved = self.run_(self.bench.holds.open(new_hold(request(body), seats=seats)))
+            moved = self.run_(self.bench.holds.open(new_hold(request(body), seats=seats, asked=asked)))
         except Refused:
             assert sum(each.state in {"pending", "settling", "approved", "claimed", "sent"} for each in self.known.values()) >= 4
             return
         if moved.entries:
-            self.known[moved.hold.id] = Expected(seats)
+            self.known[moved.hold.id] = Expected(seats, asked=asked)
+
+    @precondition(lambda self: self.known)
+    @rule(number=pick, person=some.sampled_from(PEOPLE))
+    def takes_up(self, number, person):
+        """A proposal is asked about once somebody who could approve it wants that."""
+        hold_id, people = self.hold(number, "pending"), self.registry_()
+        moved = self.tried(self.bench.holds.take_up(hold_id, person, people))
+        if moved is not None and moved.entries:
+            assert not self.known[hold_id].asked
+            self.may(hold_id, person, people)
+            self.known[hold_id].asked = True
+
+    @precondition(lambda self: self.known)
+    @rule(number=pick, person=some.sampled_from(PEOPLE), function=some.sampled_from(FUNCTIONS), stale=some.booleans())
+    def edits(self, number, person, function, stale):
+        """A hold of other bytes takes a pending one's place, without votes, and its editor among those who asked."""
+        hold_id, people = self.hold(number, "pending"), self.registry_()
+        old, expected = self.run_(self.bench.holds.get(hold_id)), self.known[hold_id]
+        editors = (HUMAN.get(person, person), *expected.editors)
+        self.count += 1
+        fresh = new_hold(
+            request(f"edited {self.count}".encode()), seats=expected.seats, predecessor=hold_id, editor=person, original=b"x",
+            question={"principal": principal(*(("editor", editor, True) for editor in editors))},
+        )  # fmt: skip
+        seen = self.run_(self.bench.holds.get(self.hold(number + 1))) if stale else old
+        try:
+            moved = self.run_(self.bench.holds.edit(hold_id, ballot(seen, person, function), fresh, people))
+        except REFUSED:
+            return
+        assert (expected.state, expected.asked, seen.digest) == ("pending", True, old.digest)
+        self.may(hold_id, person, people)
+        assert (moved.hold.votes, moved.hold.predecessor) == ((), hold_id)
+        expected.state = "superseded"
+        self.known[moved.hold.id] = Expected(expected.seats, editors=editors)
+
+    def may(self, hold_id, person, people):
+        """Somebody eligible: here, of the registry, not who started it, not who edited it."""
+        assert people.data.people[person].active
+        assert person != "olga"
+        assert HUMAN.get(person, person) not in self.known[hold_id].editors
 
     @precondition(lambda self: self.known)
     @rule(
@@ -162,7 +204,8 @@ class Life(RuleBasedStateMachine):
         human = HUMAN.get(person, person)
         assert human not in expected.votes
         if moved.entries[0].body["decision"] == "approve":
-            assert person != "olga"
+            self.may(hold_id, person, people)
+            assert expected.asked
             expected.votes[human] = function
         if expected.state in {"approved", "settling"}:
             expected.approved_at = (self.clock.wall_ns / 1e9, self.clock.seconds)
@@ -231,6 +274,7 @@ class Life(RuleBasedStateMachine):
         assert attempt in expected.attempts
         assert expected.sends <= (3 if resend else 1)
         assert fills(expected.seats, expected.votes)
+        assert expected.asked
         wall, seconds = expected.approved_at
         assert self.clock.seconds - max(seconds, self.started) < 15 * 60 + self.terms.settle  # a new process knows its own
         assert self.clock.wall_ns / 1e9 - wall < 15 * 60 + self.terms.settle

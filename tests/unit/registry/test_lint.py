@@ -75,6 +75,8 @@ ERRORS = {
     "pattern_broken": (changed(("triggers/legal_or_price/patterns", ["("])), "triggers.legal_or_price.patterns[0]", "not a regular expression"),
     "pattern_empty": (changed(("triggers/legal_or_price/patterns", ["a*"])), "triggers.legal_or_price.patterns[0]", "matches the empty text"),
     "pattern_blank": (changed(("triggers/legal_or_price/patterns", [""])), "triggers.legal_or_price.patterns[0]", "empty"),
+    "conflict_with_nothing": (changed(("people/frank/conflicts", ["workflow:newslettr"])), "people.frank.conflicts[0]", "names nothing here"),
+    "conflict_of_no_kind": (changed(("people/frank/conflicts", ["newsletter"])), "people.frank.conflicts[0]", "names nothing here"),
     "day": (changed(("destinations/site/attested/at", "1 November")), "destinations.site.attested.at", "not a day"),
     "day_of_month": (changed((f"{W}/approved/0/at", "2026-13-01")), "workflows.newsletter.approved[0].at", "not a day"),
     "day_tested": (changed((f"{W}/rollback/tested_at", "never")), "workflows.newsletter.rollback.tested_at", "not a day"),
@@ -143,6 +145,7 @@ SOUND = {
     "one_person_at_medium": changed((f"{W}/owners/privacy", "erin")),
     "internal_destination": changed(("destinations/wiki", {"channel": "internal"})),
     "date_time": changed((f"{W}/approved/0/at", "2026-01-31T10:00:00Z")),
+    "conflicts": changed(("people/frank/conflicts", ["workflow:newsletter", "agent:drafter"])),
     "two_agents": changed(("agents/publisher", SMALL["agents"]["drafter"] | {"identity": {"key": "p"}, "stages": ["export"]})),
 }
 

@@ -39,6 +39,7 @@ def test_the_document_is_the_data_with_every_default(tmp_path):
         "group": None,
         "delegate": None,
         "active": True,
+        "conflicts": [],
     }
     assert document["agents"]["drafter"]["mode"] == "active"
     assert document["agents"]["drafter"]["identity"] == {"key": "drafter", "issuer": None, "subject": None, "spiffe": None}

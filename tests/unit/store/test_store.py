@@ -248,5 +248,5 @@ def test_the_schema_is_one_that_postgresql_understands():
     dialect = postgresql.dialect()
     written = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     written += [str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes]
-    assert sum("WHERE" in statement for statement in written) == 2
+    assert sum("WHERE" in statement for statement in written) == 3
     assert any("BYTEA" in statement for statement in written)

@@ -173,7 +173,8 @@ def _lookup(lookup: Lookup, parsed: Template) -> Iterator[Finding]:
         yield (*place, "states"), "is missing: without it every state is a no", "map the upstream's words, as in {draft: draft, publish: exported}"
     if lookup.state is None and lookup.states:
         yield (*place, "state"), "is missing: nothing says where the state stands", "add `state: /status`"
-    for key, pointer in (("state", lookup.state or ""), *((("ignore"), each) for each in lookup.ignore)):
+    listed = (("ignore", lookup.ignore), ("authors", lookup.authors))
+    for key, pointer in (("state", lookup.state or ""), *((key, each) for key, pointers in listed for each in pointers)):
         if not _POINTER.fullmatch(pointer):
             yield (*place, key), f"`{pointer}` is not a JSON pointer", "write it as in /status"
     for word, state in lookup.states.items():

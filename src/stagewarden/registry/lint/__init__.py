@@ -22,6 +22,7 @@ RULES: tuple[Callable[[Registry], Iterator[Finding]], ...] = (
     blanks.owners,
     parties.known,
     parties.distinct,
+    parties.conflicts,
     parties.delegates,
     scopes.stars,
     scopes.fields,

@@ -93,3 +93,13 @@ def distinct(registry: Registry) -> Iterator[Finding]:
             if other is not None:
                 message = f"is the {other} owner too: exports are denied (owners_not_distinct)"
                 yield Finding(("workflows", name, "owners", seat), message, "name a different person; an outside adviser may be one", "warning")
+
+
+def conflicts(registry: Registry) -> Iterator[Finding]:
+    """A conflict names what it is with; a misspelt one would keep nobody from anything."""
+    known = {"workflow": frozenset(registry.data.workflows), "agent": frozenset(registry.data.agents)}
+    for name, person in registry.data.people.items():
+        for index, mark in enumerate(person.conflicts):
+            kind, _, subject = mark.partition(":")
+            if subject not in known.get(kind, frozenset()):
+                yield Finding(("people", name, "conflicts", index), f"`{mark}` names nothing here", "write workflow:ID or agent:ID of this registry")

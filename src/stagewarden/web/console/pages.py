@@ -156,7 +156,8 @@ class Console:
             raise Invalid("tab: mine, all or done")
         now = self._clock.now_ns()
         cursor = asked.query.get("cursor")
-        opened, following = await self._gate.list_holds(caller, state="open", mine=False, cursor=cursor if tab != "done" else None, limit=_SHOWN)
+        at = cursor if tab != "done" else None
+        opened, following = await self._gate.list_holds(caller, state="open", mine=False, cursor=at, limit=_SHOWN, asked=True)
         mine = [view for view in opened if inbox.waits_for(view, caller.person)]
         shown = {"mine": mine, "all": opened}.get(tab, [])
         if tab == "done":

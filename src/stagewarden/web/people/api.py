@@ -65,9 +65,10 @@ class Api:
             Route("POST", "/sessions", self._sign_in, needs="nobody", body=bodies.SignIn),
             Route("DELETE", "/sessions", self._sign_out),
             Route("GET", "/me", self._me),
-            Route("GET", "/holds", self._holds, query=("state", "mine", *page)),
+            Route("GET", "/holds", self._holds, query=("state", "mine", "asked", *page)),
             Route("GET", "/holds/{id}", self._hold),
             Route("POST", "/holds/{id}/votes", self._vote, body=bodies.VoteBody),
+            Route("POST", "/holds/{id}/take-up", self._take_up, body=bodies.TakeUpBody),
             Route("POST", "/holds/{id}/stop", self._stop, body=bodies.StopBody),
             Route("GET", "/grants", self._grants, query=("state", "agent", "wider", *page)),
             Route("POST", "/grants", self._ask_grant, body=Wanted),
@@ -82,6 +83,8 @@ class Api:
             Route("GET", "/kill", self._kills),
             Route("PUT", "/kill", self._kill, body=bodies.KillBody),
             Route("DELETE", "/kill", self._unkill, body=bodies.UnkillBody),
+            Route("GET", "/registry/revisions", self._revisions),
+            Route("POST", "/registry/revisions/{id}/confirm", self._confirm, body=bodies.ConfirmBody),
             Route("GET", "/rulings", self._rulings, query=("agent", "effect", *page)),
             Route("GET", "/rulings/{id}", self._ruling),
         )
@@ -122,7 +125,10 @@ class Api:
 
     async def _holds(self, caller: Caller, request: web.Request) -> object:
         state, mine = request.query.get("state"), _flag(request, "mine")
-        held, cursor = await self._gate.list_holds(caller, state=state, mine=mine, cursor=request.query.get("cursor"), limit=_limit(request))
+        asked = _flag(request, "asked") if "asked" in request.query else None
+        held, cursor = await self._gate.list_holds(
+            caller, state=state, mine=mine, cursor=request.query.get("cursor"), limit=_limit(request), asked=asked
+        )
         return {"items": [views.hold(view, caller, payload=False) for view in held], "next": cursor}
 
     async def _hold(self, caller: Caller, request: web.Request) -> object:
@@ -130,9 +136,13 @@ class Api:
         return views.hold(view, caller, payload=view.payload)
 
     async def _vote(self, caller: Caller, request: web.Request, body: bodies.VoteBody) -> object:
-        intent = VoteIntent(body.decided(), body.function, body.reason, body.note, body.digest, body.view_digest, body.answers)
+        edit = None if body.edit is None else body.edit.content()
+        intent = VoteIntent(body.decided(), body.function, body.reason, body.note, body.digest, body.view_digest, body.answers, edit)
         hold = await self._gate.vote(caller, request.match_info["id"], intent)
         return views.summary(hold)
+
+    async def _take_up(self, caller: Caller, request: web.Request, _: bodies.TakeUpBody) -> object:
+        return views.summary(await self._gate.take_up(caller, request.match_info["id"]))
 
     async def _stop(self, caller: Caller, request: web.Request, body: bodies.StopBody) -> object:
         return views.summary(await self._gate.stop_hold(caller, request.match_info["id"], body.reason))
@@ -181,6 +191,12 @@ class Api:
     async def _unkill(self, caller: Caller, _: web.Request, body: bodies.UnkillBody) -> object:
         await self._gate.unkill(caller, body.id, body.reason)
         return {}
+
+    async def _revisions(self, caller: Caller, _: web.Request) -> object:
+        return {"items": [views.revision(view) for view in await self._gate.waiting_revisions(caller)], "next": None}
+
+    async def _confirm(self, caller: Caller, request: web.Request, body: bodies.ConfirmBody) -> object:
+        return views.revision(await self._gate.confirm_revision(caller, request.match_info["id"], body.digest))
 
     async def _rulings(self, caller: Caller, request: web.Request) -> object:
         query = request.query

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
@@ -28,6 +30,24 @@ class SignIn(Body, frozen=True, kw_only=True):
     password: str
 
 
+class EditBody(Body, frozen=True, kw_only=True):
+    """The body to be sent instead, as text or as base64: one of the two."""
+
+    body: str | None = None
+    body_base64: str | None = None
+
+    def content(self) -> bytes:
+        """Its bytes. Raises Invalid."""
+        if (self.body is None) is (self.body_base64 is None):
+            raise Invalid("edit: one of body and body_base64; nothing else of a request can be edited")
+        if self.body is not None:
+            return self.body.encode()
+        try:
+            return base64.b64decode(self.body_base64 or "", validate=True)
+        except binascii.Error:
+            raise Invalid("edit.body_base64: not base64") from None
+
+
 class VoteBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/votes`."""
 
@@ -38,16 +58,20 @@ class VoteBody(Body, frozen=True, kw_only=True):
     reason: str | None = None
     note: str | None = None
     answers: dict[str, bool] = {}
-    edit: object = None
+    edit: EditBody | None = None
 
     def decided(self) -> Decision:
         """The decision, where this release knows it."""
-        if self.decision == "edit" or self.edit is not None:
-            raise Invalid(f"{'edit' if self.edit is not None else 'decision'}: edit is not in this release")
+        if self.edit is not None and self.decision != "approve":
+            raise Invalid("edit: comes with the decision approve alone")
         found = next((decision for decision in DECISIONS if decision == self.decision), None)
         if found is None:
             raise Invalid(f"decision: one of {', '.join(DECISIONS)}")
         return found
+
+
+class TakeUpBody(Body, frozen=True, kw_only=True):
+    """`POST holds/{id}/take-up`: nothing to say."""
 
 
 class GrantVoteBody(Body, frozen=True, kw_only=True):
@@ -89,6 +113,12 @@ class ModeBody(Body, frozen=True, kw_only=True):
 
     mode: str
     reason: str = ""
+
+
+class ConfirmBody(Body, frozen=True, kw_only=True):
+    """`POST registry/revisions/{id}/confirm`: what was looked at."""
+
+    digest: str
 
 
 class KillBody(Body, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.grant_terms import Wanted
     from stagewarden.gate.people import AgentView, Engaged, HoldView, VoteIntent
+    from stagewarden.gate.revisions import RevisionView
     from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
@@ -23,7 +24,9 @@ class Gate(Protocol):
     def functions(self, caller: Caller) -> frozenset[str]:
         """The functions a person holds now."""
 
-    async def list_holds(self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int) -> tuple[list[HoldView], str | None]:
+    async def list_holds(
+        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+    ) -> tuple[list[HoldView], str | None]:
         """Holds, newest first, and the cursor of the next page."""
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
@@ -34,6 +37,9 @@ class Gate(Protocol):
 
     async def vote(self, caller: Caller, hold_id: str, intent: VoteIntent) -> Hold:
         """Cast one vote."""
+
+    async def take_up(self, caller: Caller, hold_id: str) -> Hold:
+        """Ask people about a proposal from now on."""
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Stop one hold."""
@@ -78,6 +84,12 @@ class Gate(Protocol):
 
     async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
         """Lift a kill."""
+
+    async def waiting_revisions(self, caller: Caller) -> list[RevisionView]:
+        """Registries that wait for people."""
+
+    async def confirm_revision(self, caller: Caller, revision_id: str, digest: str) -> RevisionView:
+        """One person's word for a registry."""
 
     async def rulings(
         self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50

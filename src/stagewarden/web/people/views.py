@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from stagewarden.clock import rfc3339
+from stagewarden.gate.revisions import NEEDED
 from stagewarden.holds.view import person_view, seat_documents
 from stagewarden.model import HoldState, Tier
 
 if TYPE_CHECKING:
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.people import AgentView, Engaged, HoldView
+    from stagewarden.gate.revisions import RevisionView
     from stagewarden.identity.people import Caller
     from stagewarden.model import JSON, Document, Hold
     from stagewarden.modes import Kill
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
 def hold(view: HoldView, caller: Caller, *, payload: bool) -> Document:
     """The hold, and where this caller stands to it."""
     functions: list[JSON] = [*view.functions]
+    you: Document = {"functions": functions, "why_not": view.why_not}
+    if payload:
+        you["why_not_edit"] = view.why_not_edit
     shown = blinded(view.hold) if votes_hidden(view.hold, caller) else view.hold
-    return {**person_view(shown, view.seats, payload=payload), "you": {"functions": functions, "why_not": view.why_not}}
+    return {**person_view(shown, view.seats, payload=payload), "you": you}
 
 
 def summary(changed: Hold) -> Document:
@@ -89,6 +94,22 @@ def agent(view: AgentView) -> Document:
         "stages": [*entry.stages],
         "workflows": [*entry.workflows],
         "connectors": [*entry.connectors],
+    }
+
+
+def revision(view: RevisionView) -> Document:
+    """A registry that waits: what it widens, who has confirmed it, and where this caller stands to it."""
+    stored = view.revision
+    return {
+        "id": stored.id,
+        "digest": stored.digest,
+        "base": stored.base,
+        "state": stored.state,
+        "proposed_at": rfc3339(stored.since_ns),
+        "widens": [{"place": one.place, "change": one.text, "gains": [*one.gains]} for one in view.widens],
+        "confirmations": [{"person": one.person, "at": rfc3339(one.at_ns)} for one in stored.confirmations],
+        "needed": NEEDED,
+        "you": {"why_not": view.why_not},
     }
 
 

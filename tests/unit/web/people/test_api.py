@@ -83,8 +83,10 @@ async def test_a_vote(served: Served, http: ClientSession) -> None:
     ("change", "status", "named"),
     [
         ({"decision": "postpone"}, 422, "decision: one of"),
-        ({"decision": "edit"}, 422, "not in this release"),
-        ({"edit": {"body": "x"}}, 422, "edit"),
+        ({"decision": "edit"}, 422, "decision"),
+        ({"edit": {"body": "x", "body_base64": "eA=="}}, 422, "edit"),
+        ({"edit": {"headers": []}}, 422, "headers"),
+        ({"edit": {"body": "x"}, "decision": "reject", "reason": "other"}, 422, "approve alone"),
         ({"edit": "x"}, 422, "edit"),
         ({"decision": "maybe"}, 422, "decision"),
         ({"unknown": 1}, 422, "unknown"),

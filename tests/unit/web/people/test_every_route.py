@@ -10,6 +10,7 @@ import pytest
 
 from stagewarden.model import HoldState
 from stagewarden.modes import Kill
+from stagewarden.store import Revision
 from stagewarden.web.people.api import PREFIX, Api
 from tests.fakes import FOUR, PEOPLE, held
 from tests.people_listener import PROGRAMS
@@ -33,6 +34,7 @@ MAY = {
     ("GET", "/holds"): READERS,
     ("GET", "/holds/{id}"): READERS,
     ("POST", "/holds/{id}/votes"): {"ines", "mara"},
+    ("POST", "/holds/{id}/take-up"): {"ines", "mara"},
     ("POST", "/holds/{id}/stop"): STOPPERS,
     ("GET", "/grants"): READERS,
     ("POST", "/grants"): set(PEOPLE) - {"nobody"},
@@ -47,6 +49,8 @@ MAY = {
     ("GET", "/kill"): READERS,
     ("PUT", "/kill"): STOPPERS,
     ("DELETE", "/kill"): LIFTERS,
+    ("GET", "/registry/revisions"): READERS,
+    ("POST", "/registry/revisions/{id}/confirm"): set(PEOPLE),
     ("GET", "/rulings"): READERS,
     ("GET", "/rulings/{id}"): READERS,
 }
@@ -75,6 +79,7 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
         gate.engaged.append(kill)
     ruling = gate.record("deny", "route_not_listed")
     grant = gate.offer()
+    gate.revisions.append(Revision("c_1", "waiting", "sha256:0", "sha256:1", gate.registry, 1, ()))
     body = {
         "/holds/{id}/votes": {
             "decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest,
@@ -87,12 +92,15 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
         "/grants/{id}/votes": {"decision": "approve", "function": "business", "digest": grant.digest},
         "/grants/{id}/complete": {},
         "/agents/{id}/mode": {"mode": "paused", "reason": "drill"},
+        "/holds/{id}/take-up": {},
         "/holds/{id}/stop": {},
+        "/registry/revisions/{id}/confirm": {"digest": "sha256:1"},
         "/holds/{id}/resolve": {"result": "done", "evidence": "the post is there, seen at 10:02"},
         "/holds/{id}/rollback": {"reason": "set back to draft"},
         "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
     }.get(path)  # fmt: skip
-    where = path.replace("{id}", {"/holds": hold.id, "/agent": "drafter-7", "/rulin": str(ruling["ruling"]), "/grant": grant.id}.get(path[:6], ""))
+    named = {"/holds": hold.id, "/agent": "drafter-7", "/regis": "c_1", "/rulin": str(ruling["ruling"]), "/grant": grant.id}
+    where = path.replace("{id}", named.get(path[:6], ""))
     headers = {
         "stranger": {},
         "unknown-token": {"Authorization": "Bearer swp_" + "A" * 43},

@@ -26,6 +26,8 @@ def upgrade() -> None:
             sa.Column("editor", sa.String),
             sa.Column("grant", sa.String),
             sa.Column("sends", sa.Integer, nullable=False, server_default="0"),
+            sa.Column("authors", sa.JSON, nullable=False, server_default="[]"),
+            sa.Column("original", sa.LargeBinary),
             sa.Column("resend", sa.Boolean, nullable=False, server_default=sa.false()),
             sa.Column("settle_ns", sa.BigInteger, nullable=False, server_default="0"),
             sa.Column("evidence", sa.LargeBinary),
@@ -55,4 +57,22 @@ def upgrade() -> None:
         sa.Column("reason", sa.String, nullable=False),
         *(sa.Column(name, sa.Boolean, nullable=False) for name in ("security", "loosens", "relapse")),
         sa.Column("observed_until_ns", sa.BigInteger, nullable=False),
+    )
+    serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    op.create_table(
+        "registry_revisions",
+        sa.Column("number", serial, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String, nullable=False, unique=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("state", "base", "digest")),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("since_ns", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    in_force = sa.text("state = 'in_force'")
+    op.create_index("one_registry_in_force", "registry_revisions", ["state"], unique=True, sqlite_where=in_force, postgresql_where=in_force)
+    op.create_table(
+        "registry_confirmations",
+        sa.Column("revision", sa.String, sa.ForeignKey("registry_revisions.id"), primary_key=True),
+        sa.Column("person", sa.String, primary_key=True),
+        sa.Column("at_ns", sa.BigInteger, nullable=False),
     )
