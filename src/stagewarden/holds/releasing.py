@@ -65,7 +65,9 @@ class Releasing(Desk):
                 raise Conflict(f"hold {hold_id}: its approval is not in the log yet")
             _check_approval(hold)
             lease = pen.now_ns + LEASE_NS
-            moved = await pen.move(hold, Event.CLAIMED, Cause(), attempt=attempt, fence=holds.c.fence + 1, lease_until_ns=lease)
+            moved = await pen.move(
+                hold, Event.CLAIMED, Cause(), attempt=attempt, fence=holds.c.fence + 1, lease_until_ns=lease, claimed_by=self._store.instance
+            )
         self._deadlines.lease(hold_id, attempt)
         return moved
 
@@ -169,12 +171,14 @@ class Releasing(Desk):
     async def recover(self) -> tuple[Moved, ...]:
         """Once at start: claims nobody holds any more → approved; sends nobody finished → unknown, or approved where they may be repeated.
 
-        With a database of our own everything half-done is ours; with replicas only what has outlived its lease is taken.
+        With a database of our own everything half-done is ours. With replicas it is what was claimed under our name, which is ours alone while we
+        live, and what has outlived its lease.
         """
         async with self._writing() as pen:
             await self._check_key(pen)
             half_done = holds.c.state.in_(("claimed", "sent"))
-            abandoned = half_done if self._store.exclusive else half_done & (holds.c.lease_until_ns <= pen.now_ns)
+            ours = (holds.c.claimed_by == self._store.instance) | (holds.c.lease_until_ns <= pen.now_ns)
+            abandoned = half_done if self._store.exclusive else half_done & ours
             moved = [await self._recover(pen, hold) for hold in await fetch(pen.connection, None, abandoned)]
             for hold in await fetch(pen.connection, None, holds.c.state.in_(WAITING)):
                 self._watch(hold)

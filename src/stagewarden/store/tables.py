@@ -59,6 +59,7 @@ holds = Table(
     Column("use_by_ns", BigInteger, nullable=False, default=0),
     Column("ended_at_ns", BigInteger, nullable=False, default=0),
     Column("attempt", String),
+    Column("claimed_by", String),  # the instance that last claimed it
     Column("fence", Integer, nullable=False, default=0),
     Column("lease_until_ns", BigInteger, nullable=False, default=0),
     Column("not_before_ns", BigInteger, nullable=False, default=0),

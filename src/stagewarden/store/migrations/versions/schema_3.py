@@ -31,6 +31,7 @@ def upgrade() -> None:
             sa.Column("resend", sa.Boolean, nullable=False, server_default=sa.false()),
             sa.Column("settle_ns", sa.BigInteger, nullable=False, server_default="0"),
             sa.Column("evidence", sa.LargeBinary),
+            sa.Column("claimed_by", sa.String),
         ):
             holds.add_column(column)
     op.drop_index("one_hold_per_repeat", "holds")
