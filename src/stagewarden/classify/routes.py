@@ -135,7 +135,8 @@ class RouteTable:
         self._by_name = {upstream.name: upstream for upstream in compiled}
         self._by_host = {host.lower(): upstream for upstream in compiled for host in upstream.settings.hosts}
         # The longest mount wins, so that `/cms/media` may stand beside `/cms`.
-        self._by_mount = sorted(((each.settings.mount.rstrip("/"), each) for each in compiled if each.settings.mount), key=lambda pair: -len(pair[0]))
+        mounts = ((f"{each.settings.mount.rstrip('/')}/", each) for each in compiled if each.settings.mount)
+        self._by_mount = sorted(mounts, key=lambda pair: -len(pair[0]))
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -173,9 +174,9 @@ class RouteTable:
     def _locate(self, head: Head) -> tuple[UpstreamRoutes, Target] | None:
         if upstream := self._by_host.get(head.host):
             return upstream, head.target
+        whole = head.target
         for mount, upstream in self._by_mount:
-            if head.target.raw.startswith(f"{mount}/"):
-                depth = mount.count("/")
-                whole, cut = head.target, len(mount)
-                return upstream, Target(whole.raw[cut:], whole.path[cut:], whole.segments[depth:], whole.query)
+            if whole.raw.startswith(mount):
+                cut = len(mount) - 1  # its last slash is the target's first
+                return upstream, Target(whole.raw[cut:], whole.path[cut:], whole.segments[mount.count("/") - 1 :], whole.query)
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from enum import StrEnum
-from itertools import chain
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -144,4 +143,4 @@ class Request(msgspec.Struct, frozen=True):
 
 def _prefixed(parts: list[bytes]) -> bytes:
     """8-byte big-endian length and bytes of each part: no two sequences share a preimage."""
-    return b"".join(chain.from_iterable(zip(map(_LENGTH, map(len, parts)), parts, strict=True)))
+    return b"".join([_LENGTH(len(part)) + part for part in parts])

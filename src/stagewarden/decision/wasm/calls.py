@@ -8,7 +8,9 @@ checked before (program.py). `PublicCall` is the fallback and the reference. Nei
 from __future__ import annotations
 
 import ctypes
+import struct
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from wasmtime import Trap, WasmtimeError
@@ -61,26 +63,27 @@ class PublicCall:
 class UncheckedCall:
     """`wasmtime_func_call_unchecked` on one frame, arguments and result sharing its cells."""
 
-    __slots__ = ("_alive", "_cells", "_context", "_frame", "_func", "_trap", "_trap_at")
+    __slots__ = ("_alive", "_cells", "_context", "_frame", "_func", "_put", "_results", "_trap", "_trap_at")
 
     def __init__(self, store: Store, func: Func, arity: int) -> None:
         self._alive = (store, func)  # the pointers below live as long as these
         self._context = store._context()  # noqa: SLF001  # see the module's docstring
         self._func = ctypes.byref(func._func)  # noqa: SLF001
-        self._frame = (ffi.wasmtime_val_raw_t * max(arity, 1))()
-        self._cells = [ffi.wasmtime_val_raw_t.from_buffer(self._frame, at * _FRAME_CELL) for at in range(max(arity, 1))]
+        self._cells = max(arity, 1)
+        self._frame = (ffi.wasmtime_val_raw_t * self._cells)()
+        frame = memoryview(self._frame).cast("B")
+        self._put = partial(struct.Struct("<" + f"i{_FRAME_CELL - 4}x" * arity).pack_into, frame, 0)  # an i32 at the start of each cell
+        self._results = frame.cast("i")
         self._trap = ctypes.POINTER(ffi.wasm_trap_t)()
         self._trap_at = ctypes.byref(self._trap)
 
     def __call__(self, *args: int) -> int:
         """Raises as PublicCall does."""
-        cells = self._cells
-        for cell, value in zip(cells, args, strict=False):
-            cell.i32 = value
-        error = ffi.wasmtime_func_call_unchecked(self._context, self._func, self._frame, len(cells), self._trap_at)
+        self._put(*args)
+        error = ffi.wasmtime_func_call_unchecked(self._context, self._func, self._frame, self._cells, self._trap_at)
         if error or self._trap:  # type: ignore[truthy-bool]  # a NULL pointer is false
             self._fail(error)
-        return cells[0].i32
+        return self._results[0]
 
     def _fail(self, error: ctypes._Pointer[ffi.wasmtime_error]) -> None:
         trap, self._trap = self._trap, ctypes.POINTER(ffi.wasm_trap_t)()

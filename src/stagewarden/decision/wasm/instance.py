@@ -60,7 +60,9 @@ class Instance:
         self._store.set_fuel(LOAD_FUEL)
         self._fuel_up = fueling(self._store)
         self._memory = Memory(self._store, MemoryType(Limits(program.pages, program.memory // PAGE)))
-        self._base = ctypes.addressof(self._memory.data_ptr(self._store).contents)  # never moves: Config.memory_may_move
+        # All the memory this instance may ever have; it never moves (Config.memory_may_move), and what lies past `_size` is never touched.
+        base = ctypes.addressof(self._memory.data_ptr(self._store).contents)
+        self._bytes = memoryview((ctypes.c_char * program.memory).from_address(base)).cast("B")
         self._size = self._memory.data_len(self._store)
         call = maker or best()
         try:
@@ -88,7 +90,7 @@ class Instance:
         end = self._heap + len(question)
         if end >= self._size:
             self._grow(end)
-        ctypes.memmove(self._base + self._heap, question, len(question))
+        self._bytes[self._heap : end] = question
         self._fuel_up(self._fuel)
         try:
             at = self._eval(0, self._abilities.entrypoint, self._data, self._heap, len(question), self._aligned(end), _JSON)
@@ -120,7 +122,7 @@ class Instance:
             length = min(length, self._size - at)  # noqa: PLW2901  # what there is
             if at <= 0 or length <= 0:
                 break
-            text = ctypes.string_at(self._base + at, length)
+            text = self._bytes[at : at + length].tobytes()
             end = text.find(b"\0")
             if end >= 0:
                 return text[:end]
@@ -137,7 +139,7 @@ class Instance:
         at = self._calls["opa_malloc"](len(text))
         if at <= 0 or at + len(text) > self._memory.data_len(self._store):
             raise Aborted("no memory left")
-        ctypes.memmove(self._base + at, text, len(text))
+        self._bytes[at : at + len(text)] = text
         return self._calls["opa_json_parse"](at, len(text))
 
     def _dumped(self, value: int) -> bytes:
