@@ -20,7 +20,7 @@ from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
 from stagewarden.holds.paging import after, cursor_of
 from stagewarden.model import HoldState, Tier
-from stagewarden.store import writes
+from stagewarden.store import origin, writes
 from stagewarden.store.tables import holds, outbox, votes
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def named(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
 class Pen:
     """One write transaction on holds: what it moved, and the entries it wrote."""
 
-    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int, origin: str) -> None:
+    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int) -> None:
         self.connection = connection
         self.now_ns = now_ns
-        self._origin = origin  # in whose log its entries belong
         self.touched: dict[str, Hold] = {}
         self._vault = vault
 
@@ -125,7 +124,7 @@ class Pen:
 
     async def _entry(self, kind: Any, hold: Hold, body: Document) -> OutboxEntry:
         entry = OutboxEntry(clocks.new_id("e", self.now_ns), kind, body)
-        row = {"id": entry.id, "created_ns": self.now_ns, "hold": hold.id, "kind": kind, "body": body, "origin": self._origin}
+        row = {"id": entry.id, "created_ns": self.now_ns, "hold": hold.id, "kind": kind, "body": body, "origin": origin(self.connection)}
         await self.connection.execute(insert(outbox).values(row))
         return entry
 
@@ -227,7 +226,7 @@ class Desk:
     async def _writing(self) -> AsyncIterator[Pen]:
         """One transaction; afterwards the clocks know the deadlines of what it moved."""
         async with self._store.writing() as connection:
-            pen = Pen(connection, self._vault, self._clock.now_ns(), self._store.instance)
+            pen = Pen(connection, self._vault, self._clock.now_ns())
             yield pen
         for hold in pen.touched.values():
             self._watch(hold)
