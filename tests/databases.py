@@ -11,6 +11,7 @@ import atexit
 import os
 import pwd
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -74,6 +75,7 @@ class Cluster:
         self._run("initdb", "-D", self.data, "-U", USER, f"--auth={auth}", f"--pwfile={secret}", "-E", "UTF8", "--locale=C", "--no-sync")
         if tls is not None:
             self._secure(tls)
+        self._guard = self._guarded()
         self.start()
 
     def _secure(self, issued: Issued) -> None:
@@ -103,9 +105,16 @@ class Cluster:
 
     def close(self) -> None:
         """Stop it where it runs, and leave nothing."""
-        if (self.data / "postmaster.pid").exists():
-            self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        assert self._guard.stdin is not None
+        self._guard.stdin.close()
+        self._guard.wait(60)
+
+    def _guarded(self) -> subprocess.Popen[bytes]:
+        """Whoever ends this process, and however: the end of this pipe ends the server too."""
+        stop = shlex.join([*self._as, str(self._bin / "pg_ctl"), "-D", str(self.data), "-w", "-m", "immediate", "stop"])
+        script = f"read _; [ ! -f {self.data}/postmaster.pid ] || {stop}; rm -rf {self.folder}"
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(["/bin/sh", "-c", script], stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True, cwd="/")
 
     def pid(self) -> int:
         """Of the postmaster."""

@@ -33,7 +33,7 @@ class Places:
 
 
 def stops_path(config: Config) -> Path:
-    """The stop file, beside the state database: on the volume that is written, and found from the configuration alone (`kill --config`)."""
+    """The stop file, beside the state database: on a volume that is written, and found from the configuration alone (`kill --config`)."""
     return _beside_state(config) / "stops.json"
 
 
@@ -43,6 +43,6 @@ def spool_path(config: Config) -> Path:
 
 
 def _beside_state(config: Config) -> Path:
-    """A PostgreSQL has no folder here: then it is the configuration's."""
+    """A PostgreSQL has no folder here: then it is beside the audit directory, which is written too; the configuration's own may be read-only."""
     place = state.parse(config.state)
-    return (config.base / place.path).parent if isinstance(place, state.Sqlite) else config.base
+    return (config.base / (place.path if isinstance(place, state.Sqlite) else config.audit.directory)).parent

@@ -83,7 +83,7 @@ class Releases:
                             group.create_task(self._attempt(hold_id))
                     due = await self._rooms.holds.next_deadline()
                     pause = _LONGEST_SLEEP if due is None else min(_LONGEST_SLEEP, max(due, _SHORTEST_SLEEP))
-                except CannotTell as failure:
+                except (CannotTell, Conflict) as failure:  # Conflict: another replica was first; the next turn sees what it did
                     self._logger.warning("release_loop_waits", cause=str(failure))
                 await self._sleep(pause)
 

@@ -56,10 +56,9 @@ async def fetch(
 class Pen:
     """One write transaction on grants."""
 
-    def __init__(self, connection: AsyncConnection, now_ns: int, origin: str) -> None:
+    def __init__(self, connection: AsyncConnection, now_ns: int) -> None:
         self.connection = connection
         self.now_ns = now_ns
-        self._origin = origin  # in whose log its entries belong
 
     async def load(self, grant_id: str) -> Grant:
         """The grant as it stands in this transaction, and until its end; NotFound."""
@@ -93,11 +92,11 @@ class Pen:
 
     async def enter(self, kind: Kind, grant: Grant, body: Document) -> OutboxEntry:
         """One entry for the log, about the grant itself: until it is there, nothing of the grant can be used."""
-        return await put(self.connection, kind, grant.id, body, (self.now_ns, self._origin))
+        return await put(self.connection, kind, grant.id, body, self.now_ns)
 
     async def enter_use(self, grant: Grant, event: str, use: Use) -> OutboxEntry:
         """One entry for the log, about a use: it keeps nobody from the other uses."""
-        return await put(self.connection, "grant", use.id, rows.use_body(grant, event, use), (self.now_ns, self._origin))
+        return await put(self.connection, "grant", use.id, rows.use_body(grant, event, use), self.now_ns)
 
 
 class Desk:
@@ -145,7 +144,7 @@ class Desk:
     async def _writing(self) -> AsyncIterator[Pen]:
         """One transaction; afterwards this process reads anew who could have a grant."""
         async with self._store.writing() as connection:
-            yield Pen(connection, self._clock.now_ns(), self._store.instance)
+            yield Pen(connection, self._clock.now_ns())
         self.known.forget()
 
 

@@ -75,10 +75,9 @@ def named(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
 class Pen:
     """One write transaction on holds: what it moved, and the entries it wrote."""
 
-    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int, origin: str) -> None:
+    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int) -> None:
         self.connection = connection
         self.now_ns = now_ns
-        self._origin = origin  # in whose log its entries belong
         self.touched: dict[str, Hold] = {}
         self._vault = vault
 
@@ -140,7 +139,7 @@ class Pen:
         return None if wrapped is None else self._vault.unwrap(hold.id, wrapped).seal(column, plain)
 
     async def _entry(self, kind: Any, hold: Hold, body: Document) -> OutboxEntry:
-        return await put(self.connection, kind, hold.id, body, (self.now_ns, self._origin))
+        return await put(self.connection, kind, hold.id, body, self.now_ns)
 
 
 class Desk:
@@ -246,7 +245,7 @@ class Desk:
     async def _writing(self) -> AsyncIterator[Pen]:
         """One transaction; afterwards the clocks know the deadlines of what it moved."""
         async with self._store.writing() as connection:
-            pen = Pen(connection, self._vault, self._clock.now_ns(), self._store.instance)
+            pen = Pen(connection, self._vault, self._clock.now_ns())
             yield pen
         for hold in pen.touched.values():
             self._watch(hold)

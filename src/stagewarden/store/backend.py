@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from stagewarden.store.news import Ear
 
 WRITE = "stagewarden_write"  # execution option: this transaction will write
+ORIGIN = "stagewarden_origin"  # execution option: the instance that writes
 PATIENCE = 5.0  # seconds a transaction waits for its turn, a lock or a connection
 
 
@@ -21,6 +22,12 @@ def writes(connection: AsyncConnection) -> bool:
     """Whether this connection is in a transaction that will write."""
     begun = connection.sync_connection
     return begun is not None and bool(begun.get_execution_options().get(WRITE))
+
+
+def origin(connection: AsyncConnection) -> str:
+    """The instance whose transaction this is: in whose log its entries belong."""
+    begun = connection.sync_connection
+    return "" if begun is None else str(begun.get_execution_options().get(ORIGIN, ""))
 
 
 class Backend(Protocol):

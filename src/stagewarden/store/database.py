@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from stagewarden.clock import SystemClock, new_id
 from stagewarden.errors import StateUnavailable
 from stagewarden.store import migrations
+from stagewarden.store.backend import ORIGIN
 from stagewarden.store.sqlite import Sqlite
 from stagewarden.store.tables import APPLICATION, SCHEMA, meta
 
@@ -139,7 +140,7 @@ class Store:
         async with self._backend.turn(write=True):
             with self._faults():
                 async with self._live().connect() as connection:
-                    await connection.execution_options(**self._backend.options(write=True))
+                    await connection.execution_options(**self._backend.options(write=True), **{ORIGIN: self.instance})
                     async with connection.begin():
                         yield connection
 

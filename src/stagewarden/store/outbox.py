@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from sqlalchemy import insert
 
 from stagewarden.clock import new_id
+from stagewarden.store.backend import origin
 from stagewarden.store.tables import outbox
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ class OutboxEntry:
     body: Document
 
 
-async def put(connection: AsyncConnection, kind: Kind, subject: str, body: Document, written: tuple[int, str]) -> OutboxEntry:
-    """Write one entry about `subject`, the id of a hold or a grant, in the caller's transaction; `written`: when, and by which instance."""
-    now_ns, origin = written
+async def put(connection: AsyncConnection, kind: Kind, subject: str, body: Document, now_ns: int) -> OutboxEntry:
+    """Write one entry about `subject`, the id of a hold or a grant, in the caller's transaction, for the log of whoever writes it."""
     entry = OutboxEntry(new_id("e", now_ns), kind, body)
-    await connection.execute(insert(outbox).values(id=entry.id, created_ns=now_ns, hold=subject, kind=kind, body=body, origin=origin))
+    row = {"id": entry.id, "created_ns": now_ns, "hold": subject, "kind": kind, "body": body, "origin": origin(connection)}
+    await connection.execute(insert(outbox).values(row))
     return entry

@@ -58,12 +58,14 @@ _SPEAKS_FREELY = ("08", "25", "28", "3D", "40", "42", "53", "55", "57", "58")  #
 _PREFIX = "stagewarden_"
 _CHANNEL = re.compile(r"[a-z_]{1,32}")
 
+FAULTS: tuple[type[Exception], ...] = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
 
 class Postgresql:
     """One PostgreSQL, shared. `instance` is this replica's name: no two living ones have the same."""
 
     exclusive = False
-    faults: tuple[type[Exception], ...] = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+    faults = FAULTS
 
     def __init__(self, url: URL, instance: str | None) -> None:
         self._url = url
@@ -269,7 +271,7 @@ class Listener:
             while True:
                 try:
                     await self._listen()
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except FAULTS:
                     await self._lost()
                     yield LOOK
                     await asyncio.sleep(_AGAIN)
@@ -320,7 +322,7 @@ class Listener:
             async with asyncio.timeout(_ANSWER):
                 asked_at = self._clock.monotonic()
                 await self._connection.fetchval("SELECT 1")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except FAULTS:
             self.connected = False
         else:
             self.heard_at = asked_at
@@ -335,8 +337,8 @@ async def _close(connection: asyncpg.Connection | None) -> None:
         return
     try:
         await connection.close(timeout=_GOODBYE)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        with suppress(OSError, asyncpg.InterfaceError):
+    except FAULTS:
+        with suppress(*FAULTS):
             connection.terminate()
 
 

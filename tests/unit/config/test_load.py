@@ -53,6 +53,10 @@ def test_the_stop_file_stands_beside_the_state(tmp_path):
     """On the volume that is written to."""
     assert stops_path(loaded(tmp_path)) == tmp_path.resolve() / "stops.json"
     assert str(stops_path(loaded(tmp_path, changed("state", "sqlite:/var/lib/x/state.db")))) == "/var/lib/x/stops.json"
+    for shared in ("postgresql://sw@127.0.0.1/state", "file:secrets/state", "env:STATE"):
+        document = changed("state", shared)
+        assert stops_path(loaded(tmp_path, document)) == tmp_path.resolve() / "stops.json"
+        assert str(stops_path(loaded(tmp_path, document | {"audit": {"directory": "/var/lib/x/audit"}}))) == "/var/lib/x/stops.json"
 
 
 PLACES = {

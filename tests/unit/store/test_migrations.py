@@ -171,10 +171,12 @@ async def test_kill_9_in_the_middle_leaves_the_old_schema_or_the_new_one(old, tm
     assert rows(old, tmp_path, "SELECT id FROM holds ORDER BY id") == [("h_1",), ("h_2",)]
 
 
-async def test_several_that_open_at_once_migrate_once(tmp_path):
+@pytest.mark.parametrize("given", [("postgresql", "rows"), ()], ids=["an old database", "an empty one"])
+async def test_several_that_open_at_once_settle_it_once(tmp_path, given):
     """Replicas that are brought to a new release together: one does it, the others wait for it, and all are served."""
     with prepared("postgresql", tmp_path, tables=False) as state:
-        fill(state, tmp_path, *statements("postgresql", "rows"))
+        if given:
+            fill(state, tmp_path, *statements(*given))
         stores = [Store(locate(state, tmp_path), f"i{number}") for number in range(4)]
         await asyncio.gather(*[store.open() for store in stores])
         for store in stores:
