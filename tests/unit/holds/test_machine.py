@@ -368,6 +368,6 @@ class SharedLife(SlowLife):
 
 _FEW = settings(max_examples=6, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 TestSharedLife = SharedLife.TestCase
-TestSharedLife.settings = _FEW
+TestSharedLife.settings = settings(_FEW, max_examples=4)
 TestLife, TestSlowLife = Life.TestCase, SlowLife.TestCase
 TestLife.settings = TestSlowLife.settings = settings(_FEW, max_examples=10)
