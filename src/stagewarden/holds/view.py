@@ -38,6 +38,7 @@ def person_view(hold: Hold, seats: Sequence[SeatView] | None = None, *, payload:
         "initiator": hold.initiator or None,
         "asset": hold.asset,
         "ended_by": hold.ended_by,
+        "grant": hold.grant,
     }
     if payload:
         before: Document = {} if hold.before is None else {"before": _content(hold.before)}
