@@ -401,6 +401,7 @@ async def test_an_approved_variant_that_is_not_sent_gives_its_use_back(running, 
     reply = await running.ask("POST", "/site/articles", "writer", json={"title": "Welcome", "body": "Room 7, at 8 o'clock"})
     hold = reply.json["hold"]["id"]
     assert reply.json["hold"]["state"] == "approved"
+    assert (await running.person("GET", f"/holds/{hold}", "rita")).json["grant"] == grant
     assert (await running.person("GET", f"/grants/{grant}", "rita")).json["used"]["reserved"] == 1
     if end == "stopped":
         await running.person("POST", f"/holds/{hold}/stop", "rita", {})

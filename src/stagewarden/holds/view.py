@@ -44,6 +44,7 @@ def person_view(hold: Hold, seats: Sequence[SeatView] | None = None, *, payload:
         "editor": hold.editor,
         "escalated_at": _moment(hold.escalated_at_ns),
         "sends": hold.sends,
+        "grant": hold.grant,
     }
     if payload:
         before: Document = {} if hold.before is None else {"before": _content(hold.before)}
