@@ -95,10 +95,12 @@ def member(made: House, folder: Path, name: str, state: str, listeners: tuple[st
 
 
 @contextmanager
-def fleet(folder: Path, upstream: str, state: str, names: tuple[str, ...] = SIDECARS) -> Iterator[Fleet]:
-    """Running, and gone at the end however the test ends."""
+def fleet(folder: Path, upstream: str, state: str, names: tuple[str, ...] = SIDECARS, workers: int = 1) -> Iterator[Fleet]:
+    """Running, and gone at the end however the test ends. `workers` are each sidecar's."""
     made = house(folder / "made", upstream)
     running = Fleet({name: member(made, folder, name, state, ("agents", "operations")) for name in names})
+    for each in running.sidecars.values():
+        each.workers = workers
     running.people = member(made, folder, "people", state, ("people", "operations"))
     try:
         for each in running.every():

@@ -93,6 +93,18 @@ async def test_people_see_who_is_there(upstream, database, tmp_path):
         assert running["a"].operations("/readyz").json["details"]["replicas"]["b"]["agrees"] is False
 
 
+async def test_workers_of_one_sidecar_hear_of_others(upstream, database, tmp_path):
+    """Whichever worker a client waits at, a vote at the people's instance wakes it, and the house sends once."""
+    with fleet(tmp_path, upstream.url, database, ("a",), workers=2) as running:
+        waiting = [asyncio.create_task(thread(publish, running, "a", "1", prefer="wait=50")) for _ in range(3)]
+        shown = await thread(until, lambda: running.people.person("GET", "/holds?state=open", "ines").json["items"], "the hold")
+        assert (await thread(running.vote, shown[0]["id"])).status == 200
+        replies = await asyncio.gather(*waiting)
+        assert {reply.status for reply in replies} == {200}
+        assert upstream.publishes() == {"1": 1}
+        check_logs(running, tmp_path, database)
+
+
 async def test_kill_9_of_whoever_claimed_it(upstream, database, tmp_path):
     """Nothing had left: another one sends it once the lease is over. Bytes had left: unknown, and nobody sends it again."""
     with fleet(tmp_path, upstream.url, database) as running:

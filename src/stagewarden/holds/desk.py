@@ -164,14 +164,22 @@ class Desk:
             return {Tier(tier): (count, oldest) for tier, count, oldest in await connection.execute(query)}
 
     async def outcome(self, hold_id: str, seconds: float) -> Hold:
-        """The hold once nothing more will be sent for it, or as it stands after so many seconds; no polling."""
+        """The hold once nothing more will be sent for it and the log says so, or as it stands after so many seconds; no polling."""
         async with self.changed.listen(hold_id) as news:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
-                    while (await self.get(hold_id)).state in lifecycle.OPEN:
+                    while await self._goes_on(hold_id):
                         await news.wait()
                         news.clear()
         return await self.get(hold_id)
+
+    async def _goes_on(self, hold_id: str) -> bool:
+        """Whether it is open, or what ended it is not in a log yet: then the bell rings once more."""
+        async with self._store.reading() as connection:
+            state = await connection.scalar(select(holds.c.state).where(named(holds.c.id, hold_id)))
+            if state is None:
+                raise NotFound(f"hold {hold_id}: no such hold")
+            return state in lifecycle.OPEN or await connection.scalar(select(outbox.c.number).where(outbox.c.hold == hold_id).limit(1)) is not None
 
     async def undelivered(self, limit: int = 1000) -> tuple[OutboxEntry, ...]:
         """Entries of this instance that are not known to be in its log, oldest first. Others bring theirs into their own."""

@@ -39,9 +39,10 @@ class Opening(Desk):
         """The hold of this request: opened, or (no entries) the one that stands for it already. Refused over the agent's limit."""
         await _check_digest(new)
         try:
-            async with self._writing() as pen:
-                # What an agent has open is counted before one is added, so its requests come one after another, over all replicas.
-                await self._store.alone(pen.connection, f"agent {new.agent}")
+            # What an agent has open is counted before one is added, so its requests come one after another, over all replicas.
+            key = f"agent {new.agent}"
+            async with self._store.queue(key), self._writing() as pen:
+                await self._store.alone(pen.connection, key)
                 standing = await self._answering(pen.connection, (new.agent, new.workflow, new.initiator, new.repeat_digest), new.lookup_digest)
                 if standing is not None:
                     return Moved(standing, ())

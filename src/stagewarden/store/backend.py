@@ -28,6 +28,7 @@ class Backend(Protocol):
 
     name: str  # for messages: never a password
     exclusive: bool  # nobody else can be using it: what is half-done at start belongs to nobody living
+    faults: tuple[type[Exception], ...]  # what its driver raises past SQLAlchemy
 
     async def take(self) -> None:
         """Begin to use it; raises StateUnavailable where somebody does who must not at the same time."""

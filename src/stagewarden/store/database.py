@@ -7,18 +7,16 @@ Never retries, never repairs, never creates tables in a database that is not our
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
-import asyncpg
 from sqlalchemy import URL, inspect, make_url, select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from stagewarden.clock import SystemClock, new_id
 from stagewarden.errors import StateUnavailable
 from stagewarden.store import migrations
-from stagewarden.store.postgresql import Postgresql
 from stagewarden.store.sqlite import Sqlite
 from stagewarden.store.tables import APPLICATION, SCHEMA, meta
 
@@ -43,9 +41,9 @@ class Store:
     """The state database behind one URL (`locate` makes it). `instance` is the name of this replica, alone or with its workers."""
 
     def __init__(self, url: URL | str, instance: str | None = None) -> None:
-        place = make_url(url)
-        self._backend: Backend = Sqlite(place) if place.get_backend_name() == "sqlite" else Postgresql(place, instance)
+        self._backend = _backend(make_url(url), instance)
         self._engine: AsyncEngine | None = None
+        self._queues: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.instance = instance or new_id("x", SystemClock.now_ns())
 
     @property
@@ -150,6 +148,12 @@ class Store:
         with self._faults():
             await self._backend.unlock(key)
 
+    @asynccontextmanager
+    async def queue(self, key: str) -> AsyncIterator[None]:
+        """Our own take turns before they ask to be `alone`: one that waits in the database keeps a connection from everybody else."""
+        async with self._queues.setdefault(key, asyncio.Lock()):
+            yield
+
     async def alone(self, connection: AsyncConnection, key: str) -> None:
         """Until this transaction ends, nobody else of any replica passes here with the same key."""
         await self._backend.alone(connection, key)
@@ -205,5 +209,13 @@ class Store:
             raise Clash(f"state database {name}: {self._backend.told(error.orig or error)}") from error
         except SQLAlchemyError as error:
             raise StateUnavailable(f"state database {name}: {self._backend.told(getattr(error, 'orig', None) or error)}") from error
-        except (OSError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except self._backend.faults as error:
             raise StateUnavailable(f"state database {name}: {self._backend.told(error)}") from error
+
+
+def _backend(url: URL, instance: str | None) -> Backend:
+    if url.get_backend_name() == "sqlite":
+        return Sqlite(url)
+    from stagewarden.store.postgresql import Postgresql  # noqa: PLC0415 - its driver takes time to load, at every start of everybody else
+
+    return Postgresql(url, instance)

@@ -63,6 +63,7 @@ class Postgresql:
     """One PostgreSQL, shared. `instance` is this replica's name: no two living ones have the same."""
 
     exclusive = False
+    faults: tuple[type[Exception], ...] = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
     def __init__(self, url: URL, instance: str | None) -> None:
         self._url = url

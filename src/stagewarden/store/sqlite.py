@@ -45,6 +45,7 @@ class Sqlite:
     """The database file, private to its owner and locked against a second sidecar for as long as we live. One writer at a time."""
 
     exclusive = True
+    faults: tuple[type[Exception], ...] = (OSError, sqlite3.Error)
 
     def __init__(self, url: URL) -> None:
         self._url = url

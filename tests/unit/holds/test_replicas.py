@@ -117,6 +117,18 @@ async def test_one_request_at_several_replicas_is_one_hold(fleet):
         await finished(fleet[0], said[0].hold)
 
 
+async def test_a_crowd_of_one_agent_keeps_nobody_else_waiting(fleet, tmp_path):
+    """However many requests of it wait for their turn to be counted: they hold one connection of the pool, and the others are served."""
+    bench = fleet[0]
+    async with bench.store.writing() as connection:
+        await bench.store.alone(connection, "agent drafter")
+        crowd = [asyncio.create_task(bench.holds.open(new_hold(request(f"{number}".encode())))) for number in range(40)]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(3):  # the crowd waits for its lock for four
+            await bench.holds.open(new_hold(request(b"another"), agent="another"))
+    assert kinds(await at_once(*crowd)) == {"Moved": LIMIT, "Refused": 40 - LIMIT}
+
+
 async def approved(fleet: tuple[Bench, ...]) -> Hold:
     """Approved, and its entries in the log of whoever wrote them."""
     return await fleet[0].approved()

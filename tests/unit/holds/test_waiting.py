@@ -31,6 +31,7 @@ async def test_who_waits_long_enough_is_told_where_it_stands(bench):
 async def test_who_waits_for_an_end_that_is_past_does_not_wait(bench):
     """An ended hold answers at once."""
     hold = await bench.ended()
+    await bench.log()
     assert (await asyncio.wait_for(bench.holds.outcome(hold.id, 30), 5)).state is HoldState.DONE
 
 

@@ -10,9 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import insert, text, update
 
 from stagewarden.errors import StateUnavailable
@@ -32,6 +29,11 @@ def create(connection: Connection) -> None:
 
 def migrate(connection: Connection, found: int) -> None:
     """(1) Every step from there to ours. (2) No row refers to nothing. (3) The new number. The caller's transaction makes it all or nothing."""
+    # Loaded by the rare start that needs it, and by no other.
+    from alembic.operations import Operations  # noqa: PLC0415
+    from alembic.runtime.migration import MigrationContext  # noqa: PLC0415
+    from alembic.script import ScriptDirectory  # noqa: PLC0415
+
     scripts = ScriptDirectory(str(Path(__file__).parent))
     steps = [*scripts.iterate_revisions(str(SCHEMA), str(found))]
     context = MigrationContext.configure(connection, opts={"transactional_ddl": True})
