@@ -13,6 +13,7 @@ from stagewarden.grants import Ballot, Grants, Terms
 from stagewarden.model import Seat, Stage, Tier
 from stagewarden.store import Store, locate
 from stagewarden.store.tables import outbox
+from tests.databases import state_in
 from tests.unit.holds.bench import HandClock
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class Bench:
 
 @asynccontextmanager
 async def open_bench(folder: Path, clock: HandClock | None = None) -> AsyncIterator[Bench]:
-    """Over SQLite in a folder."""
-    store = Store(locate("sqlite:state.db", folder))
+    """Over the database of a folder."""
+    store = Store(locate(state_in(folder), folder))
     await store.open()
     try:
         yield Bench(store, clock or HandClock())

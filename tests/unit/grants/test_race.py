@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stagewarden.grants import Grants
 from stagewarden.store import Store, locate
+from tests.databases import state_in
 from tests.unit.grants.bench import DIGEST, Bench
 from tests.unit.holds.bench import HandClock
 
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 async def rival(folder: str, names: list[str]) -> None:
     """The other process: joins the database, says so, and on each line wants one use of the next grant."""
-    store = Store(locate("sqlite:state.db", Path(folder)))
+    store = Store(locate(state_in(Path(folder)), Path(folder)))
     await store.join()
     room = Grants(store, HandClock())
     grants = [await room.get(name) for name in names]
@@ -31,7 +32,7 @@ async def rival(folder: str, names: list[str]) -> None:
 
 
 async def test_two_processes_never_both_spend_the_last_use(bench: Bench, tmp_path: Path) -> None:
-    """SQLite, two processes: of each pair exactly one reserves, and the count never passes what was granted."""
+    """Two processes: of each pair exactly one reserves, and the count never passes what was granted."""
     grants = [await bench.active(uses=1) for _ in range(ROUNDS)]
     words = (sys.executable, "-m", "tests.unit.grants.test_race", str(tmp_path), *(grant.id for grant in grants))
     process = await asyncio.create_subprocess_exec(*words, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
