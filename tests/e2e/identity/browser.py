@@ -161,6 +161,7 @@ async def office(folder: Path, groups: Mapping[str, list[str]], **people: object
 def _production(path: Path, issuer: str, console: str, people: Mapping[str, object]) -> None:
     config = yaml.safe_load(path.read_text())
     config["environment"] = "production"
+    config["holds"]["settle"] = "0s"
     config["listen"]["people"] = {
         "bind": console.replace("https://localhost", "127.0.0.1"),
         "hosts": ["localhost"],
