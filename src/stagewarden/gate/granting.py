@@ -20,7 +20,7 @@ from stagewarden.grants.known import ending
 from stagewarden.model import Allow, Deny, Question, Tier, Vote
 
 if TYPE_CHECKING:
-    from stagewarden.gate.judge import Draft, Sending
+    from stagewarden.gate.draft import Draft, Sending
     from stagewarden.gate.question import Parts
     from stagewarden.gate.rooms import Rooms
     from stagewarden.grants import Terms, Use

@@ -14,7 +14,7 @@ from stagewarden.model import Ask, Deny
 from stagewarden.wire.spool import in_thread
 
 if TYPE_CHECKING:
-    from stagewarden.gate.judge import Draft
+    from stagewarden.gate.draft import Draft
     from stagewarden.gate.rooms import Rooms
     from stagewarden.model import Hold, Verdict
 

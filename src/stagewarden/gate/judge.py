@@ -7,9 +7,8 @@ before its record is durable.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
-import msgspec
 from msgspec.structs import replace
 
 from stagewarden.classify import Match, classify
@@ -17,6 +16,7 @@ from stagewarden.classify import action as classing
 from stagewarden.errors import AuditUnavailable, CannotTell, NotFound, Refused, TooMuch, UpstreamFailed, UpstreamUnavailable
 from stagewarden.gate import bodies, filtering, granting, holding
 from stagewarden.gate.admission import Admission
+from stagewarden.gate.draft import Draft, Incoming, Sending
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.question import Parts
 from stagewarden.gate.rooms import is_edit_of_asset
@@ -28,61 +28,9 @@ from stagewarden.wire import headers as wire_headers
 from stagewarden.wire.spool import Spool, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
-    from stagewarden.classify import Looked
     from stagewarden.gate.record import Recorder
     from stagewarden.gate.rooms import Rooms
-    from stagewarden.grants import Grant, Use
-    from stagewarden.model import Action, Body, Head, Hold, Question, Ruling, Verdict
-    from stagewarden.wire.upstream import Lease
-
-
-class Incoming(Protocol):
-    """The rest of the request being judged; read once, and only when its route is known."""
-
-    @property
-    def empty(self) -> bool:
-        """Whether its head says that it has no body."""
-
-    async def body(self, limit: int) -> bytes:
-        """The whole body, at most `limit` bytes; raises Refused over it."""
-
-    def pieces(self, limit: int) -> AsyncGenerator[bytes, None]:
-        """The same as it arrives."""
-
-
-class Draft(msgspec.Struct):
-    """What is known so far of one request; becomes the Ruling. Lives only while its request is judged."""
-
-    head: Head
-    principal: Principal | None = None
-    action: Action | None = None
-    request: Request | None = None
-    question: Question | None = None
-    hold: Hold | None = None
-    digest: str | None = None
-    body_read: bool = False
-    match: Match | None = None
-    looked: Looked | None = None
-    body: Body = b""  # a large one is ours to close
-    phases: dict[str, float] = msgspec.field(default_factory=dict)
-    agent: str | None = None  # counted as in flight for this agent
-    asset: tuple[str, ...] | None = None  # the look-up's lock we hold
-    started: float = 0.0
-    upstream_seconds: float = 0.0
-    granted: tuple[Grant, ...] = ()  # grants the policy was shown
-    use: Use | None = None  # of the one its yes leans on
-
-
-class Sending(msgspec.Struct):
-    """One direct send from its first step to its outcome."""
-
-    started: float
-    use: Use | None = None
-    lease: Lease | None = None
-    relay: Relay | None = None
-    failure: UpstreamFailed | None = None
+    from stagewarden.model import Body, Head, Hold, Ruling, Verdict
 
 
 class Passage:

@@ -10,7 +10,7 @@ from stagewarden.gate.streams import Stopped
 from stagewarden.model import Outcome, Ruling
 
 if TYPE_CHECKING:
-    from stagewarden.gate.judge import Draft, Sending
+    from stagewarden.gate.draft import Draft, Sending
     from stagewarden.gate.rooms import Rooms
     from stagewarden.model import Result, Verdict
 
