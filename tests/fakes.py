@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from stagewarden.clock import new_id, rfc3339
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.gate.feed import Feed
 from stagewarden.gate.people import AgentView, HoldView
 from stagewarden.holds import ballot, lifecycle
 from stagewarden.holds.eligibility import eligible, functions_held, seat_views
@@ -21,8 +22,10 @@ from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Regi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
 
     from stagewarden.clock import Clock
+    from stagewarden.gate.feed import Listener
     from stagewarden.gate.people import VoteIntent
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document
@@ -95,6 +98,7 @@ class FakeGate:
     engaged: list[Kill] = field(default_factory=list)
     recorded: list[Document] = field(default_factory=list)
     reads: list[tuple[str | None, str]] = field(default_factory=list)
+    feed: Feed = field(default_factory=Feed)
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -217,6 +221,11 @@ class FakeGate:
         if found is None:
             raise NotFound("no such ruling")
         return found
+
+    def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
+        """A place at the real feed."""
+        self._reads(caller)
+        return self.feed.listen(_name(caller), since)
 
     def record(self, effect: str, code: str) -> Document:
         """A ruling as the log has it."""

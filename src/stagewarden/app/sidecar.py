@@ -24,7 +24,9 @@ from stagewarden.clock import SystemClock
 from stagewarden.config import Places, Secrets, certificates
 from stagewarden.errors import CannotTell, ConfigError, Problem, StagewardenError
 from stagewarden.gate import Acts, Judge, Releases
+from stagewarden.gate.repeats import Repeats
 from stagewarden.gate.watch import Watch
+from stagewarden.holds import Vault
 from stagewarden.identity.people import People
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.parser import require_native
@@ -88,6 +90,7 @@ class Sidecar:
             return
         self.readiness.draining = True
         self.releases.drain()
+        self.rooms.feed.close()
         if self.listener is not None:
             self.listener.drain()
         workers = self.house.ended(self.grace) if self.house is not None else asyncio.sleep(0)
@@ -159,7 +162,7 @@ async def running(
         sidecar = _assembled(built, people, tls, None if workers is None else House(workers, built, _GRACE))
         await _recover(sidecar.rooms)
         stack.push_async_callback(cut_off, pool, sidecar.judge)
-        await _listen(sidecar, clock, stack)
+        await _listen(sidecar, clock, Vault(secrets.key(config.holds.key)), stack)
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
         own = [address for address in bound if address is not None]
         pool.refuse(own)
@@ -203,6 +206,8 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     async with asyncio.TaskGroup() as group:
         for work in (sidecar.releases.run(), sidecar.watch.run(), sidecar.watch.follow(), sidecar.loop_watch.watch(), _reloads(sidecar)):
             group.create_task(work)
+        if sidecar.rooms.config.listen.people is not None:
+            group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes))
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))
 
@@ -235,13 +240,15 @@ async def _recover(rooms: Rooms) -> None:
     await rooms.stops.settle()
 
 
-async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None:
+async def _listen(sidecar: Sidecar, clock: Clock, vault: Vault, stack: AsyncExitStack) -> None:
     config = sidecar.rooms.config
     if config.listen.operations is not None:
         application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.refresh, hosts(config.listen.operations))
         sidecar.operations_address = await serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
-        application = people_listener(sidecar.acts, sidecar.people, people_settings(config, config.listen.people), clock)
+        settings = people_settings(config, config.listen.people, vault.derived("cursors/1"))
+        repeats = Repeats(sidecar.rooms.store, vault, clock)
+        application = people_listener(sidecar.acts, sidecar.people, settings, clock, repeats)
         sidecar.people_address = await serve(application, config.listen.people.bind, sidecar.tls.context("people"), stack)
     if config.listen.agents is None:
         return

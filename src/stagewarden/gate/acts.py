@@ -22,8 +22,10 @@ from stagewarden.model import Ask, Deny, HoldState, Stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from contextlib import AbstractContextManager
 
     from stagewarden.audit.reader import Reader
+    from stagewarden.gate.feed import Listener
     from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
@@ -180,6 +182,13 @@ class Acts:
         if found is None:
             raise NotFound("no such ruling")
         return found
+
+    # -- being told --
+
+    def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
+        """A place among the events; ids and states, for whoever may read."""
+        self._reads(caller)
+        return self._rooms.feed.listen(_name(caller), since)
 
     # -- who may --
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stagewarden.gate.feed import Feed
 from stagewarden.gate.inflight import Alone
 from stagewarden.gate.question import Circumstances
 from stagewarden.gate.streams import Streams
@@ -52,6 +53,7 @@ class Rooms:
     spools: Spools
     places: Places = _ALONE
     streams: Streams = field(default_factory=Streams)
+    feed: Feed = field(default_factory=Feed)
 
     def circumstances(self) -> Circumstances:
         """What stands at this moment. Asked right after `stopped`: in this release every mode but `active` is a stop."""
