@@ -262,8 +262,12 @@ class Description(Shape, frozen=True, kw_only=True):
     """This document."""
 
     openapi: str
+    jsonSchemaDialect: str  # noqa: N815 - OpenAPI's name
     info: dict[str, object]
+    servers: list[dict[str, object]]
+    security: list[dict[str, object]]
     paths: dict[str, object]
+    components: dict[str, object]
 
 
 class Event(Shape, frozen=True, kw_only=True):

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from stagewarden.errors import Invalid, Refused
+from stagewarden.holds.ballot import REASONS
 from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from stagewarden.web.people.ports import Settings
+
+
+def _told(**schema: Any) -> Meta:
+    """What the OpenAPI document says of a member, beside its type. The gate checks it, and says what it expected."""
+    return Meta(extra_json_schema=schema)
+
+
+Decision: TypeAlias = Annotated[str, _told(enum=["approve", "reject", "send_back"])]
+Cause: TypeAlias = Annotated[str, _told(enum=[*REASONS])]
+Digest: TypeAlias = Annotated[str, _told(pattern="^sha256:[0-9a-f]{64}$", description="As it was shown: what you vote on, and what you saw of it.")]
+Mode: TypeAlias = Annotated[str, _told(enum=["active", "recommend_only", "paused", "revoked"])]
+Scope: TypeAlias = Annotated[str, _told(pattern="^(all|(agent|workflow|upstream|stage):[!-~]+)$")]
+Why: TypeAlias = Annotated[str, _told(maxLength=500)]
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -29,11 +44,11 @@ class SignIn(Body, frozen=True, kw_only=True):
 class VoteBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/votes`."""
 
-    decision: str
+    decision: Decision
     function: str = ""
-    digest: str
-    view_digest: str
-    reason: str | None = None
+    digest: Digest
+    view_digest: Digest
+    reason: Cause | None = None
     note: str | None = None
     answers: dict[str, bool] = {}
     edit: object = None
@@ -50,28 +65,28 @@ class VoteBody(Body, frozen=True, kw_only=True):
 class StopBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/stop`; stopping never waits for a reason."""
 
-    reason: str = ""
+    reason: Why = ""
 
 
 class ModeBody(Body, frozen=True, kw_only=True):
     """`PUT agents/{id}/mode`."""
 
-    mode: str
-    reason: str = ""
+    mode: Mode
+    reason: Why = ""
 
 
 class KillBody(Body, frozen=True, kw_only=True):
     """`PUT kill`."""
 
-    scope: str
-    reason: str = ""
+    scope: Scope
+    reason: Why = ""
 
 
 class UnkillBody(Body, frozen=True, kw_only=True):
     """`DELETE kill`."""
 
     id: str
-    reason: str
+    reason: Why
 
 
 B = TypeVar("B", bound=Body)
