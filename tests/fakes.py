@@ -212,7 +212,8 @@ class FakeGate:
     ) -> tuple[list[Document], str | None]:
         """What was put into `recorded`."""
         self._reads(caller)
-        return [item for item in self.recorded if effect in {None, item["effect"]}][:limit], None
+        kept, start = [item for item in self.recorded if effect in {None, item["effect"]}], int(cursor or 0)
+        return kept[start : start + limit], str(start + limit) if len(kept) > start + limit else None
 
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
         """One of them."""
