@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from stagewarden.web.people.ports import Settings
+
+
+DEADLINE = 30.0  # seconds for a body to arrive
 
 
 def _told(**schema: Any) -> Meta:
@@ -94,7 +98,11 @@ B = TypeVar("B", bound=Body)
 
 async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
     """The body as `shape`; no body at all reads as `{}`."""
-    data = await request.read()
+    try:
+        async with asyncio.timeout(DEADLINE):
+            data = await request.read()
+    except TimeoutError:
+        raise Refused("ambiguous_request", f"body: did not end within {DEADLINE:.0f} s") from None
     if data and request.content_type != "application/json":
         raise Refused("unsupported_body", "this takes application/json")
     document = strict_json.loads(data, settings.json_depth) if data else {}

@@ -64,6 +64,12 @@ class Guard:
         if request.method not in _SAFE and site not in {None, "same-origin"}:
             raise NotAllowed("Sec-Fetch-Site: this request was made by another site")
 
+    @staticmethod
+    def check_body(request: web.Request) -> None:
+        """Bodies are read as they are: nothing is decompressed for anybody (decompression bombs). Raises Refused."""
+        if "Content-Encoding" in request.headers:
+            raise Refused("unsupported_body", "Content-Encoding: send the body as it is")
+
     def check_form(self, request: web.Request, token: str) -> None:
         """A form of this session, sent by a browser that says where from; raises NotAllowed."""
         self._from_a_page(request)

@@ -43,6 +43,7 @@ def _outermost(guard: Guard, console: Console) -> Middleware:
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             guard.check_source(request)
+            guard.check_body(request)
             if request.match_info.http_exception is not None and _is_api(request):
                 guard.by_bearer(request)  # strangers are not told which paths there are
             response = await handler(request)
@@ -50,6 +51,8 @@ def _outermost(guard: Guard, console: Console) -> Middleware:
             response = _answer(request, console, render.code_of(failure))
             if "Allow" in failure.headers:  # RFC 9110 section 15.5.6
                 response.headers["Allow"] = failure.headers["Allow"]
+        except web.RequestPayloadError:  # a body that breaks off, or is not framed as it says
+            response = _answer(request, console, "ambiguous_request")
         except BadCredential as failure:
             response = render.error(failure, headers=CHALLENGE)
         except StagewardenError as failure:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from stagewarden.errors import AuditUnavailable, StateUnavailable, TooMuch
+from stagewarden.web.people import bodies
 from tests.unit.web.people.test_api import API
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ MISTAKE = "a mistake with swp_secret in it"
         ("PUT", "/kill", {"data": b"[", "headers": JSON}, 400, "ambiguous_request"),
         ("PUT", "/kill", {"data": b"x" * 300_000, "headers": JSON}, 413, "body_too_large"),
         ("PUT", "/kill", {"data": b"scope=all"}, 415, "unsupported_body"),
+        ("PUT", "/kill", {"data": b"abcd", "headers": JSON | {"Content-Encoding": "gzip"}}, 415, "unsupported_body"),
+        ("PUT", "/kill", {"data": gzip.compress(b'{"scope": "all"}'), "headers": JSON | {"Content-Encoding": "gzip"}}, 415, "unsupported_body"),
         ("PUT", "/kill", {"json": {"scope": 1}}, 422, "invalid"),
         ("PUT", "/kill", {"json": {"scope": "all"}, "headers": {"Idempotency-Key": "a b"}}, 422, "invalid"),
         ("PUT", "/kill", {"json": {"scope": "all"}, "headers": [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]}, 422, "invalid"),
@@ -35,7 +40,7 @@ MISTAKE = "a mistake with swp_secret in it"
         ("GET", "/me", {"headers": {"Origin": "https://evil.example"}}, 403, "not_allowed"),
     ],
     ids=[
-        "path", "hold", "method", "not-json", "too-large", "form", "shape", "key", "two-keys", "parameter", "host", "origin",
+        "path", "hold", "method", "not-json", "too-large", "form", "no-gzip", "gzip", "shape", "key", "two-keys", "parameter", "host", "origin",
     ],
 )  # fmt: skip
 async def test_what_a_caller_can_do_wrong(
@@ -50,6 +55,23 @@ async def test_what_a_caller_can_do_wrong(
     assert (answer.status, problem["status"], problem["type"]) == (status, status, f"urn:stagewarden:problem:{code}")
     assert problem["title"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert served.gate.engaged == []
+
+
+@pytest.mark.parametrize("rest", [b"", b"zz\r\n"], ids=["nothing-more", "not-a-chunk"])
+async def test_a_body_that_breaks_off(served: Served, rest: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it for ever (CWE-400): a problem once its time is over, and nothing changed."""
+    monkeypatch.setattr(bodies, "DEADLINE", 0.2)
+    host, port = served.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"PUT {API}/kill HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {served.tokens['ines']}\r\nContent-Type: application/json\r\n"
+    writer.write(head.encode() + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"sco\r\n')
+    await writer.drain()
+    writer.write(rest)
+    async with asyncio.timeout(20):
+        status = await reader.readline()
+    writer.close()
+    assert status.split()[1] == b"400"
     assert served.gate.engaged == []
 
 
