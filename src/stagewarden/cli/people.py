@@ -9,17 +9,21 @@ import asyncio
 import os
 import pwd
 import sys
-from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
 
 import click
 
 from stagewarden.cli import people_print as show
+from stagewarden.cli.agent_key import key
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding
-from stagewarden.cli.people_api import TOKEN, Client, client, load
+from stagewarden.cli.people_api import AGENT_KEY, agents_client, client, load
+from stagewarden.cli.people_calls import FILE as _FILE
+from stagewarden.cli.people_calls import listed as _all
+from stagewarden.cli.people_calls import options as _options
+from stagewarden.cli.people_calls import paged as _paged
+from stagewarden.cli.people_calls import path as _path
+from stagewarden.cli.people_calls import with_client as _with_client
 from stagewarden.clock import SystemClock
 from stagewarden.config import stops_path
 from stagewarden.errors import StagewardenError
@@ -28,34 +32,12 @@ from stagewarden.modes import Modes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
+    from stagewarden.cli.people_api import Client
     from stagewarden.model import Document
 
 T = TypeVar("T")
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-_PAGE = "100"
-
-
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in (
-        click.option("--json", "as_json", is_flag=True, help="For machines."),
-        click.option("--token", default=TOKEN, show_default=True, metavar="REF", help="Where the token is: file:PATH or env:NAME."),
-        click.option("--config", type=_FILE, help="The configuration file that names the people's listener."),
-        click.option("--url", help="The people's listener, for example http://127.0.0.1:8081."),
-    ):
-        command = option(command)
-    return command
-
-
-def _with_client(act: Callable[..., None]) -> Callable[..., None]:
-    """Turns the connection's options into a Client."""
-
-    @_options
-    @wraps(act)
-    def command(url: str | None, config: Path | None, token: str, **rest: object) -> None:
-        act(client(url, config, token), **rest)
-
-    return command
 
 
 # -- holds --
@@ -69,10 +51,11 @@ def holds() -> None:
 @holds.command("list")
 @click.option("--state", default="open", show_default=True, help="open, ended, or one state.")
 @click.option("--mine", is_flag=True, help="Only those you can vote on.")
+@_paged
 @_with_client
-def list_holds(api: Client, *, state: str, mine: bool, as_json: bool) -> None:
+def list_holds(api: Client, *, state: str, mine: bool, as_json: bool, limit: int, everything: bool) -> None:
     """List holds, newest first."""
-    found = _all(api, "/holds", {"state": state, "mine": "true" if mine else "false"})
+    found = _all(api, "/holds", {"state": state, "mine": "true" if mine else "false"}, limit=limit, everything=everything)
     names = ("id", "state", "tier", "kind", "agent", "expires_at")
     rows = [[*(show.text(hold, name) for name in names), show.seats(hold)] for hold in found]
     show.as_json_or_table(found, ("hold", "state", "tier", "what", "agent", "due", "seats"), rows, as_json=as_json)
@@ -122,6 +105,17 @@ def stop_hold(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
     _told(api.ask("POST", f"/holds/{_path(hold)}/stop", {"reason": reason}), as_json=as_json)
 
 
+@holds.command()
+@click.argument("hold")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--key", "credential", default=AGENT_KEY, show_default=True, metavar="REF", help="Where the agent's key or token is.")
+@click.option("--config", type=_FILE, help="The configuration file that names the agents' listener.")
+@click.option("--url", help="The agents' listener, for example http://127.0.0.1:8080.")
+def withdraw(hold: str, url: str | None, config: Path | None, credential: str, *, as_json: bool) -> None:
+    """Take an agent's own request back, as that agent: no person can."""
+    _told(agents_client(url, config, credential).ask("POST", f"/holds/{_path(hold)}/withdraw"), as_json=as_json)
+
+
 # -- agents --
 
 
@@ -130,11 +124,15 @@ def agents() -> None:
     """Registered agents and their modes."""
 
 
+agents.add_command(key)
+
+
 @agents.command("list")
+@_paged
 @_with_client
-def list_agents(api: Client, *, as_json: bool) -> None:
+def list_agents(api: Client, *, as_json: bool, limit: int, everything: bool) -> None:
     """List agents with the mode in force."""
-    found = _all(api, "/agents", {})
+    found = _all(api, "/agents", {}, limit=limit, everything=everything)
     rows = [
         (show.text(one, "id"), show.text(show.members(one, "mode"), "mode"), show.text(show.members(one, "mode"), "by"),
          show.joined(one.get("stages")), show.joined(one.get("workflows")), show.text(show.members(one, "owners"), "human"))
@@ -150,6 +148,27 @@ def list_agents(api: Client, *, as_json: bool) -> None:
 def pause(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
     """Pause an agent: every request of it is refused."""
     _moded(api.ask("PUT", f"/agents/{_path(agent)}/mode", {"mode": "paused", "reason": reason}), as_json=as_json)
+
+
+@agents.command("recommend-only")
+@click.argument("agent")
+@click.option("--reason", default="", help="Optional where it makes things stricter.")
+@_with_client
+def recommend_only(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
+    """Let an agent propose and do nothing: its writes wait until somebody takes them up."""
+    _moded(api.ask("PUT", f"/agents/{_path(agent)}/mode", {"mode": "recommend_only", "reason": reason}), as_json=as_json)
+
+
+@agents.command()
+@click.argument("agent")
+@click.option("--reason", default="", help="Optional: stopping never waits for one.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_with_client
+def revoke(api: Client, *, agent: str, reason: str, yes: bool, as_json: bool) -> None:
+    """Revoke an agent's identity for good: nobody lifts it."""
+    if not yes and sys.stdin.isatty():
+        click.confirm(f"{printable(agent)} is never let in again under this identity. Revoke it?", abort=True)
+    _moded(api.ask("PUT", f"/agents/{_path(agent)}/mode", {"mode": "revoked", "reason": reason}), as_json=as_json)
 
 
 @agents.command()
@@ -272,18 +291,6 @@ def _vote(api: Client, hold: Document, vote: Document, *, as_json: bool) -> None
 # -- answers --
 
 
-def _all(api: Client, path: str, query: dict[str, str]) -> list[Document]:
-    """Every page."""
-    found: list[Document] = []
-    paged = {**query, "limit": _PAGE} if path == "/holds" else query
-    while True:
-        page = api.ask("GET", path, query=paged)
-        found += show.items(page, "items")
-        if not page.get("next"):
-            return found
-        paged = {**paged, "cursor": show.text(page, "next")}
-
-
 def _told(hold: Document, *, as_json: bool) -> None:
     if as_json:
         show.write_json(hold)
@@ -296,7 +303,3 @@ def _moded(agent: Document, *, as_json: bool) -> None:
         show.write_json(agent)
     else:
         click.echo(printable(f"{show.text(agent, 'id')} is {show.text(show.members(agent, 'mode'), 'mode')}"))
-
-
-def _path(identifier: str) -> str:
-    return quote(identifier, safe="")

@@ -22,10 +22,12 @@ from stagewarden.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from stagewarden.config import Config
+    from stagewarden.config import Bind, Config
     from stagewarden.model import Document
 
 TOKEN = "env:STAGEWARDEN_TOKEN"  # noqa: S105 - where the token is, not the token
+AGENT_KEY = "env:STAGEWARDEN_AGENT_KEY"
+_PEOPLE, _AGENTS = "/api/v1", "/.stagewarden"
 _DEADLINE = 30.0
 _MOST = 64 << 20
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -40,15 +42,16 @@ class _Stays(HTTPRedirectHandler):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One listener, one token."""
+    """One listener, one token; `prefix`: what all of its paths begin with."""
 
     url: str
     token: str = field(repr=False)
+    prefix: str = _PEOPLE
     opener: OpenerDirector = field(default_factory=lambda: build_opener(ProxyHandler({}), _Stays), repr=False)
 
     def ask(self, method: str, path: str, body: Document | None = None, query: Mapping[str, str] | None = None) -> Document:
         """The answer as JSON. Finding with the listener's own words on a refusal, Unreachable when nobody answers."""
-        url = f"{self.url}/api/v1{path}{'?' + urlencode(query) if query else ''}"
+        url = f"{self.url}{self.prefix}{path}{'?' + urlencode(query) if query else ''}"
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if data is not None else {})}
         try:
@@ -62,15 +65,30 @@ class Client:
 
 
 def client(url: str | None, config: Path | None, token: str) -> Client:
-    """The client for these options; the token never leaves in clear text over a network."""
-    where = url or _listener(config)
+    """The client of the people's listener for these options."""
+    return _client(url or _listener(config), token, _PEOPLE)
+
+
+def agents_client(url: str | None, config: Path | None, key: str) -> Client:
+    """The client of what agents may ask of their own holds, with an agent's credential."""
+    if url is None and config is None:
+        raise click.UsageError("say where the agents' listener is: --url URL, or --config FILE")
+    loaded = None if url is not None or config is None else load(config)
+    if loaded is not None and loaded.listen.agents is None:
+        raise click.UsageError("the configuration has no agents' listener: give --url")
+    where = url if loaded is None or loaded.listen.agents is None else _address(loaded.listen.agents.bind)
+    return _client(where or "", key, _AGENTS)
+
+
+def _client(where: str, token: str, prefix: str) -> Client:
+    """The token never leaves in clear text over a network."""
     parts = urlsplit(where)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.UsageError(f"--url: {printable(where)} is not an http or https address")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise click.UsageError("--url: a token is not sent over plain http to another machine; use https")
     try:
-        return Client(where.rstrip("/"), Secrets(Path.cwd()).text(Secret(token)))
+        return Client(where.rstrip("/"), Secrets(Path.cwd()).text(Secret(token)), prefix)
     except ConfigError as failure:
         raise click.UsageError(f"no token: {'; '.join(f'{each.file or token} {each.message}' for each in failure.problems)}") from failure
 
@@ -91,7 +109,10 @@ def _listener(config: Path | None) -> str:
         return loaded.people.url
     if loaded.listen.people is None:
         raise click.UsageError("the configuration has no people's listener: give --url")
-    bind = loaded.listen.people.bind
+    return _address(loaded.listen.people.bind)
+
+
+def _address(bind: Bind) -> str:
     return f"http://{'127.0.0.1' if bind.host in {'0.0.0.0', '::', ''} else bind.host}:{bind.port}"  # noqa: S104 - compared, not bound
 
 
