@@ -41,6 +41,11 @@ NEEDS = {
     "chromium": Need("apt-get install chromium", commands=("chromium", "chromium-browser", "google-chrome")),
     "promtool": Need("apt-get install prometheus", commands=("promtool",)),
     "slowhttptest": Need("apt-get install slowhttptest", commands=("slowhttptest",)),
+    "postgresql": Need(
+        "apt-get install postgresql postgresql-client",
+        commands=("postgres",),
+        paths=tuple(map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres")))),
+    ),
     "wordpress": Need(
         "apt-get install wordpress php-cli php-mysql php-curl php-xml php-mbstring mariadb-server",
         paths=("/usr/share/wordpress/wp-includes/version.php",),

@@ -18,8 +18,9 @@ from stagewarden.audit.entries import Standing
 from stagewarden.audit.log import AuditLog
 from stagewarden.classify import RouteTable
 from stagewarden.config import expand_routes, spool_path, stops_path
-from stagewarden.errors import PolicyUnavailable
+from stagewarden.errors import ConfigError, PolicyUnavailable
 from stagewarden.gate import Recorder, Rooms, Sender
+from stagewarden.gate.fleet_locks import FleetLocks
 from stagewarden.gate.locks import KeyedLocks
 from stagewarden.gate.stops import Stops
 from stagewarden.holds import Holds, Vault
@@ -53,7 +54,7 @@ class Built:
     rooms: Rooms
     bundle: Bundle
     log: AuditLog
-    locks: KeyedLocks
+    locks: Locks
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class Building:
         metrics = Metrics(__version__)
         modes = Modes(stops_path(config), clock)
         modes.open()
-        store = Store(locate(config.state, config.base))
+        store = self._store()
         await store.open()
         self.stack.push_async_callback(store.close)
         holds = self._holds(store)
@@ -96,7 +97,7 @@ class Building:
         revisions = {"policy": decider.revision, "registry": self.registry.revision, "configuration": config.revision}
         await log.open(entries.start_entry(__version__, config.name, config.environment, revisions))
         self.stack.push_async_callback(log.close)
-        locks = KeyedLocks()
+        locks = KeyedLocks() if store.exclusive else FleetLocks(KeyedLocks(), store)
         recorder = self._recorder(log, metrics, holds)
         rooms = Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
@@ -111,7 +112,7 @@ class Building:
         identities, decider = await self._judges(borrowed.bundle)
         modes = Modes(stops_path(config), clock)
         modes.join()
-        store = Store(locate(config.state, config.base))
+        store = self._store()
         await store.join()
         self.stack.push_async_callback(store.close)
         holds = self._holds(store)
@@ -133,6 +134,14 @@ class Building:
         decider = await asyncio.to_thread(decision.make, config, secrets, clock, bundle)
         self.stack.push_async_callback(decider.close)
         return identities, decider
+
+    def _store(self) -> Store:
+        config = self.config
+        try:
+            return Store(locate(config.state, config.base, self.secrets), config.name)
+        except ConfigError as error:
+            found = (config.source.problem(("state",), problem.message, problem.remedy) for problem in error.problems)
+            raise ConfigError(tuple(found)) from None
 
     def _holds(self, store: Store) -> Holds:
         config = self.config

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stagewarden.audit.log import AuditLog
     from stagewarden.clock import Clock
     from stagewarden.gate import Recorder
-    from stagewarden.gate.locks import KeyedLocks
+    from stagewarden.gate.locks import Locks
 
 Answer: TypeAlias = "Prepared | Settled | Counted"
 
@@ -38,7 +38,7 @@ class Shared:
     """What the house has for all its workers; `moved` is told by whom which holds were moved."""
 
     log: AuditLog
-    locks: KeyedLocks
+    locks: Locks
     recorder: Recorder
     clock: Clock
     moved: Callable[[Link, list[str]], None]

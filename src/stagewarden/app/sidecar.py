@@ -25,6 +25,7 @@ from stagewarden.config import Places, Secrets, certificates
 from stagewarden.errors import CannotTell, ConfigError, Problem, StagewardenError
 from stagewarden.gate import Acts, Judge, Releases
 from stagewarden.gate.repeats import Repeats
+from stagewarden.gate.replicas import Replicas
 from stagewarden.gate.watch import Watch
 from stagewarden.holds import Vault
 from stagewarden.identity.people import People
@@ -56,6 +57,7 @@ class Sidecar:
     acts: Acts
     releases: Releases
     watch: Watch
+    replicas: Replicas
     loop_watch: LoopWatch
     people: People
     readiness: Readiness
@@ -185,6 +187,7 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
     watch = Watch(rooms)
     watch.loaded(rooms.registry)
     loop_watch = LoopWatch(rooms.clock, rooms.recorder.metrics.loop_lag)
+    replicas = Replicas(rooms)
     workers = {} if house is None else {"workers": house.trouble}
     return Sidecar(
         rooms=rooms,
@@ -192,9 +195,13 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
         acts=Acts(rooms, Reader(rooms.config.base / rooms.config.audit.directory)),
         releases=Releases(rooms),
         watch=watch,
+        replicas=replicas,
         loop_watch=loop_watch,
         people=people,
-        readiness=Readiness({**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble, **workers}, watch.details),
+        readiness=Readiness(
+            {**watch.checks(), "loop": loop_watch.trouble, "tls": tls.trouble, "replicas": replicas.trouble, **workers},
+            lambda: {**watch.details(), **replicas.details()},
+        ),
         tls=tls,
         house=house,
         _reload=asyncio.Event(),
@@ -204,7 +211,8 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
 async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
-        for work in (sidecar.releases.run(), sidecar.watch.run(), sidecar.watch.follow(), sidecar.loop_watch.watch(), _reloads(sidecar)):
+        beside = (sidecar.watch.run(), sidecar.watch.follow(), sidecar.replicas.run(), sidecar.replicas.tend(), sidecar.loop_watch.watch())
+        for work in (sidecar.releases.run(), *beside, _reloads(sidecar)):
             group.create_task(work)
         if sidecar.rooms.config.listen.people is not None:
             group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes))

@@ -1,10 +1,11 @@
 """`check`: every problem of configuration, registry, secrets and policy, with file, line and a way to mend it.
 
-Starts nothing, writes nothing, asks nothing of the network. Exit 0: it can run (warnings are gaps), 1: it must not.
+Starts nothing, writes nothing, asks nothing of the network but a shared state database. Exit 0: it can run (warnings are gaps), 1: it must not.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from stagewarden.holds.seats import fillable
 from stagewarden.identity.keys import parse_keys
 from stagewarden.identity.people import People
 from stagewarden.model import Seat, Stage, Tier
+from stagewarden.store import Store, locate
 from stagewarden.wire.tls import ListenersTls
 
 if TYPE_CHECKING:
@@ -135,6 +137,23 @@ def _readable(house: House, secret: configuration.Secret | None) -> bool:
         return False
 
 
+def _state(house: House) -> Iterator[Problem]:
+    """A shared database: its secrets and authorities can be read; that it does not answer, or not as it should, is a gap that may be mended later."""
+    try:
+        url = locate(house.config.state, house.config.base, house.secrets)
+        if url.get_backend_name() == "sqlite":
+            return
+        remarks = asyncio.run(Store(url).look())
+    except ConfigError as error:
+        for problem in error.problems:
+            yield house.config.source.problem(("state",), problem.message, problem.remedy)
+    except CannotTell as error:
+        yield house.config.source.problem(("state",), f"cannot be used now: {error}", "it must answer when the sidecar starts", severity="warning")
+    else:
+        for remark in remarks:
+            yield house.config.source.problem(("state",), remark, "have its administrator change it", severity="warning")
+
+
 def _policy(house: House) -> Iterator[Problem]:
     """The bundle loads, its revision is what its files say, and every built-in it needs is ours to give."""
     place, policy = ("policy", "bundle"), house.config.policy
@@ -188,4 +207,4 @@ def _exports(config: Config) -> set[str]:
     return {route.kind for route in routes if route.stage == Stage.EXPORT} | {case.kind for case in cases if case.stage == Stage.EXPORT}
 
 
-STEPS: tuple[Callable[[House], Iterator[Problem]], ...] = (_between, _agents, _people, _certificates, _policy, _seats)
+STEPS: tuple[Callable[[House], Iterator[Problem]], ...] = (_between, _agents, _people, _certificates, _state, _policy, _seats)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stagewarden.config import state
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,5 +43,6 @@ def spool_path(config: Config) -> Path:
 
 
 def _beside_state(config: Config) -> Path:
-    kind, _, path = config.state.partition(":")
-    return (config.base / path).parent if kind == "sqlite" else config.base
+    """A PostgreSQL has no folder here: then it is the configuration's."""
+    place = state.parse(config.state)
+    return (config.base / place.path).parent if isinstance(place, state.Sqlite) else config.base

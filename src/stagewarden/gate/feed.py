@@ -108,6 +108,9 @@ class Feed:
         """It happened."""
         self.newest += 1
         self.kept.append(Event(self.id_of(self.newest), name, data))
+        self._ring()
+
+    def _ring(self) -> None:
         self.news.set()
         if not self.closed:
             self.news = asyncio.Event()
@@ -142,14 +145,16 @@ class Feed:
                         for hold, state in (await holds.states(waiting)).items():
                             self.tell("hold", {"hold": hold, "state": state})
                         waiting.clear()
-                if len(waiting) > KEPT:
+                if moves.missed or len(waiting) > KEPT:
+                    moves.missed = False
                     waiting.clear()
                     self._lose()
 
     def _lose(self) -> None:
-        """More happened than is kept: whoever comes back has missed something."""
+        """More happened than is kept, or than we heard of: whoever listens or comes back has missed something."""
         self.newest += 1
         self.kept.clear()
+        self._ring()
 
     def _stops(self, modes: Modes, before: int | None) -> int:
         """Tell the acts since that epoch; the epoch now."""

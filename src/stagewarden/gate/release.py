@@ -47,6 +47,8 @@ class Releases:
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
+        # Among several, one without an agents' listener does not send: it need not have the upstreams' network, nor their credentials.
+        self._sends = rooms.store.exclusive or rooms.config.listen.agents is not None
         self._running: set[str] = set()
         self._draining = asyncio.Event()
         self._idle = asyncio.Event()
@@ -69,7 +71,7 @@ class Releases:
                 try:
                     for moved in await self._rooms.holds.expire_due():
                         await self._rooms.recorder.deliver(moved)
-                    for hold_id in await self._rooms.holds.due():
+                    for hold_id in await self._rooms.holds.due() if self._sends else ():
                         if hold_id not in self._running and len(self._running) < _AT_ONCE:
                             self._running.add(hold_id)
                             self._idle.clear()

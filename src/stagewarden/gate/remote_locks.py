@@ -16,7 +16,7 @@ from stagewarden.errors import CannotTell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from stagewarden.gate.locks import Key, KeyedLocks
+    from stagewarden.gate.locks import Key, Locks
 
 
 class Wanted(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -86,7 +86,7 @@ class RemoteLocks:
 class Keeper:
     """The house's end for one worker: takes tickets, and hands the house's own locks out for them."""
 
-    def __init__(self, locks: KeyedLocks, reply: Callable[[Granted], None]) -> None:
+    def __init__(self, locks: Locks, reply: Callable[[Granted], None]) -> None:
         self._locks = locks
         self._reply = reply
         self._turns: dict[int, tuple[Key, asyncio.Task[None]]] = {}

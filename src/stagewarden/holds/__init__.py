@@ -5,6 +5,7 @@ appends to the log: the gate does.
 """
 
 from stagewarden.holds.crypto import Vault
+from stagewarden.holds.desk import CHANNEL
 from stagewarden.holds.ending import Ending
 from stagewarden.holds.entries import Moved, OutboxEntry, view_digest
 from stagewarden.holds.opening import Opening
@@ -12,7 +13,7 @@ from stagewarden.holds.releasing import Releasing
 from stagewarden.holds.rows import NewHold
 from stagewarden.holds.voting import Voting
 
-__all__ = ["Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
+__all__ = ["CHANNEL", "Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 
 
 class Holds(Opening, Voting, Ending, Releasing):

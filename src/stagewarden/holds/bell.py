@@ -18,11 +18,17 @@ class Moves:
 
     def __init__(self) -> None:
         self.news = asyncio.Event()
+        self.missed = False
         self._ids: set[str] = set()
 
     def note(self, holds: Iterable[str]) -> None:
         """These moved."""
         self._ids.update(holds)
+        self.news.set()
+
+    def miss(self) -> None:
+        """Some may have moved, and nobody can say which."""
+        self.missed = True
         self.news.set()
 
     def take(self) -> frozenset[str]:
@@ -60,6 +66,12 @@ class Bell:
         self._any.set()
         for follower in self._followers:
             follower.note(moved)
+
+    def wake_all(self) -> None:
+        """Something may have moved without our hearing of it: everybody looks."""
+        self.wake(tuple(self._waiting))
+        for follower in self._followers:
+            follower.miss()
 
     @asynccontextmanager
     async def listen(self, hold: str) -> AsyncIterator[asyncio.Event]:

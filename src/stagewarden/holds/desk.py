@@ -10,7 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, false, func, insert, select, update
 
 from stagewarden import clock as clocks
 from stagewarden.errors import Conflict, NotFound
@@ -20,10 +20,11 @@ from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, OutboxEntry, hold_body, vote_body
 from stagewarden.holds.paging import after, cursor_of
 from stagewarden.model import HoldState, Tier
+from stagewarden.store import writes
 from stagewarden.store.tables import holds, outbox, votes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,14 +39,22 @@ if TYPE_CHECKING:
 
 _LIGHT = tuple(column for column in holds.c if column.name not in {*rows.SEALED, "data_key"})
 _BATCH = 500  # ids in one statement
+CHANNEL = "holds"  # on which replicas tell each other which holds moved, after the name of the one that moved them
+TOLD_AT_ONCE = 200  # ids in one notice, which has 8000 bytes
 
 
 async def fetch(
     connection: AsyncConnection, vault: Vault | None, *where: ColumnElement[bool], order: Sequence[Any] = (), limit: int | None = None
 ) -> list[Hold]:
-    """Holds as values; without a vault their payload is left unread."""
+    """Holds as values; without a vault their payload is left unread.
+
+    In a transaction that writes they are ours until its end, taken in one order so that two such transactions do not wait for each other:
+    a vote must see the vote before it (SQLite has one writer, and knows no such lock).
+    """
     columns = tuple(holds.c) if vault is not None else _LIGHT
-    found = (await connection.execute(select(*columns).where(*where).order_by(*order).limit(limit))).mappings().all()
+    query = select(*columns).where(*where).limit(limit)
+    query = query.order_by(*(order or (holds.c.number,))).with_for_update(key_share=True) if writes(connection) else query.order_by(*order)
+    found = (await connection.execute(query)).mappings().all()
     cast: dict[str, list[Any]] = {row["id"]: [] for row in found}
     for batch in _batches(tuple(cast)):
         query = select(votes).where(votes.c.hold.in_(batch), votes.c.void_at_ns == 0).order_by(votes.c.number)
@@ -57,18 +66,24 @@ async def fetch(
     ]
 
 
+def named(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    """Equality with what a caller wrote. Nothing has a name with a NUL in it: PostgreSQL's text cannot hold one (its manual, section 8.3)."""
+    return false() if "\0" in text else column == text
+
+
 class Pen:
     """One write transaction on holds: what it moved, and the entries it wrote."""
 
-    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int) -> None:
+    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int, origin: str) -> None:
         self.connection = connection
         self.now_ns = now_ns
+        self._origin = origin  # in whose log its entries belong
         self.touched: dict[str, Hold] = {}
         self._vault = vault
 
     async def load(self, hold_id: str, *, payload: bool = False) -> Hold:
         """The hold as it stands in this transaction; NotFound."""
-        found = await fetch(self.connection, self._vault if payload else None, holds.c.id == hold_id)
+        found = await fetch(self.connection, self._vault if payload else None, named(holds.c.id, hold_id))
         if not found:
             raise NotFound(f"hold {hold_id}: no such hold")
         return found[0]
@@ -110,7 +125,8 @@ class Pen:
 
     async def _entry(self, kind: Any, hold: Hold, body: Document) -> OutboxEntry:
         entry = OutboxEntry(clocks.new_id("e", self.now_ns), kind, body)
-        await self.connection.execute(insert(outbox).values(id=entry.id, created_ns=self.now_ns, hold=hold.id, kind=kind, body=body))
+        row = {"id": entry.id, "created_ns": self.now_ns, "hold": hold.id, "kind": kind, "body": body, "origin": self._origin}
+        await self.connection.execute(insert(outbox).values(row))
         return entry
 
 
@@ -129,7 +145,7 @@ class Desk:
     async def get(self, hold_id: str) -> Hold:
         """One hold with its payload; NotFound."""
         async with self._store.reading() as connection:
-            found = await fetch(connection, self._vault, holds.c.id == hold_id)
+            found = await fetch(connection, self._vault, named(holds.c.id, hold_id))
         if not found:
             raise NotFound(f"hold {hold_id}: no such hold")
         return found[0]
@@ -167,9 +183,10 @@ class Desk:
         return await self.get(hold_id)
 
     async def undelivered(self, limit: int = 1000) -> tuple[OutboxEntry, ...]:
-        """Entries not known to be in the log, oldest first."""
+        """Entries of this instance that are not known to be in its log, oldest first. Others bring theirs into their own."""
+        ours = () if self._store.exclusive else (outbox.c.origin == self._store.instance,)
         async with self._store.reading() as connection:
-            found = (await connection.execute(select(outbox).order_by(outbox.c.number).limit(limit))).mappings().all()
+            found = (await connection.execute(select(outbox).where(*ours).order_by(outbox.c.number).limit(limit))).mappings().all()
         return tuple(OutboxEntry(row["id"], row["kind"], row["body"]) for row in found)
 
     async def delivered(self, ids: Iterable[str]) -> None:
@@ -180,12 +197,26 @@ class Desk:
             for batch in _batches(wanted):
                 rung.update((await connection.execute(select(outbox.c.hold).where(outbox.c.id.in_(batch)))).scalars())
                 await connection.execute(delete(outbox).where(outbox.c.id.in_(batch)))
+            for batch in _batches(tuple(rung), TOLD_AT_ONCE):
+                await self._store.notify(connection, CHANNEL, " ".join((self._store.instance, *batch)))
         self.changed.ring(rung)
+
+    async def adopt(self, living: Collection[str]) -> int:
+        """Entries of instances that are gone belong into our log from now on: by id, and to one of us alone. How many."""
+        gone = outbox.c.origin.not_in(sorted({*living, self._store.instance}))
+        async with self._store.writing() as connection:
+            return int((await connection.execute(update(outbox).where(gone).values(origin=self._store.instance))).rowcount)
 
     async def heed(self, ids: Iterable[str]) -> None:
         """Another process moved these holds: from now on this one's clocks watch their deadlines too."""
         async with self._store.reading() as connection:
             for hold in await fetch(connection, None, holds.c.id.in_(tuple(ids))):
+                self._watch(hold)
+
+    async def heed_all(self) -> None:
+        """Others may have moved any: the deadlines of all that are open are watched here."""
+        async with self._store.reading() as connection:
+            for hold in await fetch(connection, None, holds.c.state.in_(lifecycle.WAITING)):
                 self._watch(hold)
 
     def leave(self, ids: Iterable[str]) -> None:
@@ -197,7 +228,7 @@ class Desk:
     async def _writing(self) -> AsyncIterator[Pen]:
         """One transaction; afterwards the clocks know the deadlines of what it moved."""
         async with self._store.writing() as connection:
-            pen = Pen(connection, self._vault, self._clock.now_ns())
+            pen = Pen(connection, self._vault, self._clock.now_ns(), self._store.instance)
             yield pen
         for hold in pen.touched.values():
             self._watch(hold)
@@ -219,5 +250,5 @@ class Desk:
             raise Conflict(f"hold {hold.id}: its time is over")
 
 
-def _batches(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH))
+def _batches(ids: Sequence[str], size: int = _BATCH) -> Iterable[Sequence[str]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))

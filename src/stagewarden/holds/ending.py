@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, or_, select, update
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Invalid, NotFound
 from stagewarden.holds import lifecycle, rows
-from stagewarden.holds.desk import Desk, fetch
+from stagewarden.holds.desk import Desk, fetch, named
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
 from stagewarden.model import HoldState
@@ -61,7 +61,7 @@ class Ending(Desk):
                 (holds.c.state == "pending") & (holds.c.expires_at_ns <= pen.now_ns),
                 holds.c.state.in_(_UNSENT) & (holds.c.use_by_ns <= pen.now_ns),
                 holds.c.state.in_(("claimed", "sent")) & (holds.c.lease_until_ns <= pen.now_ns),
-                holds.c.id.in_(self._deadlines.passed()),
+                holds.c.state.in_(lifecycle.WAITING) & holds.c.id.in_(self._deadlines.passed()),
             )
             found = await fetch(pen.connection, None, over)
             self._forget_all_but(found)
@@ -97,7 +97,8 @@ class Ending(Desk):
     async def _expire(self, pen: Pen, hold: Hold) -> Moved | None:
         """The one move that is due for this hold, if any."""
         if hold.state is HoldState.SENT:
-            return await pen.move(hold, Event.LOST, Cause(reason="lease_over"))
+            # Its deadline may still be in our own books when another replica sends it: only the lease says that nobody does any more.
+            return await pen.move(hold, Event.LOST, Cause(reason="lease_over")) if await self._lease_over(pen, hold) else None
         if self._deadlines.over(hold):
             if hold.state is HoldState.PENDING:
                 return await pen.move(hold, Event.DECIDE_BY_PASSED, Cause(reason="decide_by"))
@@ -112,7 +113,7 @@ class Ending(Desk):
 
     def _forget_all_but(self, found: list[Hold]) -> None:
         """Clocks of holds that have ended meanwhile are not kept."""
-        open_now = {hold.id for hold in found if hold.state in lifecycle.OPEN}
+        open_now = {hold.id for hold in found if hold.state in lifecycle.OPEN and hold.state is not HoldState.SENT}
         for gone in set(self._deadlines.passed()) - open_now:
             self._deadlines.forget(gone)
 
@@ -123,4 +124,4 @@ def _in_scope(scope: str) -> tuple[ColumnElement[bool], ...]:
     kind, _, name = scope.partition(":")
     if kind not in _SCOPES or not name:
         raise Invalid("scope: all, agent:ID, workflow:ID, upstream:ID, stage:NAME or hold:ID")
-    return (_SCOPES[kind] == name,)
+    return (named(_SCOPES[kind], name),)

@@ -84,6 +84,9 @@ TRANSITIONS: Final[dict[tuple[HoldState, Event], HoldState]] = {
 OPEN: Final = frozenset({_S.PENDING, _S.SETTLING, _S.APPROVED, _S.CLAIMED, _S.SENT})
 """Something may still be sent, or is being sent."""
 
+WAITING: Final = tuple(map(str, (_S.PENDING, _S.SETTLING, _S.APPROVED, _S.CLAIMED)))
+"""A deadline runs."""
+
 ENDED: Final = frozenset(_S) - OPEN
 """Nothing more will be sent. `unknown` may still learn what happened, and what was done may be rolled back."""
 

@@ -40,6 +40,8 @@ class Opening(Desk):
         await _check_digest(new)
         try:
             async with self._writing() as pen:
+                # What an agent has open is counted before one is added, so its requests come one after another, over all replicas.
+                await self._store.alone(pen.connection, f"agent {new.agent}")
                 standing = await self._answering(pen.connection, (new.agent, new.workflow, new.initiator, new.repeat_digest), new.lookup_digest)
                 if standing is not None:
                     return Moved(standing, ())

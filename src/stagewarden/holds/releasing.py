@@ -16,7 +16,7 @@ from stagewarden.errors import CannotTell, Conflict, StateUnavailable
 from stagewarden.holds import bodies, rows
 from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved
-from stagewarden.holds.lifecycle import LEASE_NS, Event, answer_event
+from stagewarden.holds.lifecycle import LEASE_NS, WAITING, Event, answer_event
 from stagewarden.holds.seats import fill, filled
 from stagewarden.model import HoldState
 from stagewarden.store.tables import holds, meta, outbox, votes
@@ -153,7 +153,7 @@ class Releasing(Desk):
             half_done = holds.c.state.in_(("claimed", "sent"))
             abandoned = half_done if self._store.exclusive else half_done & (holds.c.lease_until_ns <= pen.now_ns)
             moved = [await self._recover(pen, hold) for hold in await fetch(pen.connection, None, abandoned)]
-            for hold in await fetch(pen.connection, None, holds.c.state.in_(("pending", "settling", "approved", "claimed"))):
+            for hold in await fetch(pen.connection, None, holds.c.state.in_(WAITING)):
                 self._watch(hold)
         return tuple(moved)
 
@@ -164,6 +164,7 @@ class Releasing(Desk):
 
     async def _check_key(self, pen: Pen) -> None:
         """A database that was written with another `holds.key` must not start: its holds could be neither shown nor sent."""
+        await self._store.alone(pen.connection, _KEY_CHECK)  # of several that start at once one writes it, and the others read it
         known = await pen.connection.scalar(select(meta.c.value).where(meta.c.name == _KEY_CHECK))
         if known is None:
             wrapped, _ = self._vault.mint(_KEY_CHECK)

@@ -75,6 +75,10 @@ WORKERS: Final = Family(
     f"{_P}workers", "gauge", "Worker processes of `serve --workers`; silent: no answer to this scrape", ("state",), (labels.WORKER_STATES,)
 )
 WORKER_DEATHS: Final = Family(f"{_P}worker_deaths_total", "counter", "Worker processes that ended without being told to")
+REPLICAS: Final = Family(
+    f"{_P}replicas", "gauge", "Instances on this database that were heard of lately; differing: by another policy or registry than ours", ("state",),
+    (labels.REPLICA_STATES,),
+)  # fmt: skip
 LOOP_LAG: Final = Family(f"{_P}event_loop_lag_seconds", "gauge", "How late the event loop was at its last look")
 BUILD_INFO: Final = Family(f"{_P}build_info", "gauge", "The running version", ("version",), (_REGISTRY,))
 POLICY_INFO: Final = Family(f"{_P}policy_info", "gauge", "The policy in force", ("revision", "engine"), (_REGISTRY, ("wasm", "opa")))

@@ -32,6 +32,7 @@ CACHE_RESULTS: Final = ("hit", "miss")
 YES_NO: Final = ("yes", "no")
 APPENDS: Final = ("ok", "failed", "refused")
 WORKER_STATES: Final = ("ready", "starting", "silent")
+REPLICA_STATES: Final = ("agreeing", "differing")
 RELOADS: Final = ("policy", "registry", "keys")
 
 # Codes of rego/ by the kind of violation they tell of (design: governance.md section 2); the gate's own codes follow.

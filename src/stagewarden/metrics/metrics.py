@@ -244,6 +244,10 @@ class Metrics:
         """A worker ended that was not told to."""
         self._all.counts[families.WORKER_DEATHS].add()
 
+    def replicas(self, living: int, differing: int) -> None:
+        """How many instances use this database, ourselves among them; 0 where it is ours alone."""
+        self._all.counts[families.REPLICAS].replace({("agreeing",): living - differing, ("differing",): differing})
+
     def speak_for(self, workers: Iterable[Rows], departed: Rows) -> None:
         """What the workers have counted, and those that are gone: shown with our own from now on."""
         self._all.workers, self._all.departed = tuple(workers), departed

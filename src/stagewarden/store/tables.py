@@ -122,6 +122,7 @@ outbox = Table(
     Column("hold", String, nullable=False, index=True),
     Column("kind", String, nullable=False),
     Column("body", JSON, nullable=False),
+    Column("origin", String, nullable=False, server_default=""),  # the instance whose log it belongs in; "": of a release that had but one
     sqlite_autoincrement=True,
 )
 
@@ -141,4 +142,15 @@ repeats = Table(
     Index("repeats_expire", "expires_at_ns"),
     Index("repeats_of", "caller", "number"),
     sqlite_autoincrement=True,
+)
+
+# Who uses this database, and judges by what (replicas on one PostgreSQL).
+instances = Table(
+    "instances",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("heard_ns", BigInteger, nullable=False),  # by the database's clock
+    Column("version", String, nullable=False),
+    Column("policy", String, nullable=False),
+    Column("registry", String, nullable=False),
 )

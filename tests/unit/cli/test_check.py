@@ -17,6 +17,8 @@ from stagewarden.cli.check import findings
 from stagewarden.cli.init import init
 from stagewarden.decision import bundle
 from tests.authority import Authority, Issued
+from tests.databases import PASSWORD, cluster
+from tests.needs import needs
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "deploy" / "examples"
@@ -250,6 +252,55 @@ def test_an_example_passes_with_fresh_keys(tmp_path, name):
     for credential in ("drafter", "publisher"):
         (folder / "secrets" / credential).write_text("Bearer given-by-the-upstream\n")
     assert [str(problem) for problem in findings(folder / "stagewarden.yaml")] == []
+
+
+@pytest.mark.parametrize("instance", ["sidecar", "people"])
+def test_the_example_of_a_fleet_passes_with_fresh_keys(tmp_path, instance):
+    """A sidecar, and the people's instance without the upstreams' credentials; on a database that answers."""
+    needs("postgresql")
+    made, folder = tmp_path / "made", tmp_path / "example"
+    assert CliRunner().invoke(init, [str(made)]).exit_code == 0
+    shutil.copytree(EXAMPLES / "fleet", folder)
+    for part in MADE if instance == "sidecar" else ("holds.key", "people.yaml", "people-tokens.yaml"):
+        (shutil.copytree if (made / part).is_dir() else shutil.copy2)(made / part, folder / instance / part)
+    secret(folder / instance / "secrets" / "state-password", PASSWORD)
+    with cluster().new() as database:
+        change(folder / instance / "stagewarden.yaml", "@db.internal:5432/stagewarden?", f"@127.0.0.1:{cluster().port}/{database}?")
+        found = findings(folder / instance / "stagewarden.yaml")
+        assert {problem.message for problem in found} == {"the server runs with fsync=off", "the server runs with full_page_writes=off"}
+        assert cluster().run(database, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")[0][0] == 0
+
+
+STATES = {
+    "refuses": ("postgresql://sw@127.0.0.1:1/state", "warning", "cannot be used now: "),
+    "somebody else's": ("postgresql://stagewarden@127.0.0.1:PORT/FOREIGN", "warning", "not a Stagewarden state database"),
+    "without its password": ("postgresql://sw@127.0.0.1/state?password=file:secrets/none", "error", "cannot be read"),
+    "without its authority": ("postgresql://sw@localhost/state?sslmode=verify-full&sslrootcert=none.pem", "error", "cannot be read"),
+    "an empty secret": ("env:NOT_SET_ANYWHERE", "error", "is not set"),
+    "unverified": ("postgresql://sw@db.example/state?sslmode=require", "error", "does not check whom it talks to"),
+}
+
+
+@pytest.mark.parametrize(("state", "severity", "text"), STATES.values(), ids=STATES)
+def test_a_shared_state_is_looked_at(house, state, severity, text):
+    """What is wrong in the file is an error at its line; a database that does not answer now is a warning. No password is shown."""
+    needs("postgresql")
+    with cluster().new() as foreign:
+        cluster().run(foreign, "CREATE TABLE customers (id integer)")
+        written = state.replace("PORT", str(cluster().port)).replace("FOREIGN", foreign)
+        change(house / "stagewarden.yaml", "state: sqlite:state.db", f"state: {written}")
+        (found,) = findings(house / "stagewarden.yaml")
+        assert (found.severity, found.key) == (severity, "state")
+        assert found.line
+        assert text in found.message
+        assert run(house).exit_code == (1 if severity == "error" else 0)
+
+
+def secret(path: Path, text: str) -> None:
+    """For its owner alone."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o600)
 
 
 @pytest.mark.parametrize("name", SAME)

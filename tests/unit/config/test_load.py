@@ -141,7 +141,6 @@ def test_a_later_key_that_asks_for_nothing_is_accepted(tmp_path, shape, key):
 LATER_VALUES = {
     "oidc": ("identity.people.0", {"kind": "oidc", "issuer": "https://idp.example"}),
     "batched": ("audit.durability", "batched"),
-    "postgresql": ("state", "postgresql://db/stagewarden"),
     "bundle_url": ("policy.bundle", "https://bundles.example/b.tar.gz"),
     "ghost": ("upstreams.cms.catalogue", "ghost"),
     "settle": ("holds.settle", "5m"),

@@ -53,6 +53,10 @@ ERRORS = {
     "people_url_script": (changed("people.url", "javascript:alert(1)"), "people.url", "not an origin"),
     "state_kind": (changed("state", "mysql://x"), "state", "not a state database"),
     "state_empty": (changed("state", "sqlite:"), "state", "not a state database"),
+    "state_nobody": (changed("state", "postgresql://db.example/state"), "state", "lacks a host, a user or a database"),
+    "state_unverified": (changed("state", "postgresql://sw@db.example/state?sslmode=require"), "state", "does not check whom it talks to"),
+    "state_plain": (production("state", "postgresql://sw@db.example/state?sslmode=disable"), "state", "without TLS"),
+    "state_password": (production("state", "postgresql://sw:hunter2@db.example/state"), "state", "holds a password"),
     # policy
     "opa_missing": (changed("policy.engine", "opa"), "policy.engine", "no OPA is named"),
     "opa_relative_socket": (changed("policy.opa", {"url": "unix:opa.sock"}), "policy.opa.url", "absolute"),

@@ -6,17 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text, update
 
 from stagewarden.errors import Conflict, Invalid, NotAllowed, StateUnavailable
 from stagewarden.gate import repeats
 from stagewarden.gate.repeats import CLAIM, DAY, Repeats, Write
 from stagewarden.holds import Vault
 from stagewarden.store import Store, locate
+from stagewarden.store.tables import repeats as table
+from tests.databases import DATABASES, prepared
+from tests.needs import needs
 from tests.unit.holds.bench import HandClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
 WRITE = Write("ines/None", "key-1", b"approve")
@@ -37,20 +40,29 @@ class Act:
         return {"done": self.done, "note": "CANARY-77"}
 
 
+@pytest.fixture(params=DATABASES)
+def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database with our tables."""
+    if request.param == "postgresql":
+        needs("postgresql")
+    with prepared(request.param, tmp_path) as made_here:
+        yield made_here
+
+
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[Store]:
+async def house(state: str, tmp_path: Path) -> AsyncIterator[Store]:
     """The store of the process that opened the database."""
-    store = Store(locate("sqlite:state.db", tmp_path))
+    store = Store(locate(state, tmp_path), "a")
     await store.open()
     yield store
     await store.close()
 
 
 @pytest.fixture
-async def other(house: Store, tmp_path: Path) -> AsyncIterator[Store]:
-    """Another process's store on the same database."""
-    store = Store(locate("sqlite:state.db", tmp_path))
-    await store.join()
+async def other(house: Store, state: str, tmp_path: Path) -> AsyncIterator[Store]:
+    """Another process's store on the same database: a worker's of the same house, or a replica's."""
+    store = Store(locate(state, tmp_path), "b")
+    await (store.join() if house.exclusive else store.open())
     yield store
     await store.close()
 
@@ -63,7 +75,7 @@ def made(store: Store, clock: HandClock | None = None) -> Repeats:
 async def count(store: Store) -> int:
     """Rows kept."""
     async with store.reading() as connection:
-        return int(await connection.scalar(select(func.count()).select_from(repeats.repeats)) or 0)
+        return int(await connection.scalar(select(func.count()).select_from(table)) or 0)
 
 
 async def test_the_first_answer_wherever_it_is_asked_again(house: Store, other: Store) -> None:
@@ -178,9 +190,11 @@ async def test_bounded_for_each_caller(house: Store, monkeypatch: pytest.MonkeyP
 
 
 async def test_nothing_of_it_is_stored_in_clear(house: Store, tmp_path: Path) -> None:
-    """Not the answer, not the key, not the caller."""
+    """Not the answer, not the key, not the caller: neither in a row nor, where it is a file, in any byte of it."""
     await made(house).once(Write("ines-person", "canary-key-1", b"canary-request"), Act())
-    stored = await asyncio.to_thread(lambda: b"".join(path.read_bytes() for path in tmp_path.iterdir()))
+    async with house.reading() as connection:
+        rows = repr((await connection.execute(select(table))).all()).encode()
+    stored = rows + await asyncio.to_thread(lambda: b"".join(path.read_bytes() for path in tmp_path.iterdir()))
     assert not [word for word in (b"CANARY-77", b"canary-key-1", b"canary-request", b"ines-person") if word in stored]
 
 
@@ -191,9 +205,8 @@ async def test_an_answer_cannot_be_moved_to_another_key(house: Store) -> None:
     await kept.once(Write("ines/None", "a", b"x"), Act())
     await kept.once(Write("mara/None", "b", b"x"), Act())
     async with house.writing() as connection:
-        await connection.execute(
-            text("UPDATE repeats SET (data_key, answer) = (SELECT data_key, answer FROM repeats WHERE number = 1) WHERE number = 2")
-        )
+        first = (await connection.execute(select(table.c.data_key, table.c.answer).order_by(table.c.number))).first()
+        await connection.execute(update(table).values(data_key=first.data_key, answer=first.answer))
     with pytest.raises(StateUnavailable):
         await kept.once(Write("mara/None", "b", b"x"), Act())
 
@@ -212,7 +225,10 @@ async def test_a_stop_does_not_wait_for_a_database_that_is_busy(house: Store, mo
     """Others are writing for longer than a stop can wait: it is done all the same, and is not remembered."""
     monkeypatch.setattr(repeats, "STOP_WAITS", 0.05)
     act = Act()
-    async with house.writing():
+    async with house.writing() as connection:
+        await connection.execute(delete(table))
+        if not house.exclusive:  # writers of a PostgreSQL wait for a table at most
+            await connection.execute(text("LOCK TABLE repeats IN ACCESS EXCLUSIVE MODE"))
         await made(house).once(Write("ines/None", "k", b"", stops=True), act)
     assert (act.done, await count(house)) == (1, 0)
 

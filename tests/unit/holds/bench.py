@@ -16,6 +16,7 @@ from stagewarden.model import Answer, Ask, Hold, Reason, Request, Seat, Stage, T
 from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, PersonIdentity, Registry, RegistryData
 from stagewarden.store import Store, locate
 from stagewarden.store.tables import holds as table
+from tests.databases import state_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -159,9 +160,9 @@ def states(moved: tuple[Moved, ...]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_bench(folder: Path, clock: HandClock | None = None, **limits: int) -> AsyncIterator[Bench]:
-    """A bench over a database in this folder."""
-    store = Store(locate("sqlite:state.db", folder))
+async def open_bench(folder: Path, clock: HandClock | None = None, *, instance: str | None = None, **limits: int) -> AsyncIterator[Bench]:
+    """A bench over the database of this folder (tests/databases.py)."""
+    store = Store(locate(state_in(folder), folder), instance)
     await store.open()
     clock = clock or HandClock()
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases import DATABASES
 from tests.unit.holds.crash_drill import ENDS
 
 ROOT = Path(__file__).parents[3]
@@ -14,7 +15,8 @@ LAST = {"release": {"done", "unknown"}, "withdraw": {"withdrawn"}, "kill": {"sto
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_kill_9_at_every_statement(tmp_path, end):
+@pytest.mark.parametrize("database", DATABASES, indirect=True)
+async def test_kill_9_at_every_statement(database, tmp_path, end):
     """A process killed before or after any durable step: no vote lost, no entry lost or doubled, at most one send, a state a person can read."""
     drill = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.unit.holds.crash_drill", tmp_path, end, "3" if end == "release" else "1",

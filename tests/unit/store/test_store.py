@@ -13,15 +13,26 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from stagewarden.errors import Conflict, StateUnavailable
 from stagewarden.store import Clash, Store, locate
 from stagewarden.store.tables import SCHEMA, meta, metadata
+from tests.databases import DATABASES, prepared
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
 
+@pytest.fixture(params=DATABASES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """An open store on each database."""
+    with prepared(request.param, tmp_path) as state:
+        made = Store(locate(state, tmp_path), "one")
+        await made.open()
+        yield made
+        await made.close()
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    """An open store in a temporary folder."""
+async def sqlite(tmp_path: Path) -> AsyncIterator[Store]:
+    """An open store in a file."""
     made = Store(locate("sqlite:state.db", tmp_path))
     await made.open()
     yield made
@@ -39,9 +50,9 @@ def modes(folder: Path) -> set[int]:
     return {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
 
 
-async def test_every_file_of_the_database_is_private(store, tmp_path):
+async def test_every_file_of_the_database_is_private(sqlite, tmp_path):
     """The database, its journal, its shared memory and the lock file are 0600 whatever the umask."""
-    async with store.writing() as connection:
+    async with sqlite.writing() as connection:
         await connection.execute(insert(meta).values(name="x", value="y"))
     assert {path.name for path in tmp_path.iterdir()} >= {"state.db", "state.db-wal", "state.db-shm", "state.db.lock"}
     assert modes(tmp_path) == {0o600}
@@ -65,19 +76,19 @@ async def test_a_database_left_readable_is_tightened(tmp_path):
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000), ("secure_delete", 1), ("trusted_schema", 0)],
     ids=str,
 )
-async def test_every_connection_is_set_up(store, pragma, value):
+async def test_every_connection_is_set_up(sqlite, pragma, value):
     """WAL with synchronous=FULL: a commit that was acknowledged survives power loss."""
-    async with store.reading() as connection:
+    async with sqlite.reading() as connection:
         assert (await connection.exec_driver_sql(f"PRAGMA {pragma}")).scalar_one() == value
 
 
-async def test_a_second_sidecar_on_the_same_database_does_not_start(store, tmp_path):
+async def test_a_second_sidecar_on_the_same_database_does_not_start(sqlite, tmp_path):
     """What was `sent` at start may be judged `unknown` only because nobody else can be sending it."""
     second = Store(locate("sqlite:state.db", tmp_path))
     with pytest.raises(StateUnavailable, match="another process"):
         await second.open()
     await second.close()
-    await store.ping()
+    await sqlite.ping()
 
 
 async def test_a_closed_store_can_be_opened_by_the_next(tmp_path):
@@ -214,13 +225,13 @@ async def test_a_cancelled_writer_leaves_the_store_usable(store):
     assert {name[1:] for name in found if name[0] == "a" and name != "application"} == {name[1:] for name in found if name[0] == "b"}
 
 
-async def test_a_database_damaged_under_us_cannot_tell(store, tmp_path):
+async def test_a_database_damaged_under_us_cannot_tell(sqlite, tmp_path):
     """A database that no longer answers is StateUnavailable, never a crash of the caller."""
     with sqlite3.connect(tmp_path / "state.db") as other:
         other.execute("DROP TABLE outbox")
     other.close()
     with pytest.raises(StateUnavailable, match="no such table"):
-        async with store.reading() as connection:
+        async with sqlite.reading() as connection:
             await connection.execute(text("SELECT count(*) FROM outbox"))
 
 

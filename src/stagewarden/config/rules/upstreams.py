@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stagewarden.config import catalogue
+from stagewarden.config import state as states
 from stagewarden.config.rules.addresses import is_loopback
 from stagewarden.config.rules.listeners import started
 from stagewarden.model import Stage
@@ -109,7 +110,11 @@ def _mount(config: Config, mount: str, place: Place) -> Iterator[Problem]:
 
 
 def credentials(config: Config) -> Iterator[Problem]:
-    """Each stage that can be sent has a credential of its own or of a lower stage; a higher one's is never lent."""
+    """Each stage that can be sent has a credential of its own or of a lower stage; a higher one's is never lent.
+
+    An instance that shares its state and serves no agents sends nothing (gate/release.py), and needs none.
+    """
+    sends = config.listen.agents is not None or states.is_sqlite(config.state)
     for name, upstream in config.upstreams.items():
         for stage, credential in upstream.credentials.items():
             if not _TOKEN.fullmatch(credential.header) or credential.header.lower() in _NOT_A_CREDENTIAL:
@@ -121,7 +126,7 @@ def credentials(config: Config) -> Iterator[Problem]:
         lacking = sorted(
             {stage for route in catalogue.expand_routes(upstream) for stage in _stages(route) if stage.rank < lowest}, key=lambda stage: stage.rank
         )
-        if lacking:
+        if lacking and sends:
             which = ", ".join(lacking)
             remedy = f"add `{lacking[0]}: {{header: Authorization, value: file:secrets/NAME}}`; a stage takes its own or the nearest lower one's"
             yield config.source.problem(_credentials_place(name, upstream), f"has no credential for {which}", remedy)

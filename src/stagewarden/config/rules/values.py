@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from stagewarden.config import state as states
 from stagewarden.config.rules.addresses import is_loopback
+from stagewarden.config.units import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,9 +138,17 @@ def _opa(config: Config, text: str, *, has_token: bool) -> Iterator[Problem]:
 
 
 def state(config: Config) -> Iterator[Problem]:
-    """SQLite by path."""
-    kind, colon, path = config.state.partition(":")
-    if kind in {"postgresql", "postgres"} or kind.startswith("postgresql+"):
-        yield config.source.problem(("state",), "is not in this release: a shared PostgreSQL", "write sqlite:state.db")
-    elif kind != "sqlite" or not colon or not path.strip() or path.startswith("//"):
-        yield config.source.problem(("state",), "is not a state database", "write sqlite:PATH, as in sqlite:state.db")
+    """SQLite by path, or PostgreSQL by URL: whoever is on the way to it could write an approval."""
+    try:
+        place = states.parse(config.state)
+    except Misfit as misfit:
+        yield config.source.problem(("state",), misfit.message, misfit.remedy)
+        return
+    if not isinstance(place, states.Postgresql):
+        return
+    if not place.verified and not place.local and config.environment == "production":
+        yield config.source.problem(
+            ("state",), "goes to another machine without TLS", "write sslmode=verify-full, and sslrootcert where you have your own"
+        )
+    if isinstance(place.password, str) and config.environment == "production":
+        yield config.source.problem(("state",), "holds a password", "keep it out of this file: `?password=file:PATH` or `?password=env:NAME`")

@@ -124,6 +124,18 @@ def test_a_listener_that_lags_too_far_is_reset() -> None:
     assert [one.name for one in found if one] == ["ready", "reset"]
 
 
+async def test_moves_that_nobody_heard_of(tmp_path: Path) -> None:
+    """Where a notice of another replica may have been lost, listeners are told to look, and are told what comes after."""
+    async with product(tmp_path) as running:
+        host, port = running.sidecar.people_address or ("", 0)
+        async with listening(f"http://{host}:{port}", running.house.tokens["program"]) as stream:
+            assert (await stream.event())[0] == "ready"
+            running.sidecar.rooms.holds.changed.wake_all()
+            assert (await stream.event())[:2] == ("reset", {})
+            await running.person("PUT", "/kill", "lena", {"scope": "workflow:briefs"})
+            assert (await stream.event())[0] == "kill"
+
+
 async def test_bounded_listeners(served: Served) -> None:
     """So many of one caller; another's place is free all the same; a place is given back by leaving."""
     token = served.tokens["ines"]
