@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from stagewarden.clock import new_id, rfc3339
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate.feed import Feed
-from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.gate.people import AgentView, Engaged, HoldView
 from stagewarden.holds import ballot, lifecycle
 from stagewarden.holds.eligibility import eligible, functions_held, seat_views
 from stagewarden.holds.seats import filled
 from stagewarden.model import Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
-from stagewarden.modes import Kill, parse_scope
+from stagewarden.modes import MODES, RANK, Kill, parse_scope
 from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Registry, RegistryData
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class FakeGate:
     holds: dict[str, Hold] = field(default_factory=dict)
     modes: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     engaged: list[Kill] = field(default_factory=list)
+    owed: tuple[str, ...] = ()
     recorded: list[Document] = field(default_factory=list)
     reads: list[tuple[str | None, str]] = field(default_factory=list)
     feed: Feed = field(default_factory=Feed)
@@ -175,12 +176,12 @@ class FakeGate:
         return [self._agent(name) for name in sorted(self.registry.data.agents)]
 
     async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
-        """Pause or resume."""
+        """Tighten or loosen."""
         if agent not in self.registry.data.agents:
             raise NotFound("no such agent")
-        if mode not in {"active", "paused", "revoked"}:
-            raise Invalid("mode: expected one of active, paused, revoked")
-        if mode == "active" and self._agent(agent).mode != "active":
+        if mode not in MODES:
+            raise Invalid(f"mode: expected one of {', '.join(MODES)}")
+        if RANK[mode] < RANK[self._agent(agent).mode]:
             self._loosens(caller, reason)
         else:
             self._stops(caller)
@@ -192,13 +193,13 @@ class FakeGate:
         self._reads(caller)
         return list(self.engaged)
 
-    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
+    async def kill(self, caller: Caller, scope: str, reason: str) -> Engaged:
         """Engage."""
         self._stops(caller)
         now = self.clock.now_ns()
         kill = Kill(id=new_id("k", now), scope=parse_scope(scope), by=_name(caller), at_ns=now, reason=reason)
         self.engaged.append(kill)
-        return kill
+        return Engaged(kill, self.owed)
 
     async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
         """Lift."""

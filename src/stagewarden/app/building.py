@@ -6,6 +6,7 @@ Everything is opened in order and closed in reverse by the stack; whatever fails
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from stagewarden.audit.entries import Standing
 from stagewarden.audit.log import AuditLog
 from stagewarden.classify import RouteTable
 from stagewarden.config import expand_routes, spool_path, stops_path
-from stagewarden.errors import ConfigError, PolicyUnavailable
+from stagewarden.errors import CannotTell, ConfigError, PolicyUnavailable
 from stagewarden.gate import Recorder, Rooms, Sender
 from stagewarden.gate.fleet_locks import FleetLocks
 from stagewarden.gate.locks import KeyedLocks
@@ -27,7 +28,7 @@ from stagewarden.holds import Holds, Vault
 from stagewarden.identity.agents import AgentIdentities
 from stagewarden.identity.fetch import fetch
 from stagewarden.metrics import Metrics
-from stagewarden.modes import Modes
+from stagewarden.modes import Modes, Shared
 from stagewarden.store import Store, locate
 from stagewarden.wire.spool import Spools
 from stagewarden.wire.upstream import endpoint
@@ -84,11 +85,12 @@ class Building:
         bundle = await asyncio.to_thread(decision.load_bundle, config.policy.bundle, Path(config.base), places)
         identities, decider = await self._judges(bundle)
         metrics = Metrics(__version__)
-        modes = Modes(stops_path(config), clock)
-        modes.open()
         store = self._store()
+        modes = Modes(stops_path(config), clock, shared=not store.exclusive)
+        modes.open()
         await store.open()
         self.stack.push_async_callback(store.close)
+        shared = await self._shared(modes, store)
         holds = self._holds(store)
         decider = decision.cached(decider, config, clock, lambda: modes.epoch, metrics.cache_asked)
         await self._ready(decider)
@@ -101,18 +103,20 @@ class Building:
         recorder = self._recorder(log, metrics, holds)
         rooms = Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
-            modes=modes, sender=self._sender(pool), recorder=recorder, assets=locks, stops=Stops(modes, holds, log, recorder, clock), log=log,
-            store=store, spools=self._spools(),
+            modes=modes, sender=self._sender(pool), recorder=recorder, assets=locks, stops=Stops(modes, holds, log, recorder), log=log,
+            store=store, spools=self._spools(), shared=shared,
         )  # fmt: skip
+        if shared is not None:
+            shared.told = rooms.stops.obeyed
         return Built(rooms, bundle, log, locks)
 
     async def shared(self, pool: Upstreams, borrowed: Borrowed) -> Rooms:
         """A worker's rooms. It begins neither stop file nor database: where one is missing by now, everything is refused."""
         config, clock = self.config, self.clock
         identities, decider = await self._judges(borrowed.bundle)
-        modes = Modes(stops_path(config), clock)
-        modes.join()
         store = self._store()
+        modes = Modes(stops_path(config), clock, shared=not store.exclusive)
+        modes.join()
         await store.join()
         self.stack.push_async_callback(store.close)
         holds = self._holds(store)
@@ -123,9 +127,19 @@ class Building:
         return Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
             modes=modes, sender=self._sender(pool), recorder=recorder, assets=borrowed.locks,
-            stops=Stops(modes, holds, borrowed.log, recorder, clock), log=borrowed.log, store=store, spools=self._spools(),
+            stops=Stops(modes, holds, borrowed.log, recorder), log=borrowed.log, store=store, spools=self._spools(),
             places=borrowed.places,
         )  # fmt: skip
+
+    async def _shared(self, modes: Modes, store: Store) -> Shared | None:
+        """The stops of the other replicas, heard before the first question; where that fails, no write goes through until they are."""
+        if store.exclusive:
+            return None
+        shared = Shared(modes, store, self.clock, float(self.config.stops.max_staleness))
+        modes.unheard()
+        with contextlib.suppress(CannotTell):
+            await shared.hear()
+        return shared
 
     async def _judges(self, bundle: Bundle) -> tuple[AgentIdentities, Decider]:
         config, clock, secrets = self.config, self.clock, self.secrets

@@ -18,7 +18,7 @@ import structlog
 from stagewarden import __version__
 from stagewarden.app import ports
 from stagewarden.app.link import Shared
-from stagewarden.app.messages import Count, Drain, Hello, InForce, Moved, Prepare, Prepared, Settle
+from stagewarden.app.messages import Count, Drain, Hello, InForce, Moved, Obey, Prepare, Prepared, Settle
 from stagewarden.app.slot import AFTER_GRACE, Beginning, Slot
 from stagewarden.errors import CannotTell, StagewardenError
 from stagewarden.gate.inflight import Columns, Table
@@ -35,6 +35,7 @@ _QUICK, _MOST_QUICK = 10.0, 5  # so many deaths of one worker in a row, each wit
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0  # seconds before a dead worker's place is filled again
 _COUNT = 0.5  # seconds a scrape waits for a worker
 _UNHEARD = 5.0  # seconds of silence after which a worker does not count as serving
+_OBEY = 1.0  # seconds a stop waits for a worker's word that it is obeyed; it is in force all the same
 _PREPARE, _SETTLE = 10.0, 5.0  # seconds for the two steps of a reload
 _MEND = 1.0  # seconds between attempts to bring what a dead worker left into the log
 
@@ -92,6 +93,7 @@ class House:
             self._workers.command, self._table.handle, self._shared, self._hello, self._is_in_force, self._draining
         )  # fmt: skip
         self._rooms.holds.changed.tell = self._moved_here
+        self._rooms.stops.workers = self.obey
         self._rooms.recorder.metrics.processes.workers = self._pids
         return self.address
 
@@ -208,6 +210,17 @@ class House:
                 self._logger.warning("outbox_waits", cause=str(failure))
                 self._left_behind.set()
                 await asyncio.sleep(_MEND)
+
+    # -- stops ---------------------------------------------------------------------------------------------------------
+
+    async def obey(self) -> tuple[str, ...]:
+        """Every worker has felt the stops in force: what it let go before them has left. Else which have not said so."""
+        unwritten = [*self._rooms.modes.unwritten]
+        asked = {slot.number: slot.link for slot in self._slots if slot.link is not None}
+        said = await asyncio.gather(*[link.ask(lambda number: Obey(number, unwritten), _OBEY) for link in asked.values()], return_exceptions=True)
+        serving = {slot.number for slot in self._slots if slot.serving}
+        silent = [str(number) for number, answer in zip(asked, said, strict=True) if isinstance(answer, BaseException) and number in serving]
+        return (f"workers have not confirmed it: {', '.join(silent)}",) if silent else ()
 
     # -- reload, in two steps ------------------------------------------------------------------------------------------
 

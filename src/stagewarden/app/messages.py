@@ -13,6 +13,7 @@ from stagewarden.audit.remote import Acknowledged, Entries
 from stagewarden.decision.bundle import Bundle  # noqa: TC001 - msgspec reads the annotations
 from stagewarden.gate.remote_locks import Granted, Returned, Wanted
 from stagewarden.metrics.rows import Rows  # noqa: TC001
+from stagewarden.modes import Change  # noqa: TC001
 from stagewarden.registry import RegistryData  # noqa: TC001
 
 
@@ -74,9 +75,16 @@ class Settle(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Settled(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """The answer: done."""
+    """The answer to `Settle` or `Obey`: done."""
 
     number: int
+
+
+class Obey(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """To a worker: stops are in force, these among them in memory only. Its answer says that whatever it had let go before is on its way."""
+
+    number: int
+    unwritten: list[Change]
 
 
 class Moved(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -105,5 +113,5 @@ class Drain(msgspec.Struct, frozen=True, array_like=True, tag=True):
     grace: float
 
 
-ToWorker: TypeAlias = Hello | Acknowledged | Granted | Moved | Count | Prepare | Settle | Drain
+ToWorker: TypeAlias = Hello | Acknowledged | Granted | Moved | Count | Prepare | Settle | Obey | Drain
 ToHouse: TypeAlias = Ready | Failed | Entries | Wanted | Returned | Moved | Counted | Prepared | Settled

@@ -218,6 +218,8 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
             group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes))
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))
+        if sidecar.rooms.shared is not None:
+            group.create_task(sidecar.rooms.shared.run())
 
 
 async def _filled(house: House, background: asyncio.Task[None]) -> None:

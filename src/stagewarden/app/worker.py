@@ -26,7 +26,7 @@ from stagewarden.app import collector, ports
 from stagewarden.app.building import Borrowed, Building
 from stagewarden.app.channel import Channel
 from stagewarden.app.doors import cut_off, open_agents
-from stagewarden.app.messages import Count, Counted, Drain, Failed, Hello, InForce, Moved, Prepare, Prepared, Ready, Settle, Settled, ToWorker
+from stagewarden.app.messages import Count, Counted, Drain, Failed, Hello, InForce, Moved, Obey, Prepare, Prepared, Ready, Settle, Settled, ToWorker
 from stagewarden.audit.entries import Standing
 from stagewarden.audit.remote import Acknowledged, RemoteLog
 from stagewarden.clock import SystemClock
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from stagewarden.gate import Rooms
+    from stagewarden.modes import Change
 
 _EVERY = 1.0  # seconds between two accounts of what was counted
 _LAST_WORDS = 1.0  # seconds they may take to leave
@@ -95,6 +96,7 @@ class Worker:
         self._closing = False
         self._closed = asyncio.Event()
         self._rooms: Rooms | None = None
+        self._unwritten: tuple[Change, ...] = ()
         self._tls: ListenersTls | None = None
         self._places: SharedPlaces | None = None
 
@@ -131,6 +133,7 @@ class Worker:
         tls = self._tls = ListenersTls(configuration, secrets, self._clock)
         building = Building(configuration, self._clock, secrets, registry, stack)
         rooms = self._rooms = await building.shared(pool, Borrowed(hello.bundle, self._metrics, self._log, self._locks, places))
+        rooms.modes.overlay(self._unwritten)
         self._loaded(registry)
         judge = Judge(rooms)
         stack.push_async_callback(cut_off, pool, judge)
@@ -159,10 +162,8 @@ class Worker:
 
     def _heard(self, message: ToWorker) -> None:
         match message:
-            case Acknowledged():
-                self._log.acknowledged(message)
-            case Granted():
-                self._locks.granted(message)
+            case Acknowledged() | Granted():
+                self._came(message)
             case Moved(holds):
                 self._moved(holds)
             case Count(number):
@@ -172,11 +173,27 @@ class Worker:
             case Settle(number, prepared, take):
                 self._settle(prepared, take=take)
                 self.send(Settled(number))
+            case Obey(number, unwritten):
+                self._obey(unwritten)
+                self.send(Settled(number))
             case Drain(grace):
                 if not self._drain.done():
                     self._drain.set_result(grace)
             case Hello():
                 self.hello.set_result(message)
+
+    def _came(self, message: Acknowledged | Granted) -> None:
+        if isinstance(message, Acknowledged):
+            self._log.acknowledged(message)
+        else:
+            self._locks.granted(message)
+
+    def _obey(self, unwritten: list[Change]) -> None:
+        """Answered between two steps of this loop: whoever looked before it has written, whoever looks after it sees the stop."""
+        self._unwritten = tuple(unwritten)
+        if self._rooms is not None:
+            self._rooms.modes.overlay(self._unwritten)
+            self._rooms.stops.moved.set()
 
     def _moved(self, holds: list[str]) -> None:
         if self._rooms is not None:

@@ -20,9 +20,9 @@ _COMMANDS = {
     "opa": "opa",
     "policy": "policy",
     "holds": "people",
-    "agents": "people",
-    "kill": "people",
-    "unkill": "people",
+    "agents": "stopping",
+    "kill": "stopping",
+    "unkill": "stopping",
     "audit": "audit",
 }
 

@@ -15,8 +15,7 @@ import click
 from stagewarden import registry as registries
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding
-from stagewarden.cli.people_api import load
-from stagewarden.cli.people_calls import FILE
+from stagewarden.cli.people_api import FILE, load
 from stagewarden.config import KeyIdentity, Secrets
 from stagewarden.errors import ConfigError
 from stagewarden.identity.keys import new_key, parse_keys

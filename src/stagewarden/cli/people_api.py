@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import wraps
 from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
 import click
 
 from stagewarden import config as configuration
+from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding, Unreachable
 from stagewarden.config import Secret, Secrets
 from stagewarden.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stagewarden.config import Bind, Config
     from stagewarden.model import Document
 
 TOKEN = "env:STAGEWARDEN_TOKEN"  # noqa: S105 - where the token is, not the token
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 AGENT_KEY = "env:STAGEWARDEN_AGENT_KEY"
 _PEOPLE, _AGENTS = "/api/v1", "/.stagewarden"
+_PAGE, _USUAL = 200, 50
 _DEADLINE = 30.0
 _MOST = 64 << 20
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -62,6 +66,59 @@ class Client:
                 raise Finding(_said(refusal)) from None
         except (URLError, OSError, HTTPException) as failure:
             raise Unreachable(f"nobody answers at {printable(self.url)}: {printable(str(getattr(failure, 'reason', failure)))}") from None
+
+
+def options(command: Callable[..., None]) -> Callable[..., None]:
+    """Where the people's listener is, whose token, and for whom the answer is."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="For machines."),
+        click.option("--token", default=TOKEN, show_default=True, metavar="REF", help="Where the token is: file:PATH or env:NAME."),
+        click.option("--config", type=FILE, help="The configuration file that names the people's listener."),
+        click.option("--url", help="The people's listener, for example http://127.0.0.1:8081."),
+    ):
+        command = option(command)
+    return command
+
+
+def with_client(act: Callable[..., None]) -> Callable[..., None]:
+    """Turns the connection's options into a Client."""
+
+    @options
+    @wraps(act)
+    def command(url: str | None, config: Path | None, token: str, **rest: object) -> None:
+        act(client(url, config, token), **rest)
+
+    return command
+
+
+def paged(command: Callable[..., None]) -> Callable[..., None]:
+    """How much of a list: a new list has this on it, and calls `listed`."""
+    command = click.option("--all", "everything", is_flag=True, help="Every page.")(command)
+    return click.option("--limit", type=click.IntRange(1, _PAGE), default=_USUAL, show_default=True, help="How many at most.")(command)
+
+
+def every(api: Client, path: str, query: dict[str, str]) -> list[Document]:
+    """Every page."""
+    return listed(api, path, query, limit=_PAGE, everything=True)
+
+
+def listed(api: Client, path: str, query: dict[str, str], *, limit: int, everything: bool) -> list[Document]:
+    """The first page that shows anything, or all of them; that there is more is said on standard error."""
+    found: list[Document] = []
+    page: Document = {}
+    while not found or (everything and page.get("next")):
+        more = {"cursor": show.text(page, "next")} if page.get("next") else {}
+        page = api.ask("GET", path, query={**query, "limit": str(_PAGE if everything else limit), **more})
+        found += show.items(page, "items")
+        if not page.get("next"):
+            return found
+    click.echo(f"These are the first {len(found)}; --all shows the others too.", err=True)
+    return found
+
+
+def segment(identifier: str) -> str:
+    """An id as one segment of a path."""
+    return quote(identifier, safe="")
 
 
 def client(url: str | None, config: Path | None, token: str) -> Client:

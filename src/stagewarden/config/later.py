@@ -50,5 +50,4 @@ CONFIGURATION: Mapping[tuple[type, str], Later] = {
 LATER_WORDS: Mapping[str, Later] = {
     "oidc": Later("people by OpenID Connect", "use kind `token`, or `password` in a sandbox"),
     "batched": Later("batched durability", "write before_effect"),
-    "recommend_only": Later("proposals", "use `paused`"),
 }

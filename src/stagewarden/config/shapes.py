@@ -198,6 +198,13 @@ class People(Struct, frozen=True, kw_only=True):
     session: Session = Session()
 
 
+class Stops(Struct, frozen=True, kw_only=True):
+    """Kills and agents' modes. `max_staleness`: how long a replica goes on writing that does not hear of the others' stops."""
+
+    max_staleness: Seconds = Seconds(5)
+    observe: Seconds = Seconds(24 * 3600)  # the observation window after a loosening
+
+
 class Audit(Struct, frozen=True, kw_only=True):
     """The log; `reserve` is the free space below which nothing goes on."""
 
@@ -238,6 +245,7 @@ class Config(Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     holds: Holds = Holds()
     people: People = People()
+    stops: Stops = Stops()
     state: str = "sqlite:state.db"
     audit: Audit = Audit()
     limits: Limits = Limits()

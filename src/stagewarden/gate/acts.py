@@ -12,16 +12,18 @@ from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate import question as asking
-from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.gate.callers import bounded, name_of
+from stagewarden.gate.people import HoldView
+from stagewarden.gate.stopping import Stopping
 from stagewarden.gate.successor import stricter, successor
 from stagewarden.holds import lifecycle
 from stagewarden.holds.ballot import Ballot
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
-from stagewarden.model import Ask, Deny, HoldState, Stage
+from stagewarden.model import Ask, Deny, HoldState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
 
     from stagewarden.audit.reader import Reader
@@ -30,20 +32,16 @@ if TYPE_CHECKING:
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
-    from stagewarden.modes import Kill
 
-_LOOSENS = frozenset({"security", "technical"})
 _READS_PAYLOADS = frozenset({"security", "privacy"})
-_STRICTNESS = {"active": 0, "paused": 1, "revoked": 2}
-_LONGEST_REASON = 500
 _PAGE = 100
 
 
-class Acts:
+class Acts(Stopping):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
-        self._rooms = rooms
+        super().__init__(rooms)
         self._reader = reader
 
     # -- holds --
@@ -60,7 +58,7 @@ class Acts:
         self._reads(caller)
         view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
-            await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
+            await self._rooms.recorder.note("read", entries.read_entry(name_of(caller), "payload", hold_id))
         return view
 
     @asynccontextmanager
@@ -72,7 +70,7 @@ class Acts:
             raise NotAllowed("these bytes are shown to the hold's seats, its owners, security and privacy")
         if not hold.payload:
             raise NotFound(f"hold {hold_id}: its bytes are deleted")
-        await self._rooms.recorder.note("read", entries.read_entry(_name(caller), "payload", hold_id))
+        await self._rooms.recorder.note("read", entries.read_entry(name_of(caller), "payload", hold_id))
         async with bodies.whole(self._rooms, hold) as known:
             yield known.request.body
 
@@ -96,13 +94,13 @@ class Acts:
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Any listed person may stop a hold; nothing of it is sent after this returns."""
         self._stops(caller)
-        return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold_id, _name(caller), _bounded(reason)))
+        return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold_id, name_of(caller), bounded(reason)))
 
     async def judge_again(self, hold: Hold) -> bool:
         """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
         if hold.state is not HoldState.PENDING:
             return True
-        question = asking.again(hold.question, self._rooms.circumstances(), None, None)
+        question = asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None)
         verdict = await self._rooms.decider.decide(question)
         if isinstance(verdict, Deny):
             await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))
@@ -123,48 +121,6 @@ class Acts:
                 await self.judge_again(await self._rooms.holds.get(hold.id))
             if cursor is None:
                 return
-
-    # -- agents and the stop --
-
-    async def list_agents(self, caller: Caller) -> list[AgentView]:
-        """Every registered agent with its mode in force."""
-        self._reads(caller)
-        return [self._agent(agent) for agent in sorted(self._rooms.registry.data.agents)]
-
-    async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
-        """Tightening takes any listed person; loosening takes security or technical and a reason, never only the owner after security."""
-        if agent not in self._rooms.registry.data.agents:
-            raise NotFound("no such agent")
-        if mode not in _STRICTNESS:
-            raise Invalid(f"mode: expected one of {', '.join(_STRICTNESS)}; recommend_only is not in this release")
-        before = self._agent(agent)
-        if _STRICTNESS[mode] < _STRICTNESS[before.mode]:
-            self._loosens(caller, reason)
-            self._not_its_owner(caller, before)
-        else:
-            self._stops(caller)
-        await self._rooms.modes.set_mode(agent, mode, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.stops.settle()
-        return self._agent(agent)
-
-    async def kills(self, caller: Caller) -> list[Kill]:
-        """The kills engaged."""
-        self._reads(caller)
-        return list(self._rooms.modes.kills())
-
-    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
-        """Stop a scope at once; durable in the local file before anything else is tried."""
-        self._stops(caller)
-        self._exists(scope)
-        kill = await self._rooms.modes.kill(scope, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.stops.settle()
-        return kill
-
-    async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:
-        """Lift a kill by its id: security or technical, with a reason."""
-        self._loosens(caller, reason)
-        await self._rooms.modes.unkill(kill_id, by=_name(caller), reason=_bounded(reason))
-        await self._rooms.stops.settle()
 
     # -- rulings --
 
@@ -188,45 +144,9 @@ class Acts:
     def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
         """A place among the events; ids and states, for whoever may read."""
         self._reads(caller)
-        return self._rooms.feed.listen(_name(caller), since)
+        return self._rooms.feed.listen(name_of(caller), since)
 
     # -- who may --
-
-    def functions(self, caller: Caller) -> frozenset[str]:
-        """The functions a person holds, read from the registry each time; a program holds none."""
-        person = self._rooms.registry.data.people.get(caller.person or "")
-        return frozenset(person.functions) if person is not None and person.active else frozenset()
-
-    def _exists(self, scope: str) -> None:
-        """A misspelt scope would stop nothing and look as if it did."""
-        kind, _, name = scope.partition(":")
-        data = self._rooms.registry.data
-        known: dict[str, Iterable[str]] = {"agent": data.agents, "workflow": data.workflows, "upstream": self._rooms.config.upstreams, "stage": Stage}
-        if scope != "all" and name not in {*known.get(kind, ())}:
-            raise Invalid(f"scope: {scope[:100]!r} names nothing known; all, agent:ID, workflow:ID, upstream:ID or stage:NAME")
-
-    def _reads(self, caller: Caller) -> None:
-        if caller.person is None and "read" not in caller.scopes:
-            raise NotAllowed("this token's scopes do not include `read`")
-
-    def _stops(self, caller: Caller) -> None:
-        if caller.person is None and "stop" not in caller.scopes:
-            raise NotAllowed("this token's scopes do not include `stop`")
-
-    def _loosens(self, caller: Caller, reason: str) -> None:
-        if caller.person is None:
-            raise NotAllowed("a program's credential never loosens or lifts")
-        if self.functions(caller).isdisjoint(_LOOSENS):
-            raise NotAllowed("loosening takes the function security or technical")
-        if not reason.strip():
-            raise Invalid("reason: loosening needs one")
-
-    def _not_its_owner(self, caller: Caller, before: AgentView) -> None:
-        """After a security cause the agent's own owner does not lift it."""
-        setter = self._rooms.registry.data.people.get(before.mode_by or "")
-        owners = before.agent.owners
-        if setter is not None and "security" in setter.functions and caller.person in {owners.human, owners.business, owners.technical}:
-            raise NotAllowed("security set this mode: the agent's own owner does not lift it")
 
     def _payload(self, caller: Caller, hold: Hold) -> bool:
         if caller.person is None:
@@ -244,24 +164,6 @@ class Acts:
         asked = sorted({function for seat in hold.seats for function in seat.functions} & self.functions(caller))
         why_not = "a program's credential never votes" if caller.person is None else eligible(caller.person, hold, registry)
         return HoldView(hold, tuple(seat_views(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
-
-    def _agent(self, agent: str) -> AgentView:
-        entry = self._rooms.registry.data.agents[agent]
-        stored = self._rooms.modes.stored(agent)
-        mode = self._rooms.modes.mode_of(agent, entry.mode)
-        if stored is None:
-            return AgentView(agent, entry, mode)
-        return AgentView(agent, entry, mode, stored.by, stored.reason, stored.at_ns)
-
-
-def _name(caller: Caller) -> str:
-    return caller.person or f"program:{caller.program}"
-
-
-def _bounded(reason: str) -> str:
-    if len(reason) > _LONGEST_REASON:
-        raise Invalid(f"reason: longer than {_LONGEST_REASON} characters")
-    return reason
 
 
 def _states(wanted: str | None) -> frozenset[HoldState]:

@@ -198,7 +198,7 @@ class Judge:
             classing.facts(match, action, document, draft.looked),
             asserted,
         )
-        question = draft.question = build(parts, rooms.circumstances())
+        question = draft.question = build(parts, rooms.circumstances(principal.agent))
         started = self._phase(draft, "context", started)
         # (5) May they?
         verdict = await rooms.decider.decide(question)
@@ -242,7 +242,7 @@ class Judge:
             head = rooms.sender.head(request, action.stage, ours)
             sending.lease = rooms.sender.connected(principal.agent, request, action.stage)
             connection = await sending.lease.open()
-            if stop := rooms.stopped(principal.agent, principal.workflow, action.upstream, action.stage):
+            if stop := rooms.stopped_at_last(ruling):
                 raise Stopped(stop)
             relay = sending.relay = Relay(await rooms.sender.exchange(connection, request, head))
             if relay.open:
@@ -348,7 +348,10 @@ class Judge:
             return None
         await self._rooms.assets.acquire(key)
         draft.asset = key
-        answer = await look_up(self._rooms, principal.agent, match)
+        try:
+            answer = await look_up(self._rooms, principal.agent, principal.workflow, match)
+        except Stopped as stopped:
+            return stopped.verdict
         if isinstance(answer, str):
             return Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer})
         draft.looked = answer

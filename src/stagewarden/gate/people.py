@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from stagewarden.holds.seats import SeatView
     from stagewarden.model import Hold
+    from stagewarden.modes import Kill
     from stagewarden.registry import Agent
 
 
@@ -42,7 +43,7 @@ class HoldView:
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
-    """A registered agent and its mode in force: the stricter of registry and stored."""
+    """A registered agent and its mode in force: the stricter of registry and stored. `owed`: what the act on it could not do yet."""
 
     id: str
     agent: Agent
@@ -50,3 +51,14 @@ class AgentView:
     mode_by: str | None = None
     mode_reason: str | None = None
     mode_at_ns: int = 0
+    mode_security: bool = False
+    observed_until_ns: int = 0
+    owed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """A kill that is in force, and what could not be done yet."""
+
+    kill: Kill
+    owed: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from stagewarden.gate import bodies, filtering
 from stagewarden.gate import question as asking
 from stagewarden.gate.lookup import look_up, lookup_key
 from stagewarden.gate.sending import Relay, result_of
+from stagewarden.gate.streams import Stopped
 from stagewarden.gate.successor import successor
 from stagewarden.holds.eligibility import standing
 from stagewarden.holds.seats import fill, filled
@@ -127,6 +128,8 @@ class Releases:
                 return
             async with self._asset(match), self._kept(hold.id, attempt), bodies.whole(rooms, hold) as known:
                 await self._judged(known, attempt, match, counting)
+        except Stopped as stopped:
+            await self._stop(hold, stopped.verdict)
         except (CannotTell, UpstreamUnavailable):
             await rooms.recorder.deliver(await rooms.holds.release_claim(hold.id, attempt))
             raise
@@ -135,7 +138,7 @@ class Releases:
         rooms = self._rooms
         looked: Looked | None = None
         if match.route.settings.lookup is not None:
-            answer = await look_up(rooms, hold.agent, match)
+            answer = await look_up(rooms, hold.agent, hold.workflow, match)
             if isinstance(answer, str):
                 await self._supersede(hold, attempt, Deny.by_gate("lookup_failed", "The asset could not be looked up", {"why": answer}).reasons)
                 return
@@ -144,8 +147,11 @@ class Releases:
             await self._supersede(hold, attempt, Deny.by_gate("digest_mismatch", "The asset changed after people looked at it").reasons)
             return
         # (5) Ask the policy again, with the approval; it keeps the last word.
-        question = asking.again(hold.question, rooms.circumstances(), looked, asking.approval(hold, counting))
+        question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting))
         verdict = await rooms.decider.decide(question)
+        if stop := self._stopped(hold):  # meanwhile: the policy may have seen the mode before we did
+            await self._stop(hold, stop)
+            return
         match verdict:
             case Allow():
                 await self._send(hold, attempt, match, verdict)
@@ -171,7 +177,7 @@ class Releases:
             await rooms.recorder.note("release", _release_entry(hold, attempt, verdict, rooms))
             await rooms.recorder.deliver(await rooms.holds.mark_sent(hold.id, attempt))
             # (8) The last look at the stop.
-            if stop := self._stopped(hold):
+            if stop := self._stopped_at_last(hold):
                 code = stop.reasons[0].code
                 await rooms.recorder.deliver(await rooms.holds.not_sent(hold.id, attempt, None, stop.reasons[0].text, code))
                 return
@@ -215,8 +221,8 @@ class Releases:
             return None
         try:
             async with asyncio.timeout(_LOOK_AFTER):  # the answer is here: it is not kept waiting to be written down
-                looked = await look_up(self._rooms, hold.agent, match)
-        except (CannotTell, TimeoutError):
+                looked = await look_up(self._rooms, hold.agent, hold.workflow, match)
+        except (CannotTell, Stopped, TimeoutError):
             return None
         return None if isinstance(looked, str) else looked.digest
 
@@ -258,7 +264,14 @@ class Releases:
             self._rooms.assets.release(key)
 
     def _stopped(self, hold: Hold) -> Deny | None:
-        return self._rooms.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage)
+        return self._rooms.stopped_since_approved(hold)
+
+    def _stopped_at_last(self, hold: Hold) -> Deny | None:
+        """After `sent` nothing goes back: what cannot be told ends it unsent."""
+        try:
+            return self._stopped(hold)
+        except CannotTell as failure:
+            return Deny.by_gate(failure.code, "Whether it is stopped could not be found out")
 
     async def _stop(self, hold: Hold, verdict: Deny) -> None:
         code = verdict.reasons[0].code

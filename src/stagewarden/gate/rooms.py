@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stagewarden.errors import CannotTell
 from stagewarden.gate.feed import Feed
 from stagewarden.gate.inflight import Alone
 from stagewarden.gate.question import Circumstances
 from stagewarden.gate.streams import Streams
+from stagewarden.model import Deny
+from stagewarden.modes import scopes
 
 if TYPE_CHECKING:
     from stagewarden.audit.remote import Log
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
     from stagewarden.gate.stops import Stops
     from stagewarden.holds import Holds
     from stagewarden.identity.agents import AgentIdentities
-    from stagewarden.model import Action, Deny, Ruling, Stage
-    from stagewarden.modes import Modes
+    from stagewarden.model import Action, Hold, Ruling, Stage
+    from stagewarden.modes import Modes, Shared
     from stagewarden.registry import Registry
     from stagewarden.store import Store
     from stagewarden.wire.spool import Spools
@@ -52,12 +55,13 @@ class Rooms:
     store: Store
     spools: Spools
     places: Places = _ALONE
+    shared: Shared | None = None  # where replicas share the stops, in the process that follows them
     streams: Streams = field(default_factory=Streams)
     feed: Feed = field(default_factory=Feed)
 
-    def circumstances(self) -> Circumstances:
-        """What stands at this moment. Asked right after `stopped`: in this release every mode but `active` is a stop."""
-        return Circumstances(self.clock.now_ns(), self.registry.revision, self.config.environment, "active")
+    def circumstances(self, agent: str) -> Circumstances:
+        """What stands at this moment, the agent's mode included: one that is no stop is the policy's to answer for."""
+        return Circumstances(self.clock.now_ns(), self.registry.revision, self.config.environment, self.mode(agent))
 
     def mode(self, agent: str) -> str:
         """The stricter of the registry's and the stored mode; an agent nobody registered counts as active and is the policy's to deny."""
@@ -70,12 +74,27 @@ class Rooms:
         mode = entry.mode if entry else "active"
         return self.modes.stop(agent=agent, workflow=workflow, upstream=upstream, stage=stage, registry_mode=mode)
 
+    def stopped_since_approved(self, hold: Hold) -> Deny | None:
+        """Whether anything stops this hold, or has since it was approved: what was lifted meanwhile revives nothing."""
+        stop = self.stopped(hold.agent, hold.workflow, hold.upstream, hold.stage)
+        if stop is None and (past := self.modes.stopped_since(hold.approved_at_ns, scopes(hold.agent, hold.workflow, hold.upstream, hold.stage))):
+            stop = Deny.by_gate(past.mode or "killed", f"Stopped by {past.subject} after it was approved")
+        return stop
+
     def stopped_now(self, ruling: Ruling) -> Deny | None:
         """Whether anything stops what this ruling let go, as of now."""
         principal, action = ruling.principal, ruling.action
         assert principal is not None
         assert action is not None
         return self.stopped(principal.agent, principal.workflow, action.upstream, action.stage)
+
+    def stopped_at_last(self, ruling: Ruling) -> Deny | None:
+        """The last look before the first byte. That it cannot be told is no fault of the upstream's: 503, and nothing is sent."""
+        try:
+            return self.stopped_now(ruling)
+        except CannotTell as failure:
+            self.recorder.metrics.error(failure)
+            return Deny.by_gate(failure.code, "Could not find out, so the answer is no", {"cause": type(failure).__name__})
 
     def is_external(self, destination: str) -> bool:
         """Anything but an internal destination leaves the house; an unknown one counts as leaving it."""

@@ -33,6 +33,7 @@ class Watch:
         self._logger = structlog.get_logger("stagewarden.watch")
         self.reload_trouble: str | None = None
         self._epoch = -1  # of the stops that open answers were held against
+        self._obeyed: int | None = None  # the last act whose way here was timed; None: those from before our start are not
 
     def loaded(self, registry: Registry) -> None:
         """A registry came into force."""
@@ -53,16 +54,32 @@ class Watch:
 
     async def follow(self) -> None:
         """Until cancelled: cut the answers a new stop covers. Waits for nobody: neither a log nor a database keeps a stop from them."""
+        moved = self._rooms.stops.moved
         while True:
-            await asyncio.sleep(_FOLLOW)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_FOLLOW):
+                    await moved.wait()
+            moved.clear()
             with contextlib.suppress(CannotTell):  # told by `run`, and by readiness
                 epoch = self._rooms.modes.epoch
                 if epoch != self._epoch:
                     self._rooms.streams.cut(self._rooms.stopped_now)
                     self._epoch = epoch
+                    self._time(epoch)
+
+    def _time(self, epoch: int) -> None:
+        """How long each order to stop took until it was obeyed here, open answers included."""
+        since, self._obeyed = self._obeyed, epoch
+        now = self._rooms.clock.now_ns()
+        for change in () if since is None else self._rooms.modes.changes(since):
+            if not change.loosens:
+                self._rooms.recorder.metrics.revoked(max(0.0, (now - change.at_ns) / NANOSECONDS))
 
     async def _tick(self, tick: int) -> None:
         await self._rooms.stops.settle()
+        if tick % _EVERY_SECOND == 0 and await self._rooms.modes.write_again():
+            self._logger.info("stops_written")
+            await self._rooms.stops.obeyed()
         if owed := await self._rooms.recorder.make_good():
             self._logger.info("made_good", entries=owed)
         if tick % _EVERY_SECOND == 0:
@@ -71,13 +88,15 @@ class Watch:
             await self._rooms.holds.purge()
 
     async def gauges(self) -> None:
-        """Set what is read at a scrape: holds waiting, stops in force, free space."""
+        """Set what is read at a scrape: stops in force and free space; then holds waiting, which need the state."""
         rooms, metrics = self._rooms, self._rooms.recorder.metrics
+        metrics.disk(rooms.log.free_bytes)
+        if rooms.shared is not None:
+            metrics.stops_heard(rooms.shared.age)
+        metrics.standing((kill.scope for kill in rooms.modes.kills()), {agent: rooms.mode(agent) for agent in rooms.registry.data.agents})
         now = rooms.clock.now_ns()
         waiting = {str(tier): (count, (now - oldest) / NANOSECONDS) for tier, (count, oldest) in (await rooms.holds.waiting()).items()}
         metrics.pending(waiting)
-        metrics.disk(rooms.log.free_bytes)
-        metrics.standing((kill.scope for kill in rooms.modes.kills()), {agent: rooms.mode(agent) for agent in rooms.registry.data.agents})
 
     def checks(self) -> dict[str, Callable[[], Awaitable[str | None]]]:
         """The parts that must work before agents are served; each says None, or why not. The policy is tested at start and reload only."""
@@ -96,4 +115,9 @@ class Watch:
 
     async def _stops(self) -> str | None:
         self._rooms.modes.kills()
+        if self._rooms.modes.stale:
+            age = None if self._rooms.shared is None else self._rooms.shared.age
+            return f"the shared state was not heard for {'ever' if age is None else f'{age:.1f} s'}: no write goes through"
+        if self._rooms.modes.unwritten:
+            return "orders to stop hold in memory only: the stop file cannot be written"
         return None

@@ -57,6 +57,7 @@ MODE_CHANGES: Final = Family(f"{_P}mode_changes_total", "counter", "Modes given 
 KILLS: Final = Family(f"{_P}kills_total", "counter", "Kills engaged, by kind of scope", ("scope",), (labels.SCOPES,))
 KILLS_ENGAGED: Final = Family(f"{_P}kills_engaged", "gauge", "Kills in force", ("scope",), (labels.SCOPES,))
 REVOCATION: Final = Family(f"{_P}revocation_seconds", "histogram", "From the order to stop until this process obeys", buckets=_SLOW)
+STOPS_HEARD: Final = Family(f"{_P}stops_heard_age_seconds", "gauge", "Since the stops of the shared state were last heard; +Inf: never")
 APPENDS: Final = Family(
     f"{_P}audit_appends_total", "counter", "Audit entries; refused: not accepted, because the log could not take them", ("result",), (labels.APPENDS,)
 )

@@ -25,7 +25,7 @@ DECISIONS: Final = ("approve", "reject")
 REJECT_REASONS: Final = (
     "wrong_audience", "unapproved_claim", "wrong_facts", "off_brand", "sensitive_data", "offer_or_price", "timing", "not_needed", "other",
 )  # fmt: skip
-MODES: Final = ("active", "paused", "revoked")
+MODES: Final = ("active", "recommend_only", "paused", "revoked")
 SCOPES: Final = ("all", "agent", "workflow", "upstream", "stage")
 CACHES: Final = ("decision",)
 CACHE_RESULTS: Final = ("hit", "miss")

@@ -5,6 +5,7 @@ Recording must never fail a request: values outside the closed sets become `othe
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -183,6 +184,10 @@ class Metrics:
     def revoked(self, seconds: float) -> None:
         """How long from the order to stop until this process obeyed."""
         self._all.spreads[families.REVOCATION].observe(seconds)
+
+    def stops_heard(self, age: float | None) -> None:
+        """Seconds since the shared stops were last heard; None: never yet."""
+        self._all.counts[families.STOPS_HEARD].set(math.inf if age is None else age)
 
     def standing(self, kills: Iterable[str], modes: Mapping[str, str]) -> None:
         """What is stopped now: the scopes of the kills engaged, and each registered agent's mode."""

@@ -150,7 +150,7 @@ class Agent(Struct, frozen=True, kw_only=True):
     stages: tuple[Stage, ...]
     workflows: tuple[str, ...]
     connectors: tuple[str, ...] = ()
-    mode: Literal["active", "paused", "revoked"] = "active"
+    mode: Literal["active", "recommend_only", "paused", "revoked"] = "active"
 
 
 class Capabilities(Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ from stagewarden.errors import (
     UpstreamFailed,
 )
 from stagewarden.model import Ask, Deny, HoldState
+from stagewarden.modes import NotDurable
 from stagewarden.wire.listener.reply import Reply
 
 if TYPE_CHECKING:
@@ -114,6 +115,8 @@ def problem_reply(
 def error_reply(failure: StagewardenError, *, headers: Headers = ()) -> Reply:
     """An error that has no ruling. What is ours to mend is not described to strangers."""
     match failure:
+        case NotDurable():
+            return problem_reply("cannot_tell", str(failure), headers=headers)  # the person has to know that the stop will not last
         case AuditUnavailable() | CannotTell():
             return problem_reply(failure.code if isinstance(failure, AuditUnavailable) else "cannot_tell", headers=headers)
         case Refused() | Conflict() | NotAllowed() | Invalid() | NotFound():

@@ -1,4 +1,4 @@
-"""`holds`, `agents`, `kill` and `unkill` against the people's listener, and the stop without any process."""
+"""`holds` against the people's listener, and how its commands end badly."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from stagewarden.cli import main
-from stagewarden.cli.people_api import client
-from stagewarden.clock import SystemClock
-from stagewarden.config import load, stops_path
+from stagewarden.cli.people_api import client, listed
 from stagewarden.errors import Invalid
-from stagewarden.model import HoldState, Stage
-from stagewarden.modes import Kill, Modes
+from stagewarden.model import HoldState
+from stagewarden.modes import Kill
 from tests.fakes import FOUR, held
 from tests.people_listener import people_listener
 from tests.product import product
@@ -32,16 +30,6 @@ if TYPE_CHECKING:
     from click.testing import Result
 
     from tests.people_listener import Served
-
-CONFIG = """
-version: 1
-name: newsroom
-environment: sandbox
-registry: registry.yaml
-listen: {people: {bind: "127.0.0.1:1"}}
-identity: {people: [{kind: token, tokens: "file:tokens.yaml"}]}
-upstreams: {}
-"""
 
 
 @pytest.fixture
@@ -109,25 +97,6 @@ async def test_reject_and_stop(served: Served) -> None:
     assert (served.gate.holds[one.id].state, served.gate.holds[other.id].state) == (HoldState.REJECTED, HoldState.STOPPED)
 
 
-async def test_agents(served: Served) -> None:
-    """Anybody listed pauses; resuming takes security or technical and a reason."""
-    assert (await run(served, "agents", "pause", "drafter-7")).exit_code == 0
-    refused = await run(served, "agents", "resume", "drafter-7", "--reason", "over")
-    assert (refused.exit_code, "security or technical" in refused.output, served.gate.modes["drafter-7"][0]) == (1, True, "paused")
-    assert (await run(served, "agents", "resume", "drafter-7", "--reason", "over", who="aiko")).exit_code == 0
-    assert "active" in (await run(served, "agents", "list")).output
-
-
-async def test_kill_and_unkill(served: Served) -> None:
-    """Over the API: by anybody listed, and lifted by its id."""
-    assert (await run(served, "kill", "workflow:newsletter")).exit_code == 0
-    (kill,) = served.gate.engaged
-    assert kill.id in (await run(served, "kill", "--list")).output
-    assert (await run(served, "unkill", kill.id, "--reason", "over")).exit_code == 1
-    assert (await run(served, "unkill", kill.id, "--reason", "over", who="aiko")).exit_code == 0
-    assert served.gate.engaged == []
-
-
 @pytest.mark.parametrize(
     ("words", "who", "url", "code", "said"),
     [
@@ -149,42 +118,6 @@ async def test_exit_codes(served: Served, words: list[str], who: str, url: str |
     assert (result.exit_code, said in result.output) == (code, True), result.output
     assert "swp_" not in result.output
     assert served.gate.engaged == []
-
-
-def test_kill_with_the_process_down(tmp_path: Path) -> None:
-    """`kill --config` writes where every sidecar of this state looks; `unkill --config` lifts it."""
-    config = tmp_path / "stagewarden.yaml"
-    config.write_text(CONFIG)
-    result = CliRunner().invoke(main, ["kill", "workflow:newsletter", "--config", str(config), "--json"])
-    assert result.exit_code == 0, result.output
-    (kill,) = json.loads(result.output)
-    modes = Modes(stops_path(load(config)), SystemClock())
-    assert modes.stop(workflow="newsletter", stage=Stage.EXPORT) is not None
-    assert modes.stop(workflow="other") is None
-    assert kill["by"].startswith("terminal:")
-    assert CliRunner().invoke(main, ["unkill", kill["id"], "--reason", "over", "--config", str(config)]).exit_code == 0
-    assert modes.stop(workflow="newsletter") is None
-
-
-def test_kill_by_a_user_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A container's user is often a bare number; it stops things all the same, and the number is recorded."""
-    config = tmp_path / "stagewarden.yaml"
-    config.write_text(CONFIG)
-    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_001)
-    result = CliRunner().invoke(main, ["kill", "all", "--config", str(config), "--json"])
-    assert result.exit_code == 0
-    (kill,) = json.loads(result.output)
-    assert kill["by"] == "terminal:uid 4000000001"
-
-
-@pytest.mark.parametrize("scope", ["everything", "agent:", "stage:none", "ALL", "all "])
-def test_a_scope_that_is_none(tmp_path: Path, scope: str) -> None:
-    """Refused, and nothing is stopped."""
-    config = tmp_path / "stagewarden.yaml"
-    config.write_text(CONFIG)
-    assert CliRunner().invoke(main, ["kill", scope, "--config", str(config)]).exit_code == 1
-    modes = Modes(stops_path(load(config)), SystemClock())
-    assert modes.kills() == ()
 
 
 def test_a_token_is_in_no_repr(tmp_path: Path) -> None:
@@ -217,8 +150,6 @@ async def test_a_page_that_is_empty_is_not_the_end(served: Served) -> None:
         def ask(self, _: str, __: str, *, query: dict[str, str]) -> dict[str, object]:
             asked.append(query.get("cursor"))
             return next(pages)
-
-    from stagewarden.cli.people_calls import listed  # noqa: PLC0415 - one use
 
     assert (listed(Pages(), "/holds", {}, limit=1, everything=False), asked) == ([{"id": "h_1"}], [None, "c"])
 

@@ -158,7 +158,7 @@ def test_no_key_is_both_read_and_refused():
     """A later key that gains a field must leave the table."""
     for shape, key in CONFIGURATION:
         assert key not in {field.encode_name for field in msgspec.structs.fields(shape)}
-    assert {"oidc", "batched", "recommend_only"} <= LATER_WORDS.keys()
+    assert {"oidc", "batched"} <= LATER_WORDS.keys()
 
 
 def test_internal_fields_are_fields():

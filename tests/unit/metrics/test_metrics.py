@@ -210,7 +210,7 @@ def test_what_waits_and_what_stands_is_set_whole(metrics) -> None:
     assert [now[f"stagewarden_approvals_pending{{risk={tier}}}"] for tier in ("low", "medium", "high")] == [1, 0, 0]
     assert [now[f"stagewarden_approvals_oldest_seconds{{risk={tier}}}"] for tier in ("low", "medium", "high")] == [5, 0, 0]
     assert [now[f"stagewarden_kills_engaged{{scope={scope}}}"] for scope in ("all", "agent", "stage")] == [1, 2, 0]
-    assert [now[f"stagewarden_agent_mode{{agent=drafter-7,mode={mode}}}"] for mode in labels.MODES] == [0, 1, 0]
+    assert [now[f"stagewarden_agent_mode{{agent=drafter-7,mode={mode}}}"] for mode in labels.MODES] == [0, 0, 1, 0]
     metrics.standing([], {"drafter-7": "active"})
     assert series(metrics)["stagewarden_kills_engaged{scope=agent}"] == 0
 

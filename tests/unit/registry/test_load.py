@@ -141,7 +141,6 @@ REFUSED = {
         "people.carla.identity",
         "`carol` too",
     ),
-    "recommend_only": (changed(("agents/drafter/mode", "recommend_only")), "agents.drafter.mode", "not in this release"),
 }
 
 

@@ -23,6 +23,7 @@ MAX_POLICY_DEADLINE = 5.0
 MIN_WASM_MEMORY = 4 << 20
 MAX_CACHED = 65_536
 MAX_CACHE_AGE = 10.0
+MIN_STALENESS, MAX_STALENESS = 1.0, 60.0
 MAX_JSON_DEPTH = 256  # the parsers' own recursion stays far away
 MAX_BODY = 64 << 20  # a body is held in memory while it is judged
 MAX_SPOOL = 1 << 30  # a body on disk is read again for its digest and, held, stored in the state database
@@ -50,6 +51,12 @@ def durations(config: Config) -> Iterator[Problem]:
             ("people", "session"),
             "ends by the clock before it ends by idleness, or at once",
             "0s < idle <= absolute, as in {idle: 30m, absolute: 8h}",
+        )
+    if not MIN_STALENESS <= config.stops.max_staleness <= MAX_STALENESS:
+        yield config.source.problem(
+            ("stops", "max_staleness"),
+            f"is not between {MIN_STALENESS:.0f}s and {MAX_STALENESS:.0f}s",
+            "write a duration between them, as in 5s: it is how long a stop may take to reach a replica that is cut off",
         )
     for name, upstream in config.upstreams.items():
         for key in ("connect_deadline", "answer_deadline"):

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError
 from stagewarden.gate.repeats import Write
+from stagewarden.modes import STOPPING
 from stagewarden.web import render
 from stagewarden.web.console import forms, inbox, request, when
 from stagewarden.web.console.site import Site
@@ -163,7 +164,7 @@ class Console:
                 "tabs": [(key, label, numbers[key]) for key, label in _TABS],
                 "groups": inbox.groups(shown, caller.person, modes, now),
                 "oldest": when.span(now - oldest) if oldest is not None else None,
-                "stopped": sum(mode != "active" for mode in modes.values()),
+                "stopped": sum(mode in STOPPING for mode in modes.values()),
                 "kills": [kill.scope for kill in await self._gate.kills(caller)],
                 "empty": _empty(tab),
                 "following": f"/?tab={tab}&cursor={following}" if following else None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.model import Stage
+from stagewarden.modes import RANK, STOPPING
 from stagewarden.web import render
 from stagewarden.web.console import when
 
@@ -21,7 +22,17 @@ if TYPE_CHECKING:
 
 _REFUSALS = (NotAllowed, Invalid, Conflict, NotFound)
 _EFFECTS = (("", "All"), ("allow", "Allowed"), ("hold", "Held"), ("deny", "Denied"))
-_SAID = {"paused": "The agent is paused.", "active": "The agent is active again.", "kill": "Stopped.", "lift": "The stop is lifted."}
+_OWED = " It is in force here; what follows it is not all done yet (other replicas, the log), and is done as soon as it can be."
+_SAID = {
+    "active": "The agent is active again.", "recommend_only": "The agent only recommends.", "paused": "The agent is paused.",
+    "revoked": "The agent is revoked.", "kill": "Stopped.", "lift": "The stop is lifted.",
+}  # fmt: skip
+_TIGHTER = (
+    ("recommend_only", "Only recommend", "Any listed person, alone. It goes on reading; each of its writes waits for people."),
+    ("paused", "Pause now", "Any listed person, alone. Every request of it is refused, and what was approved does not go out."),
+    ("revoked", "Revoke for good", "Any listed person, alone. Final: this identity never acts again."),
+)
+_LOOSER = (("active", "Resume"), ("recommend_only", "Only recommend"))
 _VERDICTS = {"allow": "Allowed", "hold": "Held", "deny": "Denied"}
 
 
@@ -41,7 +52,7 @@ class Stopping:
             {"id": one.id, "mode": one.mode, "stages": one.agent.stages, "workflows": one.agent.workflows, "owner": one.agent.owners.human}
             for one in found
         ]
-        stopped = sum(one.mode != "active" for one in found)
+        stopped = sum(one.mode in STOPPING for one in found)
         return self._site.page(asked, caller, "agents.html", {"here": "agents", "agents": rows, "stopped": stopped, "refused": None})
 
     async def agent(self, asked: web.Request, caller: Caller, refused: tuple[str, str] | None = None) -> web.Response:
@@ -52,18 +63,18 @@ class Stopping:
         values = {
             "here": "agents",
             "agent": self._facts(view),
-            "said": _SAID.get(asked.query.get("said", "")),
+            "said": _said(asked),
             "refused": None if refused is None else refused[1],
         }
         return self._site.page(asked, caller, "agent.html", values, None if refused is None else refused[0])
 
     async def mode(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
-        """Pause or resume."""
+        """Give it another mode."""
         try:
             view = await self._gate.set_mode(caller, asked.match_info["id"], fields.get("mode", ""), fields.get("reason", ""))
         except (NotAllowed, Invalid, Conflict) as failure:
             return await self.agent(asked, caller, (failure.code, f"{failure}."))
-        return render.see_other(f"{asked.rel_url.parent}?said={view.mode}")
+        return render.see_other(f"{asked.rel_url.parent}?said={view.mode}{'-owed' if view.owed else ''}")
 
     async def stops(self, asked: web.Request, caller: Caller, refused: tuple[str, str] | None = None) -> web.Response:
         """What can be stopped, and what is."""
@@ -78,7 +89,7 @@ class Stopping:
             "scopes": self._scopes(agents),
             "agents": [{"id": one.id, "mode": one.mode} for one in agents],
             "kills": kills,
-            "said": _SAID.get(asked.query.get("said", "")),
+            "said": _said(asked),
             "refused": None if refused is None else refused[1],
         }
         return self._site.page(asked, caller, "stop.html", values, None if refused is None else refused[0])
@@ -86,10 +97,10 @@ class Stopping:
     async def kill(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
         """Stop a scope."""
         try:
-            await self._gate.kill(caller, fields.get("scope", ""), fields.get("reason", ""))
+            engaged = await self._gate.kill(caller, fields.get("scope", ""), fields.get("reason", ""))
         except _REFUSALS as failure:
             return await self.stops(asked, caller, (failure.code, f"{failure}."))
-        return render.see_other("/stop?said=kill")
+        return render.see_other(f"/stop?said=kill{'-owed' if engaged.owed else ''}")
 
     async def lift(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
         """Lift one stop."""
@@ -110,14 +121,17 @@ class Stopping:
         return self._site.page(asked, caller, "rulings.html", values)
 
     def _facts(self, view: AgentView) -> dict[str, object]:
-        entry, owners = view.agent, view.agent.owners
+        entry, owners, now = view.agent, view.agent.owners, self._clock.now_ns()
         facts = (
             ("human", owners.human), ("business", owners.business), ("technical", owners.technical), ("account", owners.service_account),
             ("stages", ", ".join(entry.stages)), ("workflows", ", ".join(entry.workflows)), ("connectors", ", ".join(entry.connectors)),
         )  # fmt: skip
         return {
             "id": view.id, "mode": view.mode, "by": view.mode_by, "reason": view.mode_reason,
-            "at": when.moment(view.mode_at_ns, self._clock.now_ns()), "facts": [(label, value) for label, value in facts if value],
+            "at": when.moment(view.mode_at_ns, now), "facts": [(label, value) for label, value in facts if value], "security": view.mode_security,
+            "observed": when.moment(view.observed_until_ns, now) if view.observed_until_ns > now else None,
+            "tighter": [each for each in _TIGHTER if RANK[each[0]] > RANK[view.mode]],
+            "looser": [each for each in _LOOSER if RANK[each[0]] < RANK[view.mode] != RANK["revoked"]],
         }  # fmt: skip
 
     def _scopes(self, agents: list[AgentView]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -130,6 +144,12 @@ class Stopping:
             ("Upstream", [(f"upstream:{name}", name) for name in self._settings.upstreams]),
             ("Stage", [(f"stage:{stage}", str(stage)) for stage in Stage]),
         ]
+
+
+def _said(asked: web.Request) -> str | None:
+    word, owed, _ = asked.query.get("said", "").partition("-owed")
+    said = _SAID.get(word)
+    return f"{said}{_OWED}" if said and owed else said
 
 
 def _ruling(item: Document) -> dict[str, object]:

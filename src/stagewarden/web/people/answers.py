@@ -172,12 +172,14 @@ class Holds(Shape, frozen=True, kw_only=True):
 
 
 class ModeInForce(Shape, frozen=True, kw_only=True):
-    """The stricter of the registry's mode and the one a person gave."""
+    """The stricter of the registry's mode and the one a person gave. `security`: for a security cause; `observed_until`: after loosening."""
 
     mode: str
     by: str | None
     reason: str | None
     at: Moment | None
+    security: bool
+    observed_until: Moment | None
 
 
 class Owners(Shape, frozen=True, kw_only=True):
@@ -199,6 +201,12 @@ class Agent(Shape, frozen=True, kw_only=True):
     connectors: list[str]
 
 
+class AgentModed(Agent, frozen=True, kw_only=True):
+    """An agent after its mode was set. `owed`: what could not be done yet."""
+
+    owed: list[str]
+
+
 class Agents(Shape, frozen=True, kw_only=True):
     """Agents by id."""
 
@@ -214,6 +222,13 @@ class Kill(Shape, frozen=True, kw_only=True):
     by: str
     at: Moment
     reason: str
+    security: bool
+
+
+class KillEngaged(Kill, frozen=True, kw_only=True):
+    """A stop just engaged. `owed`: what could not be done yet."""
+
+    owed: list[str]
 
 
 class Kills(Shape, frozen=True, kw_only=True):

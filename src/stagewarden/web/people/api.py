@@ -58,9 +58,9 @@ class Api:
                 says="Stop one hold: nothing of it is sent afterwards.",
             ),
             Route("GET", "/agents", self._agents, query=page, gives=answers.Agents, says="List agents with the mode in force."),
-            Route("PUT", "/agents/{id}/mode", self._mode, stops=True, body=bodies.ModeBody, gives=answers.Agent, says="Give an agent a mode."),
+            Route("PUT", "/agents/{id}/mode", self._mode, stops=True, body=bodies.ModeBody, gives=answers.AgentModed, says="Give an agent a mode."),
             Route("GET", "/kill", self._kills, query=page, gives=answers.Kills, says="List the stops engaged."),
-            Route("PUT", "/kill", self._kill, stops=True, body=bodies.KillBody, gives=answers.Kill, says="Stop a scope at once."),
+            Route("PUT", "/kill", self._kill, stops=True, body=bodies.KillBody, gives=answers.KillEngaged, says="Stop a scope at once."),
             Route("DELETE", "/kill", self._unkill, body=bodies.UnkillBody, gives=answers.Nothing, says="Lift a stop by its id."),
             Route("GET", "/rulings", self._rulings, query=("agent", "effect", *page), gives=answers.Rulings, says="List recorded rulings."),
             Route("GET", "/rulings/{id}", self._ruling, gives=answers.Ruling, says="Show one ruling with what came of it."),
@@ -143,14 +143,14 @@ class Api:
         return self._cursors.answer(request, map(views.agent, page), place)
 
     async def _mode(self, caller: Caller, request: web.Request, body: bodies.ModeBody) -> object:
-        return views.agent(await self._gate.set_mode(caller, request.match_info["id"], body.mode, body.reason))
+        return views.moded(await self._gate.set_mode(caller, request.match_info["id"], body.mode, body.reason))
 
     async def _kills(self, caller: Caller, request: web.Request) -> object:
         page, place = page_of(await self._gate.kills(caller), lambda kill: kill.id, self._cursors.asked(request))
         return self._cursors.answer(request, map(views.kill, page), place)
 
     async def _kill(self, caller: Caller, _: web.Request, body: bodies.KillBody) -> object:
-        return views.kill(await self._gate.kill(caller, body.scope, body.reason))
+        return views.engaged(await self._gate.kill(caller, body.scope, body.reason))
 
     async def _unkill(self, caller: Caller, _: web.Request, body: bodies.UnkillBody) -> object:
         await self._gate.unkill(caller, body.id, body.reason)

@@ -8,6 +8,7 @@ import structlog
 from aiohttp import web
 
 from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, NotFound, Refused, StagewardenError
+from stagewarden.modes import NotDurable
 from stagewarden.web import render
 from stagewarden.web.console.pages import Console
 from stagewarden.web.people.api import Api
@@ -76,6 +77,6 @@ def _is_api(request: web.Request) -> bool:
 
 def _said(failure: StagewardenError) -> str | None:
     """What people are told; what is ours to mend is named by its code only."""
-    if isinstance(failure, Refused | Conflict | NotAllowed | Invalid | NotFound):
+    if isinstance(failure, Refused | Conflict | NotAllowed | Invalid | NotFound | NotDurable):
         return getattr(failure, "detail", None) or str(failure)
     return None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from stagewarden.gate.feed import Listener
-    from stagewarden.gate.people import AgentView, HoldView, VoteIntent
+    from stagewarden.gate.people import AgentView, Engaged, HoldView, VoteIntent
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
     from stagewarden.modes import Kill
@@ -46,7 +46,7 @@ class Gate(Protocol):
     async def kills(self, caller: Caller) -> list[Kill]:
         """The kills engaged."""
 
-    async def kill(self, caller: Caller, scope: str, reason: str) -> Kill:
+    async def kill(self, caller: Caller, scope: str, reason: str) -> Engaged:
         """Stop a scope."""
 
     async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:

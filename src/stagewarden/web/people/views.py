@@ -11,7 +11,7 @@ from stagewarden.holds.view import person_view
 from stagewarden.model import HoldState, Tier
 
 if TYPE_CHECKING:
-    from stagewarden.gate.people import AgentView, HoldView
+    from stagewarden.gate.people import AgentView, Engaged, HoldView
     from stagewarden.identity.people import Caller
     from stagewarden.model import JSON, Document, Hold
     from stagewarden.modes import Kill
@@ -44,7 +44,14 @@ def agent(view: AgentView) -> Document:
     entry = view.agent
     return {
         "id": view.id,
-        "mode": {"mode": view.mode, "by": view.mode_by, "reason": view.mode_reason, "at": rfc3339(view.mode_at_ns) if view.mode_at_ns else None},
+        "mode": {
+            "mode": view.mode,
+            "by": view.mode_by,
+            "reason": view.mode_reason,
+            "at": rfc3339(view.mode_at_ns) if view.mode_at_ns else None,
+            "security": view.mode_security,
+            "observed_until": rfc3339(view.observed_until_ns) if view.observed_until_ns else None,
+        },
         "owners": {"human": entry.owners.human, "business": entry.owners.business, "technical": entry.owners.technical},
         "stages": [*entry.stages],
         "workflows": [*entry.workflows],
@@ -52,6 +59,16 @@ def agent(view: AgentView) -> Document:
     }
 
 
+def moded(view: AgentView) -> Document:
+    """An agent after its mode was set, and what could not be done yet."""
+    return {**agent(view), "owed": [*view.owed]}
+
+
+def engaged(made: Engaged) -> Document:
+    """A kill just engaged, and what could not be done yet."""
+    return {**kill(made.kill), "owed": [*made.owed]}
+
+
 def kill(stop: Kill) -> Document:
     """A kill in force."""
-    return {"id": stop.id, "scope": stop.scope, "by": stop.by, "at": rfc3339(stop.at_ns), "reason": stop.reason}
+    return {"id": stop.id, "scope": stop.scope, "by": stop.by, "at": rfc3339(stop.at_ns), "reason": stop.reason, "security": stop.security}

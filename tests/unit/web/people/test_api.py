@@ -156,7 +156,7 @@ async def test_a_refused_act_may_be_tried_again_with_its_key(served: Served, htt
     key = {"Idempotency-Key": "k-2"}
     refused = await ask(served, http, "DELETE", "/kill", "aiko", json={"id": "k_1", "reason": "over"}, headers=key)
     (engaged,) = [await served.gate.kill(_aiko(), "all", "")]
-    served.gate.engaged[0] = type(engaged)(id="k_1", scope="all", by="aiko", at_ns=1, reason="")
+    served.gate.engaged[0] = type(engaged.kill)(id="k_1", scope="all", by="aiko", at_ns=1, reason="")
     lifted = await ask(served, http, "DELETE", "/kill", "aiko", json={"id": "k_1", "reason": "over"}, headers=key)
     assert (refused[0], lifted[0], served.gate.engaged) == (404, 200, [])
 

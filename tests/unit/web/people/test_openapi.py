@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from stagewarden.gate.people import AgentView, HoldView
+from stagewarden.gate.people import AgentView, Engaged, HoldView
 from stagewarden.identity.people import Caller
 from stagewarden.model import Answer, HoldState, Vote
+from stagewarden.modes import Kill
 from stagewarden.web import render
 from stagewarden.web.people import answers, openapi, views
 from stagewarden.web.people.api import Api
@@ -78,6 +79,7 @@ async def test_who_is_told(served: Served, http: ClientSession) -> None:
 
 INES = Caller("ines", None, frozenset(), "token")
 NOW = time.time_ns()
+STOP = Kill(id="k_1", scope="all", by="aiko", at_ns=NOW, reason="")
 PLAIN = held(NOW)
 ANSWERED = held(
     NOW, before={"title": "Old"}, state=HoldState.DONE, response=Answer(201, (("Location", "/1"),), b"\x00"), use_by_ns=NOW, ended_at_ns=NOW,
@@ -98,9 +100,12 @@ def seen(hold: Hold, why_not: str | None, *functions: str) -> HoldView:
         (views.hold(seen(ANSWERED, "over"), INES, payload=True), answers.Hold),
         (views.summary(ANSWERED), answers.HoldChanged),
         (views.agent(AgentView("drafter-7", registry().data.agents["drafter-7"], "paused", "aiko", "drill", NOW)), answers.Agent),
+        (views.moded(AgentView("drafter-7", registry().data.agents["drafter-7"], "paused", owed=("log",))), answers.AgentModed),
+        (views.kill(STOP), answers.Kill),
+        (views.engaged(Engaged(STOP, ("log",))), answers.KillEngaged),
         (views.agent(AgentView("drafter-7", registry().data.agents["drafter-7"], "active")), answers.Agent),
     ],
-    ids=["payload", "no-payload", "answered", "changed", "agent-set", "agent"],
+    ids=["payload", "no-payload", "answered", "changed", "agent-set", "moded", "kill", "engaged", "agent"],
 )
 def test_an_answer_has_the_members_its_shape_names(document: dict[str, Any], shape: type) -> None:
     """All of them that must be there, none that is not named."""

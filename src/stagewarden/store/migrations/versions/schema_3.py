@@ -58,3 +58,13 @@ def upgrade() -> None:
     )
     op.create_index("repeats_expire", "repeats", ["expires_at_ns"])
     op.create_index("repeats_of", "repeats", ["caller", "number"])
+    op.create_table(
+        "stops",
+        sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("id", sa.String, nullable=False, unique=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("act", "subject", "scope", "mode", "by")),
+        sa.Column("at_ns", sa.BigInteger, nullable=False),
+        sa.Column("reason", sa.String, nullable=False),
+        *(sa.Column(name, sa.Boolean, nullable=False) for name in ("security", "loosens", "relapse")),
+        sa.Column("observed_until_ns", sa.BigInteger, nullable=False),
+    )
