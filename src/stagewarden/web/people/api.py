@@ -22,6 +22,8 @@ from stagewarden.web.people.routes import DOCUMENT, EVENTS, PREFIX, Route
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    import msgspec
+
     from stagewarden.gate.repeats import Repeats
     from stagewarden.identity.people import Caller
     from stagewarden.model import JSON
@@ -197,6 +199,6 @@ def _key(request: web.Request) -> str | None:
     return keys[0] if keys else None
 
 
-def _fingerprint(request: web.Request, body: bodies.Body | None) -> bytes:
+def _fingerprint(request: web.Request, body: msgspec.Struct | None) -> bytes:
     """What makes two writes the same request."""
     return orjson.dumps([request.method, request.path, None if body is None else bodies.plain(body)], option=orjson.OPT_SORT_KEYS)

@@ -93,7 +93,7 @@ class UnkillBody(Body, frozen=True, kw_only=True):
     reason: Why
 
 
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound=msgspec.Struct)
 
 
 async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
@@ -112,6 +112,6 @@ async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
         raise Invalid(str(error).replace("`", "")) from None
 
 
-def plain(body: Body) -> object:
+def plain(body: msgspec.Struct) -> object:
     """The body as builtin values."""
     return msgspec.to_builtins(body)

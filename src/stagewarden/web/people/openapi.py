@@ -28,11 +28,11 @@ _REF = "#/components/schemas/{name}"
 _PROBLEM: Document = {"application/problem+json": {"schema": {"$ref": _REF.format(name="Problem")}}}
 _LONGEST = 200
 
-# Each query parameter there is: what it means, and its schema.
+# Each query parameter there is: what it means, and its schema; one that means something of its own on a path is named with it.
 QUERY: dict[str, tuple[str, Document]] = {
     "cursor": ("The `next` of the page before, with the same filters.", {"type": "string", "maxLength": _LONGEST}),
     "limit": ("How many at most.", {"type": "integer", "minimum": 1, "maximum": cursors.MOST, "default": cursors.USUAL}),
-    "state": (
+    "/holds?state": (
         f"`open` ({', '.join(sorted(OPEN))}), `ended`, or one state.",
         {"type": "string", "enum": ["open", "ended", *map(str, HoldState)]},
     ),
@@ -104,7 +104,8 @@ def _parameters(route: Route) -> Iterable[Document]:
     for name in re.findall(r"\{(\w+)\}", route.path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
     for name in route.query:
-        yield _parameter(name, "query", *QUERY[name])
+        own = f"{route.path}?{name}"
+        yield _parameter(name, "query", *QUERY[own if own in QUERY else name])
     names = ("Idempotency-Key",) if route.once else ("Last-Event-ID",) if route.media != DOCUMENT else ()
     for name in names:
         yield _parameter(name, "header", *_HEADERS[name])

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    import msgspec
+
     from stagewarden.web.people.answers import Shape
-    from stagewarden.web.people.bodies import Body
 
 PREFIX = "/api/v1"
 DOCUMENT, EVENTS = "application/json", "text/event-stream"
@@ -29,7 +30,7 @@ class Route:
     path: str
     act: Callable[..., Awaitable[object]]
     needs: Literal["nobody", "caller"] = "caller"
-    body: type[Body] | None = None
+    body: type[msgspec.Struct] | None = None
     query: tuple[str, ...] = ()
     gives: type[Shape] | None = None
     says: str = ""
