@@ -170,6 +170,15 @@ class Desk:
             found = await fetch(connection, None, *where, order=(holds.c.asked_at_ns.desc(), holds.c.id.desc()), limit=limit + 1)
         return tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) > limit else None
 
+    async def states(self, ids: Iterable[str]) -> dict[str, str]:
+        """Where these holds stand now; nothing else of them is read."""
+        stand: dict[str, str] = {}
+        async with self._store.reading() as connection:
+            for batch in _batches(tuple(ids)):
+                found = await connection.execute(select(holds.c.id, holds.c.state).where(holds.c.id.in_(batch)).order_by(holds.c.id))
+                stand |= {row.id: row.state for row in found}
+        return stand
+
     async def waiting(self) -> dict[Tier, tuple[int, int]]:
         """Per tier how many holds wait for people, and when the oldest was asked for (ns)."""
         asked = (holds.c.state == "pending", holds.c.asked)
