@@ -28,11 +28,12 @@ from stagewarden.web.people.api import Api
 from stagewarden.web.people.routes import DOCUMENT as ONE
 from stagewarden.web.people.routes import PREFIX
 from tests.product import product
+from tests.scenarios.test_grants import FILL, GRANTED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from schemathesis.schemas import APIOperation, BaseSchema
+    from schemathesis.schemas import APIOperation
 
     from tests.product import Product
 
@@ -68,16 +69,19 @@ async def held(running: Product, count: int) -> list[str]:
 class Caller:
     """One caller with its token, and what there is in the house to ask about."""
 
-    def __init__(self, url: str, token: str | None, known: list[str], holds: dict[str, dict[str, Any]]) -> None:
-        self.url = url
+    def __init__(self, running: Product, who: str | None, known: list[str], shown: dict[str, dict[str, Any]]) -> None:
+        host, port = running.sidecar.people_address or ("", 0)
+        token = who and running.house.tokens[who]
+        self.url = f"http://{host}:{port}{PREFIX}"
         self.headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self.known = known
-        self.holds = holds
+        self.shown = shown
         self.statuses: set[tuple[str, int]] = set()
 
-    def ask(self, schema: BaseSchema) -> None:
-        """Every operation, as the document wants it and as it forbids it."""
-        for found in schema.get_all_operations():
+    def ask(self, document: dict[str, Any], paths: set[str]) -> None:
+        """Every operation of these paths, as the document wants it and as it forbids it."""
+        asked = strict(document) | {"paths": {path: each for path, each in document["paths"].items() if path in paths}}
+        for found in schemathesis.openapi.from_dict(asked).get_all_operations():
             for mode in GenerationMode:
                 self._operation(found.ok(), mode)
 
@@ -92,6 +96,8 @@ class Caller:
             if mode.is_positive and case.path_parameters and data.draw(st.booleans()):
                 case.path_parameters["id"] = data.draw(st.sampled_from(self.known))
                 self._as_shown(case)
+            if mode.is_positive and operation.label == "POST /grants" and data.draw(st.booleans()):
+                case.body |= FILL
             answer = case.call(base_url=self.url, headers=self.headers)
             self.statuses.add((operation.label, answer.status_code))
             case.validate_response(answer, checks=CHECKS)
@@ -100,9 +106,9 @@ class Caller:
 
     def _as_shown(self, case: schemathesis.Case) -> None:
         """A vote on what was shown gets past the digests."""
-        shown = self.holds.get(str(case.path_parameters["id"]))
-        if shown is not None and isinstance(case.body, dict) and "view_digest" in case.body:
-            case.body |= {"digest": shown["digest"], "view_digest": shown["view_digest"]}
+        shown = self.shown.get(str(case.path_parameters["id"]), {})
+        if isinstance(case.body, dict):
+            case.body |= {name: shown[name] for name in case.body.keys() & shown.keys() & {"digest", "view_digest"}}
 
 
 @pytest.mark.parametrize("who", ["lena", "rita", "program", None], ids=["security", "reviewer", "program", "nobody"])
@@ -110,14 +116,27 @@ async def test_the_answers_are_as_the_document_says(tmp_path: Path, who: str | N
     """Whoever asks whatever; afterwards the house is as able as before."""
     async with product(tmp_path) as running:
         ids = await held(running, 6)
-        holds = {one: (await running.person("GET", f"/holds/{one}", "lena")).json for one in ids}
+        shown = {one: (await running.person("GET", f"/holds/{one}", "lena")).json for one in ids}
         ruling = (await running.person("GET", "/rulings?limit=1", "lena")).json["items"][0]["ruling"]
         document = (await running.person("GET", "/openapi.json", "program")).json
-        document["paths"] = {path: each for path, each in document["paths"].items() if path in {route.path for route in ROUTES}}
-        host, port = running.sidecar.people_address or ("", 0)
-        caller = Caller(f"http://{host}:{port}{PREFIX}", who and running.house.tokens[who], [*ids, ruling, "drafter", "reader"], holds)
-        await asyncio.to_thread(caller.ask, schemathesis.openapi.from_dict(strict(document)))
+        caller = Caller(running, who, [*ids, ruling, "drafter", "reader"], shown)
+        await asyncio.to_thread(caller.ask, document, {route.path for route in ROUTES})
         assert {label for label, _ in caller.statuses} == {f"{route.method} {route.path}" for route in ROUTES}
         told = {status for label, status in caller.statuses if label != "POST /sessions"}
         assert told == {401} if who is None else {200, 404, 422} <= told
+        assert (await running.person("GET", "/me", "lena")).status == 200
+
+
+@pytest.mark.parametrize("who", ["tomas", "lena", "program"], ids=["who-asks", "security", "program"])
+async def test_grants_are_as_the_document_says(tmp_path: Path, who: str) -> None:
+    """Asked for, voted on, ended and listed, in a house whose people give some."""
+    async with product(tmp_path, source=GRANTED) as running:
+        made = [(await running.person("POST", "/grants", "tomas", FILL | {"evidence": f"CRM-{number}"})).json for number in range(6)]
+        document = (await running.person("GET", "/openapi.json", "program")).json
+        caller = Caller(running, who, [grant["id"] for grant in made], {grant["id"]: grant for grant in made})
+        await asyncio.to_thread(caller.ask, document, {route.path for route in ROUTES if route.path.startswith("/grants")})
+        told = {label: {status for each, status in caller.statuses if each == label} for label, _ in caller.statuses}
+        assert 200 in told["GET /grants"] & told["GET /grants/{id}"]
+        assert (200 in told["POST /grants"]) == (who == "tomas"), "lena's own would lack somebody for the seat of security"
+        assert (200 in told["DELETE /grants/{id}"]) == (who != "program")
         assert (await running.person("GET", "/me", "lena")).status == 200

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from stagewarden.errors import Invalid
 from stagewarden.modes import Kill
+from stagewarden.store import Revision
 from stagewarden.web.people.cursors import MOST, Asked, Cursors, page_of
 from tests.fakes import held
 from tests.unit.web.people.test_api import ask
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.people_listener import Served
 
-LISTS = ("/holds", "/agents", "/kill", "/rulings")
+LISTS = ("/holds", "/grants", "/agents", "/kill", "/registry/revisions", "/rulings")
 
 
 def fill(served: Served, count: int) -> None:
@@ -29,6 +30,8 @@ def fill(served: Served, count: int) -> None:
     for number in range(count):
         gate.add(held(time.time_ns() + number))
         gate.engaged.append(Kill(id=f"k_{number:03d}", scope="all", by="aiko", at_ns=number, reason=""))
+        gate.offer()
+        gate.revisions.append(Revision(f"c_{number:03d}", "waiting", "sha256:0", f"sha256:{number}", gate.registry, number, ()))
         gate.record("deny", "route_not_listed")
     data = gate.registry.data
     agents = {f"agent-{number:03d}": data.agents["drafter-7"] for number in range(count)}
