@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from stagewarden.clock import new_id, rfc3339
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import council
+from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
 from stagewarden.gate.people import AgentView, Engaged, HoldView
 from stagewarden.gate.revisions import RevisionView
@@ -26,8 +27,10 @@ from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Regi
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
 
     from stagewarden.clock import Clock
+    from stagewarden.gate.feed import Listener
     from stagewarden.gate.grant_terms import Wanted
     from stagewarden.gate.people import VoteIntent
     from stagewarden.grants import Ballot as GrantBallot
@@ -106,6 +109,7 @@ class FakeGate:
     revisions: list[Revision] = field(default_factory=list)
     reads: list[tuple[str | None, str]] = field(default_factory=list)
     grants: dict[str, Grant] = field(default_factory=dict)
+    feed: Feed = field(default_factory=Feed)
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -214,7 +218,9 @@ class FakeGate:
         """Newest first."""
         self._reads(caller)
         found = [grant for grant in self.grants.values() if state in {None, grant.state} and agent in {None, grant.terms.agent} and not wider]
-        return [self._grant_view(caller, grant) for grant in found][:limit], cursor
+        start = int(cursor or 0)
+        shown = [self._grant_view(caller, grant) for grant in found[start : start + limit]]
+        return shown, str(start + limit) if len(found) > start + limit else None
 
     async def show_grant(self, caller: Caller, grant_id: str) -> GrantView:
         """One."""
@@ -340,7 +346,8 @@ class FakeGate:
     ) -> tuple[list[Document], str | None]:
         """What was put into `recorded`."""
         self._reads(caller)
-        return [item for item in self.recorded if effect in {None, item["effect"]}][:limit], None
+        kept, start = [item for item in self.recorded if effect in {None, item["effect"]}], int(cursor or 0)
+        return kept[start : start + limit], str(start + limit) if len(kept) > start + limit else None
 
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
         """One of them."""
@@ -349,6 +356,11 @@ class FakeGate:
         if found is None:
             raise NotFound("no such ruling")
         return found
+
+    def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
+        """A place at the real feed."""
+        self._reads(caller)
+        return self.feed.listen(_name(caller), since)
 
     def record(self, effect: str, code: str) -> Document:
         """A ruling as the log has it."""

@@ -12,9 +12,12 @@ from aiohttp import web
 from stagewarden.clock import SystemClock
 from stagewarden.config import PasswordPeople, Secret, Secrets, TokenPeople
 from stagewarden.config import People as PeopleSettings
+from stagewarden.gate.repeats import Repeats
+from stagewarden.holds import Vault
 from stagewarden.identity.passwords import hash_password
 from stagewarden.identity.people import People
 from stagewarden.identity.tokens import new_token
+from stagewarden.store import Store, locate
 from stagewarden.web.people.listener import listener
 from stagewarden.web.people.ports import Settings
 from tests.fakes import PEOPLE, FakeGate
@@ -34,6 +37,7 @@ class Served:
     url: str
     gate: FakeGate
     tokens: dict[str, str]
+    store: Store
 
 
 @cache
@@ -59,13 +63,17 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     sources = (TokenPeople(tokens=Secret("file:tokens.yaml")), PasswordPeople(users=Secret("file:users.yaml")))
     people = People(sources, Secrets(folder, {}), gate.registry, clock, PeopleSettings(), sandbox=True)
     settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800)
-    runner = web.AppRunner(listener(gate, people, settings, clock), access_log=None)
+    store = Store(locate("sqlite:state.db", folder))
+    await store.open()
+    runner = web.AppRunner(listener(gate, people, settings, clock, Repeats(store, Vault(bytes(32)), clock)), access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens)
+        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store)
     finally:
+        gate.feed.close()
         await runner.cleanup()
+        await store.close()
 
 
 def _private(path: Path, text: str) -> None:

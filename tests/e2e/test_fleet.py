@@ -15,6 +15,7 @@ from tests.e2e.processes import PATIENCE, until
 from tests.e2e.test_crash import Seen, is_look_up, is_publish
 from tests.needs import needs
 from tests.product import rulings
+from tests.unit.web.people.test_events import listening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,3 +167,23 @@ async def test_the_database_is_stopped_under_load_and_comes_back(upstream, tmp_p
             assert upstream.publishes() == {"1": 1}
     finally:
         own.close()
+
+
+async def test_what_a_sidecar_holds_is_told_at_the_peoples_instance(upstream, database, tmp_path):
+    """`GET events` there: a hold that one sidecar opened and another sent, and a stop, without asking for any of it."""
+    with fleet(tmp_path, upstream.url, database, ("a", "b")) as running:
+        people = running.people
+        async with listening(f"http://127.0.0.1:{people.ports['people']}", people.house.tokens["program"]) as stream:
+            assert (await stream.event())[0] in {"ready", "reset"}
+            await thread(publish, running, "a", "1")
+            told = [await stream.event()]
+            hold = (await thread(people.person, "GET", "/holds?state=open", "ines")).json["items"][0]["id"]
+            assert (await thread(running.vote, hold)).status == 200
+            while told[-1][1].get("state") != "done":
+                told.append(await stream.event())
+            states = [data["state"] for name, data, _ in told if name == "hold" and data["hold"] == hold]
+            assert (states[0], states[-1]) == ("pending", "done")
+            await thread(people.person, "PUT", "/kill", "lena", {"scope": "workflow:briefs"})
+            while told[-1][0] != "kill":
+                told.append(await stream.event())
+            assert told[-1][1]["scope"] == "workflow:briefs"

@@ -87,12 +87,12 @@ async def serve(application: web.Application, bind: Bind, tls: ssl.SSLContext | 
     return host, port
 
 
-def people_settings(config: Config, listener: Listener) -> Settings:
+def people_settings(config: Config, listener: Listener, cursor_key: bytes) -> Settings:
     """What the people's listener needs to know of the configuration."""
     session = config.people.session
     upstreams = tuple(sorted(config.upstreams))
     limits = float(session.idle), float(session.absolute)
-    return Settings(config.name, config.environment, config.people.url, hosts(listener), upstreams, *limits)
+    return Settings(config.name, config.environment, config.people.url, hosts(listener), upstreams, *limits, cursor_key=cursor_key)
 
 
 def hosts(listener: Listener) -> frozenset[str]:

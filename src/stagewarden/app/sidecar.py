@@ -24,9 +24,11 @@ from stagewarden.clock import SystemClock
 from stagewarden.config import Places, Secrets, certificates
 from stagewarden.errors import CannotTell, ConfigError, Problem, StagewardenError
 from stagewarden.gate import Acts, Judge, RegistryWaits, Releases
+from stagewarden.gate.repeats import Repeats
 from stagewarden.gate.replicas import Replicas
 from stagewarden.gate.revisions import at_start
 from stagewarden.gate.watch import Watch
+from stagewarden.holds import Vault
 from stagewarden.identity.people import People
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.parser import require_native
@@ -94,6 +96,7 @@ class Sidecar:
             return
         self.readiness.draining = True
         self.releases.drain()
+        self.rooms.feed.close()
         if self.listener is not None:
             self.listener.drain()
         workers = self.house.ended(self.grace) if self.house is not None else asyncio.sleep(0)
@@ -169,7 +172,7 @@ async def running(
         await _recover(sidecar.rooms)
         await _settled(sidecar, offered)
         stack.push_async_callback(cut_off, pool, sidecar.judge)
-        await _listen(sidecar, clock, stack)
+        await _listen(sidecar, clock, Vault(secrets.key(config.holds.key)), stack)
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
         own = [address for address in bound if address is not None]
         pool.refuse(own)
@@ -250,6 +253,8 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
         beside = (sidecar.watch.run(), sidecar.watch.follow(), sidecar.replicas.run(), sidecar.replicas.tend(), sidecar.loop_watch.watch())
         for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar)):
             group.create_task(work)
+        if sidecar.rooms.config.listen.people is not None:
+            group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes))
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))
         if sidecar.rooms.shared is not None:
@@ -284,13 +289,15 @@ async def _recover(rooms: Rooms) -> None:
     await rooms.stops.settle()
 
 
-async def _listen(sidecar: Sidecar, clock: Clock, stack: AsyncExitStack) -> None:
+async def _listen(sidecar: Sidecar, clock: Clock, vault: Vault, stack: AsyncExitStack) -> None:
     config = sidecar.rooms.config
     if config.listen.operations is not None:
         application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.refresh, hosts(config.listen.operations))
         sidecar.operations_address = await serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
-        application = people_listener(sidecar.acts, sidecar.people, people_settings(config, config.listen.people), clock)
+        settings = people_settings(config, config.listen.people, vault.derived("cursors/1"))
+        repeats = Repeats(sidecar.rooms.store, vault, clock)
+        application = people_listener(sidecar.acts, sidecar.people, settings, clock, repeats)
         sidecar.people_address = await serve(application, config.listen.people.bind, sidecar.tls.context("people"), stack)
     if config.listen.agents is None:
         return

@@ -95,8 +95,10 @@ class Reader:
                 continue
             looked += 1
             if _matches(entry, wanted):
+                if len(found) == limit:  # one more follows
+                    return found, str(_seq(found[-1]))
                 found.append({**entry, "outcome": outcome})
-            if len(found) == limit or looked == _LOOKED_AT:
+            if looked == _LOOKED_AT:
                 return found, str(last) if last else None
         return found, None
 

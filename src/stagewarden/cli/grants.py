@@ -10,7 +10,7 @@ import click
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding
-from stagewarden.cli.people_api import segment, with_client
+from stagewarden.cli.people_api import listed, paged, segment, with_client
 from stagewarden.holds.ballot import REASONS
 from stagewarden.model import Stage
 
@@ -33,17 +33,12 @@ def grants() -> None:
 @click.option("--state", help="open, ended, or one state.")
 @click.option("--agent", help="Only this agent's.")
 @click.option("--wider", is_flag=True, help="Only those that ended and were wider than what was used.")
+@paged
 @with_client
-def list_grants(api: Client, *, state: str | None, agent: str | None, wider: bool, as_json: bool) -> None:
+def list_grants(api: Client, *, state: str | None, agent: str | None, wider: bool, as_json: bool, limit: int, everything: bool) -> None:  # noqa: PLR0913 - a command has its options
     """List grants, newest first."""
     query = {name: value for name, value in (("state", state), ("agent", agent), ("wider", "true" if wider else None)) if value is not None}
-    found: list[Document] = []
-    while True:
-        page = api.ask("GET", "/grants", query={**query, "limit": "100"})
-        found += show.items(page, "items")
-        if not page.get("next"):
-            break
-        query["cursor"] = show.text(page, "next")
+    found = listed(api, "/grants", query, limit=limit, everything=everything)
     rows = []
     for one in found:
         terms, used = show.members(one, "terms"), show.members(one, "used")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,15 +14,14 @@ import click
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding
-from stagewarden.cli.people_api import every, segment, with_client
+from stagewarden.cli.people_api import AGENT_KEY, FILE, agents_client, listed, paged, segment, with_client
 from stagewarden.holds.ballot import REASONS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from stagewarden.cli.people_api import Client
     from stagewarden.model import Document
-
-
-_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 # -- holds --
@@ -38,10 +36,12 @@ def holds() -> None:
 @click.option("--state", default="open", show_default=True, help="open, ended, or one state.")
 @click.option("--mine", is_flag=True, help="Only those you can vote on.")
 @click.option("--proposals", is_flag=True, help="Those nobody has taken up, instead of those people are asked about.")
+@paged
 @with_client
-def list_holds(api: Client, *, state: str, mine: bool, proposals: bool, as_json: bool) -> None:
+def list_holds(api: Client, *, state: str, mine: bool, proposals: bool, as_json: bool, limit: int, everything: bool) -> None:  # noqa: PLR0913 - a command has its options
     """List holds, newest first."""
-    found = every(api, "/holds", {"state": state, "mine": "true" if mine else "false", "asked": "false" if proposals else "true"})
+    query = {"state": state, "mine": "true" if mine else "false", "asked": "false" if proposals else "true"}
+    found = listed(api, "/holds", query, limit=limit, everything=everything)
     names = ("id", "state", "tier", "kind", "agent", "expires_at")
     rows = [[*(show.text(hold, name) for name in names), show.seats(hold)] for hold in found]
     show.as_json_or_table(found, ("hold", "state", "tier", "what", "agent", "due", "seats"), rows, as_json=as_json)
@@ -61,7 +61,7 @@ def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
 @click.option("--answer", "answers", multiple=True, metavar="QUESTION=yes|no", help="An answer; what is missing is asked.")
 @click.option("--digest", help="What you reviewed: refused if the hold's digest is another.")
 @click.option("--note", help="Kept with your vote.")
-@click.option("--edit", type=_FILE, metavar="FILE", help="The body to be sent instead; every seat is asked again, and none of them is yours.")
+@click.option("--edit", type=FILE, metavar="FILE", help="The body to be sent instead; every seat is asked again, and none of them is yours.")
 @with_client
 def approve(  # noqa: PLR0913 - a command has its options
     api: Client, *, hold: str, function: str | None, answers: tuple[str, ...], digest: str | None, note: str | None, edit: Path | None, as_json: bool
@@ -135,6 +135,17 @@ def take_up(api: Client, *, hold: str, as_json: bool) -> None:
 def stop_hold(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
     """Stop a hold: nothing of it is sent afterwards."""
     _told(api.ask("POST", f"/holds/{segment(hold)}/stop", {"reason": reason}), as_json=as_json)
+
+
+@holds.command()
+@click.argument("hold")
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--key", "credential", default=AGENT_KEY, show_default=True, metavar="REF", help="Where the agent's key or token is.")
+@click.option("--config", type=FILE, help="The configuration file that names the agents' listener.")
+@click.option("--url", help="The agents' listener, for example http://127.0.0.1:8080.")
+def withdraw(hold: str, url: str | None, config: Path | None, credential: str, *, as_json: bool) -> None:
+    """Take an agent's own request back, as that agent: no person can."""
+    _told(agents_client(url, config, credential).ask("POST", f"/holds/{segment(hold)}/withdraw"), as_json=as_json)
 
 
 # -- votes --

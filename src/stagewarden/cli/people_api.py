@@ -24,12 +24,14 @@ from stagewarden.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from stagewarden.config import Config
+    from stagewarden.config import Bind, Config
     from stagewarden.model import Document
 
 TOKEN = "env:STAGEWARDEN_TOKEN"  # noqa: S105 - where the token is, not the token
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
-_PAGE = "100"
+AGENT_KEY = "env:STAGEWARDEN_AGENT_KEY"
+_PEOPLE, _AGENTS = "/api/v1", "/.stagewarden"
+_PAGE, _USUAL = 200, 50
 _DEADLINE = 30.0
 _MOST = 64 << 20
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -44,15 +46,16 @@ class _Stays(HTTPRedirectHandler):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One listener, one token."""
+    """One listener, one token; `prefix`: what all of its paths begin with."""
 
     url: str
     token: str = field(repr=False)
+    prefix: str = _PEOPLE
     opener: OpenerDirector = field(default_factory=lambda: build_opener(ProxyHandler({}), _Stays), repr=False)
 
     def ask(self, method: str, path: str, body: Document | None = None, query: Mapping[str, str] | None = None) -> Document:
         """The answer as JSON. Finding with the listener's own words on a refusal, Unreachable when nobody answers."""
-        url = f"{self.url}/api/v1{path}{'?' + urlencode(query) if query else ''}"
+        url = f"{self.url}{self.prefix}{path}{'?' + urlencode(query) if query else ''}"
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if data is not None else {})}
         try:
@@ -88,16 +91,29 @@ def with_client(act: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def paged(command: Callable[..., None]) -> Callable[..., None]:
+    """How much of a list: a new list has this on it, and calls `listed`."""
+    command = click.option("--all", "everything", is_flag=True, help="Every page.")(command)
+    return click.option("--limit", type=click.IntRange(1, _PAGE), default=_USUAL, show_default=True, help="How many at most.")(command)
+
+
 def every(api: Client, path: str, query: dict[str, str]) -> list[Document]:
     """Every page."""
+    return listed(api, path, query, limit=_PAGE, everything=True)
+
+
+def listed(api: Client, path: str, query: dict[str, str], *, limit: int, everything: bool) -> list[Document]:
+    """The first page that shows anything, or all of them; that there is more is said on standard error."""
     found: list[Document] = []
-    paged = {**query, "limit": _PAGE} if path == "/holds" else query
-    while True:
-        page = api.ask("GET", path, query=paged)
+    page: Document = {}
+    while not found or (everything and page.get("next")):
+        more = {"cursor": show.text(page, "next")} if page.get("next") else {}
+        page = api.ask("GET", path, query={**query, "limit": str(_PAGE if everything else limit), **more})
         found += show.items(page, "items")
         if not page.get("next"):
             return found
-        paged = {**paged, "cursor": show.text(page, "next")}
+    click.echo(f"These are the first {len(found)}; --all shows the others too.", err=True)
+    return found
 
 
 def segment(identifier: str) -> str:
@@ -106,15 +122,30 @@ def segment(identifier: str) -> str:
 
 
 def client(url: str | None, config: Path | None, token: str) -> Client:
-    """The client for these options; the token never leaves in clear text over a network."""
-    where = url or _listener(config)
+    """The client of the people's listener for these options."""
+    return _client(url or _listener(config), token, _PEOPLE)
+
+
+def agents_client(url: str | None, config: Path | None, key: str) -> Client:
+    """The client of what agents may ask of their own holds, with an agent's credential."""
+    if url is None and config is None:
+        raise click.UsageError("say where the agents' listener is: --url URL, or --config FILE")
+    loaded = None if url is not None or config is None else load(config)
+    if loaded is not None and loaded.listen.agents is None:
+        raise click.UsageError("the configuration has no agents' listener: give --url")
+    where = url if loaded is None or loaded.listen.agents is None else _address(loaded.listen.agents.bind)
+    return _client(where or "", key, _AGENTS)
+
+
+def _client(where: str, token: str, prefix: str) -> Client:
+    """The token never leaves in clear text over a network."""
     parts = urlsplit(where)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.UsageError(f"--url: {printable(where)} is not an http or https address")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise click.UsageError("--url: a token is not sent over plain http to another machine; use https")
     try:
-        return Client(where.rstrip("/"), Secrets(Path.cwd()).text(Secret(token)))
+        return Client(where.rstrip("/"), Secrets(Path.cwd()).text(Secret(token)), prefix)
     except ConfigError as failure:
         raise click.UsageError(f"no token: {'; '.join(f'{each.file or token} {each.message}' for each in failure.problems)}") from failure
 
@@ -135,7 +166,10 @@ def _listener(config: Path | None) -> str:
         return loaded.people.url
     if loaded.listen.people is None:
         raise click.UsageError("the configuration has no people's listener: give --url")
-    bind = loaded.listen.people.bind
+    return _address(loaded.listen.people.bind)
+
+
+def _address(bind: Bind) -> str:
     return f"http://{'127.0.0.1' if bind.host in {'0.0.0.0', '::', ''} else bind.host}:{bind.port}"  # noqa: S104 - compared, not bound
 
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from stagewarden.cli import people_print as show
+from stagewarden.cli.agent_key import key
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding
 from stagewarden.cli.local_stops import LocalStops
-from stagewarden.cli.people_api import client, every, load, options, segment, with_client
+from stagewarden.cli.people_api import client, every, listed, load, options, paged, segment, with_client
 from stagewarden.errors import Invalid, StagewardenError
 from stagewarden.modes import parse_scope
 
@@ -36,11 +37,15 @@ def agents() -> None:
     """Registered agents and their modes."""
 
 
+agents.add_command(key)
+
+
 @agents.command("list")
+@paged
 @with_client
-def list_agents(api: Client, *, as_json: bool) -> None:
+def list_agents(api: Client, *, as_json: bool, limit: int, everything: bool) -> None:
     """List agents with the mode in force."""
-    found = every(api, "/agents", {})
+    found = listed(api, "/agents", {}, limit=limit, everything=everything)
     rows = []
     for one in found:
         mode = show.members(one, "mode")

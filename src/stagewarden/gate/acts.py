@@ -28,8 +28,10 @@ from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
 
     from stagewarden.audit.reader import Reader
+    from stagewarden.gate.feed import Listener
     from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
@@ -115,6 +117,13 @@ class Acts(Stopping, GrantActs, Editing, Proposals, Confirming, Rejudging, Resol
         if found is None:
             raise NotFound("no such ruling")
         return found
+
+    # -- being told --
+
+    def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
+        """A place among the events; ids and states, for whoever may read."""
+        self._reads(caller)
+        return self._rooms.feed.listen(name_of(caller), since)
 
     # -- who may --
 

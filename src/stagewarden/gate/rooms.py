@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from stagewarden.errors import CannotTell
+from stagewarden.gate.feed import Feed
 from stagewarden.gate.inflight import Alone
 from stagewarden.gate.question import Circumstances
 from stagewarden.gate.streams import Streams
@@ -58,6 +59,7 @@ class Rooms:
     places: Places = _ALONE
     shared: Shared | None = None  # where replicas share the stops, in the process that follows them
     streams: Streams = field(default_factory=Streams)
+    feed: Feed = field(default_factory=Feed)
 
     def circumstances(self, agent: str) -> Circumstances:
         """What stands at this moment, the agent's mode included: one that is no stop is the policy's to answer for."""

@@ -5,20 +5,18 @@ A move is one conditional UPDATE and its outbox entry, in one transaction; there
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import func, insert, select, update
 
-from stagewarden.errors import Conflict, Invalid, NotFound
+from stagewarden.errors import Conflict, NotFound
 from stagewarden.grants import lifecycle, rows
 from stagewarden.grants.grant import Changed, Grant, GrantState, Use
 from stagewarden.grants.known import Known
 from stagewarden.store import writes
 from stagewarden.store.outbox import put
+from stagewarden.store.places import Places
 from stagewarden.store.tables import grant_uses, grant_votes, grants
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
     from stagewarden.store import Store
     from stagewarden.store.outbox import Kind, OutboxEntry
 
-_PLACE = re.compile(r"(\d{1,19}):(g_[0-9A-Z]{26})")
+_PLACES = Places(grants, "g")
 _BATCH = 500
 
 
@@ -118,15 +116,16 @@ class Desk:
     async def list(
         self, states: frozenset[GrantState], agent: str | None, cursor: str | None = None, limit: int = 50
     ) -> tuple[tuple[Grant, ...], str | None]:
-        """Newest first, and the cursor of the next page; no state named: any."""
-        where: list[ColumnElement[bool]] = [] if cursor is None else [_after(cursor)]
+        """Newest first, and the place the next page begins after; no state named: any. Invalid for a place not ours."""
+        where: list[ColumnElement[bool]] = [] if cursor is None else [_PLACES.after(cursor)]
         if states:
             where.append(grants.c.state.in_(sorted(map(str, states))))
         if agent is not None:
             where.append(grants.c.agent == agent)
         async with self._store.reading() as connection:
-            found = await fetch(connection, *where, order=(grants.c.asked_at_ns.desc(), grants.c.id.desc()), limit=limit + 1)
-        return found[:limit], _cursor(found[limit - 1]) if len(found) > limit else None
+            found = await fetch(connection, *where, order=_PLACES.order(), limit=limit + 1)
+        page = found[:limit]
+        return page, _PLACES.at(page[-1].asked_at_ns, page[-1].id) if len(found) > limit else None
 
     async def uses(self, *grant_ids: str) -> tuple[Use, ...]:
         """Every use of these grants, oldest first."""
@@ -146,18 +145,3 @@ class Desk:
         async with self._store.writing() as connection:
             yield Pen(connection, self._clock.now_ns())
         self.known.forget()
-
-
-def _cursor(last: Grant) -> str:
-    return base64.urlsafe_b64encode(f"{last.asked_at_ns}:{last.id}".encode()).decode().rstrip("=")
-
-
-def _after(cursor: str) -> ColumnElement[bool]:
-    try:
-        place = _PLACE.fullmatch(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
-    except (ValueError, binascii.Error):
-        place = None
-    if place is None:
-        raise Invalid("cursor: not a cursor of this list")
-    asked, last = int(place[1]), place[2]
-    return or_(grants.c.asked_at_ns < asked, and_(grants.c.asked_at_ns == asked, grants.c.id < last))

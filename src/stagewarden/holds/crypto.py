@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 import re
 
@@ -53,6 +55,10 @@ class Vault:
     def unwrap(self, hold: str, wrapped: bytes) -> Payload:
         """The payload of a hold whose wrapped data key was stored."""
         return Payload(hold, _open(self._key, hold, "data_key", wrapped))
+
+    def derived(self, purpose: str) -> bytes:
+        """A key for one other purpose: whoever has it learns neither this key nor another one (RFC 5869's expand step, one block)."""
+        return hmac.new(self._key, f"stagewarden/{purpose}\x01".encode(), hashlib.sha256).digest()
 
 
 def parse_key(text: str) -> bytes:

@@ -18,7 +18,7 @@ from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, hold_body, vote_body
 from stagewarden.holds.hours import over_at
-from stagewarden.holds.paging import after, cursor_of
+from stagewarden.holds.paging import PLACES
 from stagewarden.model import HoldState, Tier
 from stagewarden.store import writes
 from stagewarden.store.outbox import OutboxEntry, put
@@ -163,11 +163,21 @@ class Desk:
         return found[0]
 
     async def list(self, wanted: Filter, cursor: str | None = None, limit: int = 50) -> tuple[tuple[Hold, ...], str | None]:
-        """Newest first, without payload; the cursor of the next page, or None at the end. Invalid for a cursor not ours."""
-        where = wanted.where() if cursor is None else (*wanted.where(), after(cursor))
+        """Newest first, without payload; the place the next page begins after, or None at the end. Invalid for a place not ours."""
+        where = wanted.where() if cursor is None else (*wanted.where(), PLACES.after(cursor))
         async with self._store.reading() as connection:
-            found = await fetch(connection, None, *where, order=(holds.c.asked_at_ns.desc(), holds.c.id.desc()), limit=limit + 1)
-        return tuple(found[:limit]), cursor_of(found[limit - 1]) if len(found) > limit else None
+            found = await fetch(connection, None, *where, order=PLACES.order(), limit=limit + 1)
+        page = tuple(found[:limit])
+        return page, PLACES.at(page[-1].asked_at_ns, page[-1].id) if len(found) > limit else None
+
+    async def states(self, ids: Iterable[str]) -> dict[str, str]:
+        """Where these holds stand now; nothing else of them is read."""
+        stand: dict[str, str] = {}
+        async with self._store.reading() as connection:
+            for batch in _batches(tuple(ids)):
+                found = await connection.execute(select(holds.c.id, holds.c.state).where(holds.c.id.in_(batch)).order_by(holds.c.id))
+                stand |= {row.id: row.state for row in found}
+        return stand
 
     async def waiting(self) -> dict[Tier, tuple[int, int]]:
         """Per tier how many holds wait for people, and when the oldest was asked for (ns)."""

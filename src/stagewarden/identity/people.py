@@ -155,18 +155,18 @@ class People:
         self._give_back(person, peer)
         return self._sessions.open(person, stored, instead_of=previous)
 
-    def by_bearer(self, token: str) -> Caller | None:
+    def by_bearer(self, token: str, *, used: bool = True) -> Caller | None:
         """A person's or program's token, or a session's used as one (`POST sessions`); None where it is not, or no longer, good."""
         if is_session(token):
-            return self.by_session(token)
+            return self.by_session(token, used=used)
         grant = self._read.tokens.get(fingerprint(token)) if is_token(token) else None  # looked up by its hash: timing tells nothing of the token
         if grant is None or self._over(grant) or (grant.person is not None and not self._listed(grant.person)):
             return None
         return Caller(grant.person, grant.program, grant.scopes, "token")
 
-    def by_session(self, cookie: str) -> Caller | None:
-        """Who signed in; None where the session is over, the person left, or the password changed."""
-        found = self._sessions.find(cookie)
+    def by_session(self, cookie: str, *, used: bool = True) -> Caller | None:
+        """Who signed in; None where the session is over, the person left, or the password changed. `used`: somebody did something with it."""
+        found = self._sessions.find(cookie, used=used)
         if found is None:
             return None
         person, proof = found

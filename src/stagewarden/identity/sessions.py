@@ -69,12 +69,13 @@ class Sessions:
         self._kept[fingerprint(session.token)] = _Kept(person, proof, session.csrf, now, now, lives)
         return session
 
-    def find(self, token: str) -> tuple[str, object] | None:
-        """Person and proof of a session that is not over; using it keeps it from being idle."""
+    def find(self, token: str, *, used: bool = True) -> tuple[str, object] | None:
+        """Person and proof of a session that is not over; using it keeps it from being idle, looking whether it is over does not."""
         kept = self._get(token)
         if kept is None:
             return None
-        kept.seen = (self._clock.now_ns(), self._clock.monotonic())
+        if used:
+            kept.seen = (self._clock.now_ns(), self._clock.monotonic())
         return kept.person, kept.proof
 
     def csrf(self, token: str) -> str | None:

@@ -1,7 +1,7 @@
 """The tables, portable between SQLite and PostgreSQL.
 
 Columns that hold what an agent or a person wrote are bytes, and only ever ciphertext (holds/crypto.py): `data_key`, `request`,
-`question`, `before`, `original`, `response`, `evidence`, `note`, `sealed`. Times are nanoseconds since the epoch, 0 = not set.
+`question`, `before`, `original`, `response`, `evidence`, `note`, `sealed`, `answer`. Times are nanoseconds since the epoch, 0 = not set.
 A change here raises `SCHEMA`.
 """
 
@@ -155,6 +155,24 @@ confirmations = Table(
     Column("revision", String, ForeignKey("registry_revisions.id"), primary_key=True),
     Column("person", String, primary_key=True),
     Column("at_ns", BigInteger, nullable=False),
+)
+
+# Writes of people and programs that came with an `Idempotency-Key`: whose and what, as digests; the answer sealed (gate/repeats.py).
+repeats = Table(
+    "repeats",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("key", String, nullable=False, unique=True),
+    Column("caller", String, nullable=False),
+    Column("request", String, nullable=False),
+    Column("attempt", String, nullable=False),
+    Column("until_ns", BigInteger, nullable=False),
+    Column("expires_at_ns", BigInteger, nullable=False),
+    Column("data_key", LargeBinary),  # NULL: under way
+    Column("answer", LargeBinary),
+    Index("repeats_expire", "expires_at_ns"),
+    Index("repeats_of", "caller", "number"),
+    sqlite_autoincrement=True,
 )
 
 # Orders to stop and to go on, in the one sequence that all replicas follow; never changed, never deleted. Whoever gives the next one

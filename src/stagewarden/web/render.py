@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 OK = 200
 _ACCEPTED = 202
+_NO_CONTENT = 204
 SEE_OTHER = 303
 
 # Codes of the gate and of the doors; a policy's own codes are all 403 `denied`.
@@ -126,6 +127,8 @@ def error_reply(failure: StagewardenError, *, headers: Headers = ()) -> Reply:
             return problem_reply(failure.code if isinstance(failure, AuditUnavailable) else "cannot_tell", headers=headers)
         case Refused() | Conflict() | NotAllowed() | Invalid() | NotFound():
             return problem_reply(failure.code, getattr(failure, "detail", None) or str(failure), headers=headers)
+        case TooMuch():
+            return problem_reply(failure.code, str(failure), headers=headers, retry_after=failure.retry_after)
         case _:
             return problem_reply("internal", headers=headers)
 
@@ -233,6 +236,11 @@ def code_of(failure: web.HTTPException) -> str:
     return {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(failure.status, "ambiguous_request")
 
 
+def status_of(code: str) -> int:
+    """The status a code is told with."""
+    return _STATUS.get(code, 403)
+
+
 def title_of(code: str) -> str:
     """What a code means, in a few words."""
     return _TITLES.get(code, "Denied")
@@ -241,6 +249,18 @@ def title_of(code: str) -> str:
 def page(html: str, code: str | None = None) -> web.Response:
     """A page for people; with the status of the problem it tells of, if any."""
     return web.Response(status=OK if code is None else _STATUS.get(code, 403), text=html, content_type="text/html", charset="utf-8")
+
+
+def options(methods: str) -> web.Response:
+    """What can be done here."""
+    return web.Response(status=_NO_CONTENT, headers={"Allow": methods})
+
+
+def events() -> web.StreamResponse:
+    """The head of a stream of server-sent events; no proxy is to keep any of it back."""
+    response = web.StreamResponse(status=OK, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    return response
 
 
 def download(size: int, name: str) -> web.StreamResponse:

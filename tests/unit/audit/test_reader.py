@@ -39,6 +39,15 @@ async def test_pages_cover_everything_once_newest_first(written) -> None:
     assert seen == ids[::-1]
 
 
+async def test_the_last_page_says_so(written) -> None:
+    """Also where it is full: nobody asks for an empty one."""
+    cursor, nexts = None, []
+    for _ in range(3):
+        page, cursor = await Reader(written[0]).rulings(cursor=cursor, limit=10)
+        nexts.append((len(page), cursor is None))
+    assert nexts == [(10, False), (10, False), (10, True)]
+
+
 async def test_filters_and_outcomes(written) -> None:
     """By agent and by effect; an allowed ruling carries what came of it, the others none."""
     directory, ids = written

@@ -53,6 +53,10 @@ async def test_from_asking_to_the_report(running: Product) -> None:
     assert all(word in shown.output for word in ("record.fill", "approve bruno (business)", "used: sent"))
     assert "1+0/2" in (await run(running, "rita", "list", "--state", "open")).output
     assert f"{grant['id']} is revoked" in (await run(running, "ines", "revoke", grant["id"], "--reason", "one went astray")).output
+    more = json.loads((await run(running, "tomas", *ISSUE, "--json")).output)["id"]
+    few = await run(running, "rita", "list", "--limit", "1", "--json")
+    assert ([one["id"] for one in json.loads(few.stdout)], "--all" in few.stderr) == ([more], True)
+    assert [one["id"] for one in json.loads((await run(running, "rita", "list", "--limit", "1", "--all", "--json")).stdout)] == [more, grant["id"]]
     wider = await run(running, "rita", "list", "--wider", "--agent", "enricher", "--json")
     assert [(one["id"], one["used"]["wider"]) for one in json.loads(wider.output)] == [(grant["id"], ["uses"])]
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -11,11 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 from stagewarden.cli import main
-from stagewarden.cli.people_api import client
+from stagewarden.cli.people_api import client, listed
+from stagewarden.errors import Invalid
 from stagewarden.model import HoldState
+from stagewarden.modes import Kill
 from stagewarden.store import Confirmation, Revision
 from tests.fakes import FOUR, held
 from tests.people_listener import people_listener
+from tests.product import product
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -167,3 +174,87 @@ def test_a_token_is_in_no_repr(tmp_path: Path) -> None:
     (tmp_path / "token").touch(mode=0o600)
     (tmp_path / "token").write_text("swp_secret\n")
     assert "secret" not in repr(client("http://127.0.0.1:1", None, f"file:{tmp_path / 'token'}"))
+
+
+async def test_pages(served: Served) -> None:
+    """So many at most, and that there are more is said beside the table; `--all` follows every page."""
+    ids = [served.gate.add(held(time.time_ns() + number)).id for number in range(5)]
+    few = await run(served, "holds", "list", "--limit", "2", "--json")
+    every = await run(served, "holds", "list", "--limit", "2", "--all", "--json")
+    exact = await run(served, "holds", "list", "--limit", "5", "--json")
+    assert ([one["id"] for one in json.loads(few.stdout)], "--all" in few.stderr) == (ids[:2], True)
+    assert ([one["id"] for one in json.loads(every.stdout)], every.stderr) == (ids, "")
+    assert ([one["id"] for one in json.loads(exact.stdout)], exact.stderr) == (ids, "")
+    assert (await run(served, "holds", "list", "--limit", "0")).exit_code == 2
+    assert len(json.loads((await run(served, "agents", "list", "--limit", "1", "--json")).stdout)) == 1
+
+
+async def test_a_page_that_is_empty_is_not_the_end(served: Served) -> None:
+    """With `--mine` a page may show nothing and have a next one (contract section 5): the first that shows something is shown."""
+    served.gate.add(held(time.time_ns()))
+    pages = iter([{"items": [], "next": "c"}, {"items": [{"id": "h_1"}], "next": "d"}])
+    asked = []
+
+    class Pages:
+        def ask(self, _: str, __: str, *, query: dict[str, str]) -> dict[str, object]:
+            asked.append(query.get("cursor"))
+            return next(pages)
+
+    assert (listed(Pages(), "/holds", {}, limit=1, everything=False), asked) == ([{"id": "h_1"}], [None, "c"])
+
+
+async def test_stricter_modes(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`revoke` asks where somebody can answer, and here nobody can; `recommend-only` asks for what it says."""
+    assert (await run(served, "agents", "revoke", "drafter-7", "--reason", "gone")).exit_code == 0
+    assert served.gate.modes["drafter-7"][0] == "revoked"
+    asked = []
+
+    async def refused(*words: object) -> None:
+        asked.append(words[1:])
+        raise Invalid("not now")
+
+    monkeypatch.setattr(served.gate, "set_mode", refused)
+    result = await run(served, "agents", "recommend-only", "helper-4", "--reason", "drill")
+    assert (result.exit_code, "not now" in result.output, asked) == (1, True, [("helper-4", "recommend_only", "drill")])
+
+
+async def test_withdraw_is_the_agents_own(tmp_path: Path) -> None:
+    """With the agent's key and at the agents' listener: its hold is withdrawn; another agent's key withdraws nothing."""
+    async with product(tmp_path) as running:
+        running.newsroom.articles["9"] = {"id": "9", "status": "draft", "title": "t", "body": "", "offers": [], "claims": []}
+        hold = (await running.ask("POST", "/newsroom/articles/9/publish")).json["hold"]["id"]
+        host, port = running.sidecar.agents_address or ("", 0)
+
+        async def withdraw(agent: str, *more: str) -> Result:
+            runner = CliRunner(env={"STAGEWARDEN_AGENT_KEY": running.house.keys[agent]})
+            return await asyncio.to_thread(runner.invoke, main, ["holds", "withdraw", hold, "--url", f"http://{host}:{port}", *more])
+
+        refused = await withdraw("reader")
+        assert (refused.exit_code, (await running.sidecar.rooms.holds.get(hold)).state) == (1, HoldState.PENDING)
+        done = await withdraw("drafter", "--json")
+        assert (done.exit_code, json.loads(done.stdout)["state"]) == (0, "withdrawn")
+    assert CliRunner().invoke(main, ["holds", "withdraw", "h_1"]).exit_code == 2
+
+
+@pytest.mark.parametrize("words", [("holds", "list"), ("agents", "list"), ("kill", "--list"), ("holds", "show", "{hold}")], ids=" ".join)
+async def test_what_others_wrote_steers_no_terminal(served: Served, words: tuple[str, ...]) -> None:
+    """Names, reasons, bodies: no escape, no bidi control reaches the terminal from any table or from JSON (CVE-2024-45808); nor a colour of ours."""
+    evil = "\x1b]0;x\x07\u202e\x9b31m\r"
+    hold = served.gate.add(held(time.time_ns(), {"title": evil}, kind=f"post{evil}", agent=evil))
+    served.gate.engaged.append(Kill(id="k_1", scope="all", by=evil, at_ns=1, reason=evil))
+    served.gate.modes["drafter-7"] = ("paused", evil, evil)
+    for more in ((), ("--json",)):
+        output = (await run(served, *(word.format(hold=hold.id) for word in words), *more)).output
+        assert not [letter for letter in output if not letter.isprintable() and letter != "\n"], more
+        assert "x1b" in output or "u001b" in output
+
+
+@pytest.mark.parametrize(("plain", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["as-usual", "no-color"])
+def test_no_color(tmp_path: Path, plain: dict[str, str], coloured: bool) -> None:  # noqa: FBT001 - a column
+    """`NO_COLOR` (no-color.org) takes every colour out, also where a terminal is there."""
+    broken = tmp_path / "stagewarden.yaml"
+    broken.write_text("version: 2\n")
+    env = {**dict.fromkeys(("NO_COLOR", "TERM"), ""), "FORCE_COLOR": "1", "TERM": "xterm-256color", **plain}
+    environment = {name: value for name, value in {**os.environ, **env}.items() if value}
+    done = subprocess.run([sys.executable, "-m", "stagewarden", "check", "--config", str(broken)], env=environment, capture_output=True, check=False)
+    assert (done.returncode, bool(re.search(rb"\x1b\[(?:\d+;)*3\d", done.stdout + done.stderr))) == (1, coloured)

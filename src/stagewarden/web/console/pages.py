@@ -7,23 +7,26 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import orjson
 from aiohttp import web
 
 from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError, StepUp
+from stagewarden.gate.repeats import Write
 from stagewarden.modes import STOPPING
 from stagewarden.web import render
 from stagewarden.web.console import forms, inbox, request, when
 from stagewarden.web.console.away import Away
 from stagewarden.web.console.site import Site
 from stagewarden.web.console.stopping import Stopping
-from stagewarden.web.people.repeats import Repeats
 from stagewarden.wire import spool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from stagewarden.clock import Clock
-    from stagewarden.identity.people import Caller, People
+    from stagewarden.gate.people import VoteIntent
+    from stagewarden.gate.repeats import Repeats
+    from stagewarden.identity.people import Caller
     from stagewarden.model import Body
     from stagewarden.web.console.forms import Kept
     from stagewarden.web.people.guard import Guard
@@ -48,15 +51,15 @@ _HEADINGS = {"mine": "Waiting for you", "all": "All open holds", "done": "Decide
 class Console:
     """The pages; `routes` hangs them into the listener."""
 
-    def __init__(self, gate: Gate, people: People, guard: Guard, settings: Settings, clock: Clock) -> None:
+    def __init__(self, gate: Gate, guard: Guard, settings: Settings, clock: Clock, repeats: Repeats) -> None:
         self._gate = gate
-        self._people = people
+        self._people = guard.people
         self._guard = guard
         self._clock = clock
-        self._site = Site(gate, people, guard, settings, clock)
+        self._site = Site(gate, guard.people, guard, settings, clock)
         self._stopping = Stopping(gate, self._site, settings, clock)
-        self._away = Away(people, guard, self._site)
-        self._repeats = Repeats(clock)
+        self._away = Away(guard.people, guard, self._site)
+        self._repeats = repeats
 
     def routes(self) -> list[web.RouteDef]:
         """Every page and every form."""
@@ -211,10 +214,7 @@ class Console:
         identifier = asked.match_info["id"]
         given = forms.kept(fields)
         try:
-            with self._repeats.once(f"{caller.person}", fields.get("key"), f"{identifier}{sorted(fields.items())}".encode()) as entry:
-                if not entry.done:
-                    await self._gate.vote(caller, identifier, forms.intent(given, fields))
-                    entry.done = True
+            await self._cast(caller, identifier, fields, forms.intent(given, fields))
         except Conflict as conflict:
             return await self._shown(asked, caller, replace(given, decision="", conflict=_sentence(conflict)), code="conflict")
         except NotAllowed as refused:
@@ -223,6 +223,15 @@ class Console:
         except Invalid as invalid:
             return await self._shown(asked, caller, replace(given, errors=(forms.Missing(_sentence(invalid)),)), code="invalid")
         return render.see_other(f"/holds/{identifier}?said={given.decision}")
+
+    async def _cast(self, caller: Caller, identifier: str, fields: dict[str, str], intent: VoteIntent) -> None:
+        """A page sent twice (a double click, a page sent again) is one vote."""
+
+        async def act() -> None:
+            await self._gate.vote(caller, identifier, intent)
+
+        request = orjson.dumps([identifier, sorted(fields.items())])
+        await (self._repeats.once(Write(f"{caller.person}/console", fields["key"], request), act) if fields.get("key") else act())
 
     async def _stop(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
         identifier = asked.match_info["id"]

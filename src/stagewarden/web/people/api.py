@@ -5,8 +5,7 @@ Each route names what it needs; the handlers parse, call the gate and write the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import orjson
 from aiohttp import web
@@ -15,83 +14,117 @@ from stagewarden.clock import rfc3339
 from stagewarden.errors import Invalid
 from stagewarden.gate.grant_terms import Wanted
 from stagewarden.gate.people import VoteIntent
+from stagewarden.gate.repeats import Write
 from stagewarden.grants import Ballot
 from stagewarden.web import render
-from stagewarden.web.people import bodies, views
-from stagewarden.web.people.repeats import Repeats
+from stagewarden.web.people import answers, bodies, cursors, events, openapi, views
+from stagewarden.web.people.cursors import Cursors, page_of
+from stagewarden.web.people.routes import DOCUMENT, EVENTS, PREFIX, Route
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     import msgspec
 
-    from stagewarden.clock import Clock
-    from stagewarden.identity.people import Caller, People
+    from stagewarden.gate.repeats import Repeats
+    from stagewarden.identity.people import Caller
     from stagewarden.model import JSON
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
-PREFIX = "/api/v1"
-_MOST, _USUAL = 200, 50
 _LONGEST = 200  # characters of a query value
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One act of the API. `needs` nobody, or a caller; `query`: the parameters it knows."""
-
-    method: str
-    path: str
-    act: Callable[..., Awaitable[object]]
-    needs: Literal["nobody", "caller"] = "caller"
-    body: type[msgspec.Struct] | None = None
-    query: tuple[str, ...] = ()
 
 
 class Api:
     """The handlers."""
 
-    def __init__(self, gate: Gate, people: People, guard: Guard, settings: Settings, clock: Clock) -> None:
+    def __init__(self, gate: Gate, guard: Guard, settings: Settings, repeats: Repeats) -> None:
         self._gate = gate
-        self._people = people
+        self._people = guard.people
         self._guard = guard
         self._settings = settings
-        self._repeats = Repeats(clock)
+        self._repeats = repeats
+        self._cursors = Cursors(settings.cursor_key)
+        self._document = openapi.document(self.table(), settings.name)
 
     def table(self) -> tuple[Route, ...]:
         """Every route there is."""
-        page = ("cursor", "limit")
+        page = cursors.PARAMETERS
         return (
-            Route("POST", "/sessions", self._sign_in, needs="nobody", body=bodies.SignIn),
-            Route("DELETE", "/sessions", self._sign_out),
-            Route("GET", "/me", self._me),
-            Route("GET", "/holds", self._holds, query=("state", "mine", "asked", *page)),
-            Route("GET", "/holds/{id}", self._hold),
-            Route("POST", "/holds/{id}/votes", self._vote, body=bodies.VoteBody),
-            Route("POST", "/holds/{id}/take-up", self._take_up, body=bodies.TakeUpBody),
-            Route("POST", "/holds/{id}/stop", self._stop, body=bodies.StopBody),
-            Route("GET", "/grants", self._grants, query=("state", "agent", "wider", *page)),
-            Route("POST", "/grants", self._ask_grant, body=Wanted),
-            Route("GET", "/grants/{id}", self._grant),
-            Route("DELETE", "/grants/{id}", self._revoke_grant, body=bodies.EndBody),
-            Route("POST", "/grants/{id}/votes", self._vote_grant, body=bodies.GrantVoteBody),
-            Route("POST", "/grants/{id}/complete", self._complete_grant, body=bodies.EndBody),
-            Route("POST", "/holds/{id}/resolve", self._resolve, body=bodies.ResolveBody),
-            Route("POST", "/holds/{id}/rollback", self._roll_back, body=bodies.RollbackBody),
-            Route("GET", "/agents", self._agents),
-            Route("PUT", "/agents/{id}/mode", self._mode, body=bodies.ModeBody),
-            Route("GET", "/kill", self._kills),
-            Route("PUT", "/kill", self._kill, body=bodies.KillBody),
-            Route("DELETE", "/kill", self._unkill, body=bodies.UnkillBody),
-            Route("GET", "/registry/revisions", self._revisions),
-            Route("POST", "/registry/revisions/{id}/confirm", self._confirm, body=bodies.ConfirmBody),
-            Route("GET", "/rulings", self._rulings, query=("agent", "effect", *page)),
-            Route("GET", "/rulings/{id}", self._ruling),
-        )
+            Route("POST", "/sessions", self._sign_in, needs="nobody", body=bodies.SignIn, gives=answers.Session, says="Sign in with a password."),
+            Route("DELETE", "/sessions", self._sign_out, stops=True, gives=answers.Nothing, says="End this session."),
+            Route("GET", "/me", self._me, gives=answers.Me, says="Say who the caller is."),
+            Route("GET", "/holds", self._holds, query=("state", "mine", "asked", *page), gives=answers.Holds, says="List holds."),
+            Route("GET", "/holds/{id}", self._hold, gives=answers.Hold, says="Show one hold; showing its bytes is recorded."),
+            Route(
+                "POST", "/holds/{id}/votes", self._vote, grave=True, body=bodies.VoteBody, gives=answers.HoldChanged,
+                says="Vote on what was shown.",
+            ),
+            Route(
+                "POST", "/holds/{id}/take-up", self._take_up, body=bodies.TakeUpBody, gives=answers.HoldChanged,
+                says="Take a proposal up: its seats are asked.",
+            ),
+            Route(
+                "POST", "/holds/{id}/stop", self._stop, stops=True, body=bodies.StopBody, gives=answers.HoldChanged,
+                says="Stop one hold: nothing of it is sent afterwards.",
+            ),
+            Route(
+                "POST", "/holds/{id}/resolve", self._resolve, body=bodies.ResolveBody, gives=answers.HoldChanged,
+                says="Say what became of a hold whose outcome is unknown.",
+            ),
+            Route(
+                "POST", "/holds/{id}/rollback", self._roll_back, body=bodies.RollbackBody, gives=answers.HoldChanged,
+                says="Record that what was sent was taken back.",
+            ),
+            Route("GET", "/grants", self._grants, query=("state", "agent", "wider", *page), gives=answers.Grants, says="List grants."),
+            Route("POST", "/grants", self._ask_grant, body=Wanted, gives=answers.Grant, says="Ask for a grant."),
+            Route("GET", "/grants/{id}", self._grant, gives=answers.Grant, says="Show one grant with what was used of it."),
+            Route("DELETE", "/grants/{id}", self._revoke_grant, stops=True, body=bodies.EndBody, gives=answers.Grant, says="Revoke a grant."),
+            Route(
+                "POST", "/grants/{id}/votes", self._vote_grant, body=bodies.GrantVoteBody, gives=answers.Grant,
+                says="Vote on a grant that was asked for.",
+            ),
+            Route(
+                "POST", "/grants/{id}/complete", self._complete_grant, stops=True, body=bodies.EndBody, gives=answers.Grant,
+                says="End a grant as completed.",
+            ),
+            Route("GET", "/agents", self._agents, query=page, gives=answers.Agents, says="List agents with the mode in force."),
+            Route(
+                "PUT", "/agents/{id}/mode", self._mode, stops=True, grave=True, body=bodies.ModeBody, gives=answers.AgentModed,
+                says="Give an agent a mode.",
+            ),
+            Route("GET", "/kill", self._kills, query=page, gives=answers.Kills, says="List the stops engaged."),
+            Route("PUT", "/kill", self._kill, stops=True, body=bodies.KillBody, gives=answers.KillEngaged, says="Stop a scope at once."),
+            Route("DELETE", "/kill", self._unkill, grave=True, body=bodies.UnkillBody, gives=answers.Nothing, says="Lift a stop by its id."),
+            Route("GET", "/registry/revisions", self._revisions, query=page, gives=answers.Revisions, says="List registries that wait for people."),
+            Route(
+                "POST", "/registry/revisions/{id}/confirm", self._confirm, body=bodies.ConfirmBody, gives=answers.Revision,
+                says="Confirm a registry that widens rights.",
+            ),
+            Route("GET", "/rulings", self._rulings, query=("agent", "effect", *page), gives=answers.Rulings, says="List recorded rulings."),
+            Route("GET", "/rulings/{id}", self._ruling, gives=answers.Ruling, says="Show one ruling with what came of it."),
+            Route("GET", "/events", self._events, media=EVENTS, gives=answers.Event, says="Follow holds, modes and stops as they change."),
+            Route("GET", "/openapi.json", self._describe, gives=answers.Description, says="This document."),
+        )  # fmt: skip
 
     def routes(self) -> list[web.RouteDef]:
-        """For the router."""
-        return [web.route(route.method, PREFIX + route.path, self._handler(route)) for route in self.table()]
+        """For the router: each route; HEAD wherever GET answers at once; OPTIONS on each path."""
+        made: list[web.RouteDef] = []
+        allowed: dict[str, list[str]] = {}
+        for route in self.table():
+            head = {"allow_head": route.media == DOCUMENT} if route.method == "GET" else {}
+            made.append(web.route(route.method, PREFIX + route.path, self._handler(route), **head))
+            allowed.setdefault(route.path, ["OPTIONS"]).extend([route.method, "HEAD"] if head.get("allow_head") else [route.method])
+        return [*made, *(web.route("OPTIONS", PREFIX + path, self._options(methods)) for path, methods in allowed.items())]
+
+    def _options(self, methods: list[str]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """What a path takes, for whoever has a credential. No other site is let in: there is no answer to a CORS preflight here."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self._guard.by_bearer(request)
+            return render.options(", ".join(sorted(methods)))
+
+        return handle
 
     def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         """(1) Who? (2) Query known? (3) Body as it should be? (4) Once. (5) The act."""
@@ -99,15 +132,18 @@ class Api:
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = self._guard.by_bearer(request) if route.needs == "caller" else None
             _check_query(request, route.query)
-            if route.body is None:
-                return render.json(await route.act(caller, request))
-            body = await bodies.read(request, route.body, self._settings)
-            who = "" if caller is None else f"{caller.person}/{caller.program}"
-            key = request.headers.get("Idempotency-Key") if caller is not None else None  # a password's answer is kept for nobody
-            with self._repeats.once(who, key, _fingerprint(request, body)) as entry:
-                if not entry.done:
-                    entry.answer, entry.done = await route.act(caller, request, body), True
-            return render.json(entry.answer)
+            body = None if route.body is None else await bodies.read(request, route.body, self._settings)
+
+            async def act() -> object:
+                return await (route.act(caller, request) if body is None else route.act(caller, request, body))
+
+            key = _key(request) if route.once else None
+            if key is None or caller is None:
+                answer = await act()
+            else:
+                write = Write(f"{caller.person}/{caller.program}", key, _fingerprint(request, body), stops=route.stops)
+                answer = await self._repeats.once(write, act)
+            return answer if isinstance(answer, web.StreamResponse) else render.json(answer)
 
         return handle
 
@@ -125,11 +161,10 @@ class Api:
 
     async def _holds(self, caller: Caller, request: web.Request) -> object:
         state, mine = request.query.get("state"), _flag(request, "mine")
-        asked = _flag(request, "asked") if "asked" in request.query else None
-        held, cursor = await self._gate.list_holds(
-            caller, state=state, mine=mine, cursor=request.query.get("cursor"), limit=_limit(request), asked=asked
-        )
-        return {"items": [views.hold(view, caller, payload=False) for view in held], "next": cursor}
+        whether = _flag(request, "asked") if "asked" in request.query else None
+        asked = self._cursors.asked(request)
+        held, place = await self._gate.list_holds(caller, state=state, mine=mine, cursor=asked.place, limit=asked.limit, asked=whether)
+        return self._cursors.answer(request, (views.hold(view, caller, payload=False) for view in held), place)
 
     async def _hold(self, caller: Caller, request: web.Request) -> object:
         view = await self._gate.show_hold(caller, request.match_info["id"])
@@ -147,12 +182,18 @@ class Api:
     async def _stop(self, caller: Caller, request: web.Request, body: bodies.StopBody) -> object:
         return views.summary(await self._gate.stop_hold(caller, request.match_info["id"], body.reason))
 
+    async def _resolve(self, caller: Caller, request: web.Request, body: bodies.ResolveBody) -> object:
+        return views.summary(await self._gate.resolve(caller, request.match_info["id"], body.result, body.evidence))
+
+    async def _roll_back(self, caller: Caller, request: web.Request, body: bodies.RollbackBody) -> object:
+        return views.summary(await self._gate.roll_back(caller, request.match_info["id"], body.reason))
+
     async def _grants(self, caller: Caller, request: web.Request) -> object:
-        query, wider = request.query, _flag(request, "wider")
-        found, cursor = await self._gate.list_grants(
-            caller, state=query.get("state"), agent=query.get("agent"), wider=wider, cursor=query.get("cursor"), limit=_limit(request)
+        query, wider, asked = request.query, _flag(request, "wider"), self._cursors.asked(request)
+        found, place = await self._gate.list_grants(
+            caller, state=query.get("state"), agent=query.get("agent"), wider=wider, cursor=asked.place, limit=asked.limit
         )
-        return {"items": [views.grant(view) for view in found], "next": cursor}
+        return self._cursors.answer(request, map(views.grant, found), place)
 
     async def _grant(self, caller: Caller, request: web.Request) -> object:
         return views.grant(await self._gate.show_grant(caller, request.match_info["id"]))
@@ -170,20 +211,16 @@ class Api:
     async def _revoke_grant(self, caller: Caller, request: web.Request, body: bodies.EndBody) -> object:
         return views.grant(await self._gate.revoke_grant(caller, request.match_info["id"], body.reason))
 
-    async def _resolve(self, caller: Caller, request: web.Request, body: bodies.ResolveBody) -> object:
-        return views.summary(await self._gate.resolve(caller, request.match_info["id"], body.result, body.evidence))
-
-    async def _roll_back(self, caller: Caller, request: web.Request, body: bodies.RollbackBody) -> object:
-        return views.summary(await self._gate.roll_back(caller, request.match_info["id"], body.reason))
-
-    async def _agents(self, caller: Caller, _: web.Request) -> object:
-        return {"items": [views.agent(view) for view in await self._gate.list_agents(caller)], "next": None}
+    async def _agents(self, caller: Caller, request: web.Request) -> object:
+        page, place = page_of(await self._gate.list_agents(caller), lambda agent: agent.id, self._cursors.asked(request))
+        return self._cursors.answer(request, map(views.agent, page), place)
 
     async def _mode(self, caller: Caller, request: web.Request, body: bodies.ModeBody) -> object:
         return views.moded(await self._gate.set_mode(caller, request.match_info["id"], body.mode, body.reason))
 
-    async def _kills(self, caller: Caller, _: web.Request) -> object:
-        return {"items": [views.kill(kill) for kill in await self._gate.kills(caller)], "next": None}
+    async def _kills(self, caller: Caller, request: web.Request) -> object:
+        page, place = page_of(await self._gate.kills(caller), lambda kill: kill.id, self._cursors.asked(request))
+        return self._cursors.answer(request, map(views.kill, page), place)
 
     async def _kill(self, caller: Caller, _: web.Request, body: bodies.KillBody) -> object:
         return views.engaged(await self._gate.kill(caller, body.scope, body.reason))
@@ -192,21 +229,29 @@ class Api:
         await self._gate.unkill(caller, body.id, body.reason)
         return {}
 
-    async def _revisions(self, caller: Caller, _: web.Request) -> object:
-        return {"items": [views.revision(view) for view in await self._gate.waiting_revisions(caller)], "next": None}
+    async def _revisions(self, caller: Caller, request: web.Request) -> object:
+        waiting = await self._gate.waiting_revisions(caller)
+        page, place = page_of(waiting, lambda view: view.revision.id, self._cursors.asked(request))
+        return self._cursors.answer(request, map(views.revision, page), place)
 
     async def _confirm(self, caller: Caller, request: web.Request, body: bodies.ConfirmBody) -> object:
         return views.revision(await self._gate.confirm_revision(caller, request.match_info["id"], body.digest))
 
     async def _rulings(self, caller: Caller, request: web.Request) -> object:
-        query = request.query
-        items, cursor = await self._gate.rulings(
-            caller, agent=query.get("agent"), effect=query.get("effect"), cursor=query.get("cursor"), limit=_limit(request)
-        )
-        return {"items": items, "next": cursor}
+        query, asked = request.query, self._cursors.asked(request)
+        if query.get("effect") not in {None, "allow", "hold", "deny"}:
+            raise Invalid("effect: expected allow, hold or deny")
+        items, place = await self._gate.rulings(caller, agent=query.get("agent"), effect=query.get("effect"), cursor=asked.place, limit=asked.limit)
+        return self._cursors.answer(request, items, place)
 
     async def _ruling(self, caller: Caller, request: web.Request) -> object:
         return await self._gate.ruling(caller, request.match_info["id"])
+
+    async def _events(self, caller: Caller, request: web.Request) -> object:
+        return await events.stream(self._gate, self._guard, caller, request)
+
+    async def _describe(self, _: Caller, __: web.Request) -> object:
+        return self._document
 
 
 def _check_query(request: web.Request, known: tuple[str, ...]) -> None:
@@ -219,13 +264,6 @@ def _check_query(request: web.Request, known: tuple[str, ...]) -> None:
             raise Invalid(f"{name}: longer than {_LONGEST} characters")
 
 
-def _limit(request: web.Request) -> int:
-    text = request.query.get("limit", str(_USUAL))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST):
-        raise Invalid(f"limit: a number from 1 to {_MOST}")
-    return int(text)
-
-
 def _flag(request: web.Request, name: str) -> bool:
     text = request.query.get(name, "false")
     if text not in {"true", "false"}:
@@ -233,6 +271,13 @@ def _flag(request: web.Request, name: str) -> bool:
     return text == "true"
 
 
-def _fingerprint(request: web.Request, body: msgspec.Struct) -> bytes:
+def _key(request: web.Request) -> str | None:
+    keys = request.headers.getall("Idempotency-Key", [])
+    if len(keys) > 1:
+        raise Invalid("Idempotency-Key: given more than once")
+    return keys[0] if keys else None
+
+
+def _fingerprint(request: web.Request, body: msgspec.Struct | None) -> bytes:
     """What makes two writes the same request."""
-    return orjson.dumps([request.method, request.path, bodies.plain(body)], option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps([request.method, request.path, None if body is None else bodies.plain(body)], option=orjson.OPT_SORT_KEYS)

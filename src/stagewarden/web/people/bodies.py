@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from stagewarden.errors import Invalid, Refused
-from stagewarden.holds.ballot import DECISIONS
+from stagewarden.holds.ballot import DECISIONS, REASONS
 from stagewarden.wire import strict_json
 
 if TYPE_CHECKING:
@@ -17,6 +19,23 @@ if TYPE_CHECKING:
 
     from stagewarden.holds.ballot import Decision
     from stagewarden.web.people.ports import Settings
+
+
+DEADLINE = 30.0  # seconds for a body to arrive
+
+
+def _told(**schema: Any) -> Meta:
+    """What the OpenAPI document says of a member, beside its type. The gate checks it, and says what it expected."""
+    return Meta(extra_json_schema=schema)
+
+
+Choice: TypeAlias = Annotated[str, _told(enum=[*DECISIONS])]
+Result: TypeAlias = Annotated[str, _told(enum=["done", "failed"], description="What became of it at the upstream.")]
+Cause: TypeAlias = Annotated[str, _told(enum=[*REASONS])]
+Digest: TypeAlias = Annotated[str, _told(pattern="^sha256:[0-9a-f]{64}$", description="As it was shown: what you vote on, and what you saw of it.")]
+Mode: TypeAlias = Annotated[str, _told(enum=["active", "recommend_only", "paused", "revoked"])]
+Scope: TypeAlias = Annotated[str, _told(pattern="^(all|(agent|workflow|upstream|stage):[!-~]+)$")]
+Why: TypeAlias = Annotated[str, _told(maxLength=500)]
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -51,11 +70,11 @@ class EditBody(Body, frozen=True, kw_only=True):
 class VoteBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/votes`."""
 
-    decision: str
+    decision: Choice
     function: str = ""
-    digest: str
-    view_digest: str
-    reason: str | None = None
+    digest: Digest
+    view_digest: Digest
+    reason: Cause | None = None
     note: str | None = None
     answers: dict[str, bool] = {}
     edit: EditBody | None = None
@@ -79,60 +98,60 @@ class GrantVoteBody(Body, frozen=True, kw_only=True):
 
     decision: Literal["approve", "reject"]
     function: str
-    digest: str
-    reason: str | None = None
+    digest: Digest
+    reason: Cause | None = None
 
 
 class EndBody(Body, frozen=True, kw_only=True):
     """`DELETE grants/{id}`, `POST grants/{id}/complete`; ending never waits for a reason."""
 
-    reason: str = ""
+    reason: Why = ""
 
 
 class StopBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/stop`; stopping never waits for a reason."""
 
-    reason: str = ""
+    reason: Why = ""
 
 
 class ResolveBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/resolve`."""
 
-    result: str
+    result: Result
     evidence: str
 
 
 class RollbackBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/rollback`."""
 
-    reason: str
+    reason: Why
 
 
 class ModeBody(Body, frozen=True, kw_only=True):
     """`PUT agents/{id}/mode`."""
 
-    mode: str
-    reason: str = ""
+    mode: Mode
+    reason: Why = ""
 
 
 class ConfirmBody(Body, frozen=True, kw_only=True):
     """`POST registry/revisions/{id}/confirm`: what was looked at."""
 
-    digest: str
+    digest: Digest
 
 
 class KillBody(Body, frozen=True, kw_only=True):
     """`PUT kill`."""
 
-    scope: str
-    reason: str = ""
+    scope: Scope
+    reason: Why = ""
 
 
 class UnkillBody(Body, frozen=True, kw_only=True):
     """`DELETE kill`."""
 
     id: str
-    reason: str
+    reason: Why
 
 
 B = TypeVar("B", bound=msgspec.Struct)
@@ -140,7 +159,11 @@ B = TypeVar("B", bound=msgspec.Struct)
 
 async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
     """The body as `shape`; no body at all reads as `{}`."""
-    data = await request.read()
+    try:
+        async with asyncio.timeout(DEADLINE):
+            data = await request.read()
+    except TimeoutError:
+        raise Refused("ambiguous_request", f"body: did not end within {DEADLINE:.0f} s") from None
     if data and request.content_type != "application/json":
         raise Refused("unsupported_body", "this takes application/json")
     document = strict_json.loads(data, settings.json_depth) if data else {}

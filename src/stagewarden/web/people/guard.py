@@ -45,7 +45,7 @@ class Guard:
     """The checks, and the console's cookie and form tokens."""
 
     def __init__(self, people: People, settings: Settings) -> None:
-        self._people = people
+        self.people = people
         self._settings = settings
         self._seal = secrets.token_bytes(32)
         self._hosts = settings.hosts if settings.url is None else settings.hosts | {parse_host(_origin(settings.url).partition("://")[2])}
@@ -65,10 +65,16 @@ class Guard:
         if request.method not in _SAFE and site not in {None, "same-origin"}:
             raise NotAllowed("Sec-Fetch-Site: this request was made by another site")
 
+    @staticmethod
+    def check_body(request: web.Request) -> None:
+        """Bodies are read as they are: nothing is decompressed for anybody (decompression bombs). Raises Refused."""
+        if "Content-Encoding" in request.headers:
+            raise Refused("unsupported_body", "Content-Encoding: send the body as it is")
+
     def check_form(self, request: web.Request, token: str) -> None:
         """A form of this session, sent by a browser that says where from; raises NotAllowed."""
         self._from_a_page(request)
-        if not self._people.csrf_holds(request.cookies.get(self.cookie, ""), token):
+        if not self.people.csrf_holds(request.cookies.get(self.cookie, ""), token):
             raise NotAllowed("this form is not of your session; open the page again")
 
     def check_door_form(self, request: web.Request, token: str) -> None:
@@ -80,7 +86,7 @@ class Guard:
 
     def form_token(self, request: web.Request) -> str:
         """The token of this session's forms."""
-        return self._people.csrf(request.cookies.get(self.cookie, "")) or ""
+        return self.people.csrf(request.cookies.get(self.cookie, "")) or ""
 
     def new_door(self) -> str:
         """A fresh cookie value for a browser that is not signed in."""
@@ -105,15 +111,15 @@ class Guard:
     def by_cookie(self, request: web.Request) -> Caller | None:
         """Who is signed in to the console."""
         cookie = request.cookies.get(self.cookie)
-        return self._people.by_session(cookie) if cookie else None
+        return self.people.by_session(cookie) if cookie else None
 
-    def by_bearer(self, request: web.Request) -> Caller:
-        """Whose credential the API call carries; raises BadCredential."""
+    def by_bearer(self, request: web.Request, *, used: bool = True) -> Caller:
+        """Whose credential the API call carries; raises BadCredential. `used` False: only whether it still holds, which keeps no session alive."""
         values = request.headers.getall("Authorization", [])
         if len(values) != 1:
             raise BadCredential("one Authorization: Bearer is needed")
         token = bearer_token(values[0])
-        caller = None if token is None else self._people.by_bearer(token)
+        caller = None if token is None else self.people.by_bearer(token, used=used)
         if caller is None:
             raise BadCredential("this credential is not known, or is over")
         return caller

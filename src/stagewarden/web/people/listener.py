@@ -11,24 +11,26 @@ from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Not
 from stagewarden.modes import NotDurable
 from stagewarden.web import render
 from stagewarden.web.console.pages import Console
-from stagewarden.web.people.api import PREFIX, Api
+from stagewarden.web.people.api import Api
 from stagewarden.web.people.guard import CHALLENGE, Guard
+from stagewarden.web.people.routes import PREFIX
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from stagewarden.clock import Clock
+    from stagewarden.gate.repeats import Repeats
     from stagewarden.identity.people import People
     from stagewarden.web.people.ports import Gate, Settings
 
 _LOG = structlog.get_logger(__name__)
 
 
-def listener(gate: Gate, people: People, settings: Settings, clock: Clock) -> web.Application:
+def listener(gate: Gate, people: People, settings: Settings, clock: Clock, repeats: Repeats) -> web.Application:
     """The application; serve it on the people's address."""
     guard = Guard(people, settings)
-    api = Api(gate, people, guard, settings, clock)
-    console = Console(gate, people, guard, settings, clock)
+    api = Api(gate, guard, settings, repeats)
+    console = Console(gate, guard, settings, clock, repeats)
     application = web.Application(middlewares=[_outermost(guard, console)], client_max_size=settings.body)
     application.add_routes(api.routes())
     console.attach(application)
@@ -42,11 +44,16 @@ def _outermost(guard: Guard, console: Console) -> Middleware:
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             guard.check_source(request)
+            guard.check_body(request)
             if request.match_info.http_exception is not None and _is_api(request):
                 guard.by_bearer(request)  # strangers are not told which paths there are
             response = await handler(request)
         except web.HTTPException as failure:
             response = _answer(request, console, render.code_of(failure))
+            if "Allow" in failure.headers:  # RFC 9110 section 15.5.6
+                response.headers["Allow"] = failure.headers["Allow"]
+        except web.RequestPayloadError:  # a body that breaks off, or is not framed as it says
+            response = _answer(request, console, "ambiguous_request")
         except BadCredential as failure:
             response = render.error(failure, headers=CHALLENGE)
         except StagewardenError as failure:

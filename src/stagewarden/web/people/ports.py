@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
+    from stagewarden.gate.feed import Listener
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.grant_terms import Wanted
     from stagewarden.gate.people import AgentView, Engaged, HoldView, VoteIntent
@@ -99,6 +101,9 @@ class Gate(Protocol):
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
         """One ruling."""
 
+    def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
+        """A place among the events, after the one with this id."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -113,6 +118,7 @@ class Settings:
     session_absolute: float  # seconds
     body: int = 256 << 10  # bytes; nothing people send is larger
     json_depth: int = 16
+    cursor_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # shared by replicas, so that a page may come from any
 
     @property
     def secure(self) -> bool:

@@ -11,7 +11,8 @@ import pytest
 from stagewarden.model import HoldState
 from stagewarden.modes import Kill
 from stagewarden.store import Revision
-from stagewarden.web.people.api import PREFIX, Api
+from stagewarden.web.people.api import Api
+from stagewarden.web.people.routes import EVENTS, PREFIX
 from tests.fakes import FOUR, PEOPLE, held
 from tests.people_listener import PROGRAMS
 
@@ -53,6 +54,8 @@ MAY = {
     ("POST", "/registry/revisions/{id}/confirm"): set(PEOPLE),
     ("GET", "/rulings"): READERS,
     ("GET", "/rulings/{id}"): READERS,
+    ("GET", "/events"): READERS,
+    ("GET", "/openapi.json"): EVERYBODY,
 }
 OPEN = {("POST", "/sessions")}
 STANDS = {"/holds/{id}/resolve": HoldState.UNKNOWN, "/holds/{id}/rollback": HoldState.DONE}
@@ -109,7 +112,11 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     }.get(role) or ({"Authorization": f"Bearer {served.tokens[role]}"} if role in served.tokens else {})
     before = copy.deepcopy((gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants))
     async with http.request(method, served.url + PREFIX + where, json=body, headers=headers) as answer:
-        status, problem = answer.status, await answer.json(content_type=None)
+        problem = None if answer.content_type == EVENTS else await answer.json(content_type=None)
+        status = answer.status
+    if method == "GET" and path != "/events":
+        async with http.head(served.url + PREFIX + where, headers=headers) as head:
+            assert (head.status, head.content_type, await head.read()) == (status, answer.content_type, b"")
     if role in MAY[method, path]:
         assert status == 200, problem
         return
@@ -119,12 +126,30 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     assert (gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants) == before
 
 
-@pytest.mark.parametrize("path", ["", "/", "/nothing", "/grants/g_1/nothing", "/events", "/openapi.json", "/holds/h_1/nothing", "/rulings/r_1/proof"])
+@pytest.mark.parametrize("path", ["", "/", "/nothing", "/grants/g_1/nothing", "/openapi.yaml", "/holds/h_1/nothing", "/rulings/r_1/proof"])
 async def test_what_is_not_there(served: Served, http: ClientSession, path: str) -> None:
     """A path without a route is 401 to strangers and 404 to everybody else: strangers are not told what there is."""
     async with http.get(f"{served.url}{PREFIX}{path}") as stranger, http.get(f"{served.url}{PREFIX}{path}", headers=bearer(served, "ines")) as known:
         assert (stranger.status, known.status) == (401, 404)
         assert known.content_type == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", sorted({path for _, path in MAY} | {path for _, path in OPEN}))
+async def test_what_a_path_takes(served: Served, http: ClientSession, path: str) -> None:
+    """OPTIONS and a refused method name the same methods, to whoever has a credential; a stranger and another site learn nothing."""
+    where = served.url + PREFIX + path.replace("{id}", "x")
+    takes = {method for method, known in (*MAY, *OPEN) if known == path} | {"OPTIONS"}
+    takes |= {"HEAD"} if "GET" in takes and path != "/events" else set()
+    async with http.options(where, headers=bearer(served, "reader")) as known, http.options(where) as stranger:
+        assert (known.status, set(known.headers["Allow"].split(", ")), await known.read()) == (204, takes, b"")
+        assert (stranger.status, stranger.content_type, "Allow" in stranger.headers) == (401, "application/problem+json", False)
+    preflight = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PUT", "Sec-Fetch-Site": "cross-site"}
+    async with http.options(where, headers=bearer(served, "reader") | preflight) as foreign:
+        assert (foreign.status, "Access-Control-Allow-Origin" in foreign.headers) == (403, False)
+    for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - takes:
+        async with http.request(method, where, headers=bearer(served, "reader")) as refused:
+            assert (refused.status, refused.content_type) == (405, "application/problem+json"), method
+            assert set(refused.headers["Allow"].split(",")) == takes
 
 
 def bearer(served: Served, who: str) -> dict[str, str]:

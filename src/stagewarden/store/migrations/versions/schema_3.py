@@ -1,4 +1,4 @@
-"""Schema 2 → 3: the whole life of a hold, and several replicas on one database.
+"""Schema 2 → 3: the whole life of a hold, grants, registries that wait for people, and several replicas on one database.
 
 tests/unit/store/test_migrations.py compares what stands here with a new database, column by column and index by index: a column or table
 that is added to tables.py while schema 3 is in the making is added here too, to the list of its table or as a `create_table`.
@@ -12,11 +12,20 @@ from alembic import op
 revision = "3"
 down_revision = "2"
 
+_SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _SINGLE = "state IN ('pending', 'settling', 'approved', 'claimed', 'sent', 'unknown')"
 
 
 def upgrade() -> None:
-    """(1) Columns. (2) The index whose condition changed. (3) Tables."""
+    """(1) Columns, and the index whose condition changed. (2) Tables."""
+    _columns()
+    _fleet()
+    _repeats()
+    _registries()
+    _grants()
+
+
+def _columns() -> None:
     with op.batch_alter_table("holds") as holds:
         for column in (
             sa.Column("asked", sa.Boolean, nullable=False, server_default=sa.true()),
@@ -41,6 +50,9 @@ def upgrade() -> None:
     )  # fmt: skip
     with op.batch_alter_table("outbox") as outbox:
         outbox.add_column(sa.Column("origin", sa.String, nullable=False, server_default=""))
+
+
+def _fleet() -> None:
     op.create_table(
         "instances",
         sa.Column("name", sa.String, primary_key=True),
@@ -59,10 +71,30 @@ def upgrade() -> None:
         *(sa.Column(name, sa.Boolean, nullable=False) for name in ("security", "loosens", "relapse")),
         sa.Column("observed_until_ns", sa.BigInteger, nullable=False),
     )
-    serial = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
+def _repeats() -> None:
+    op.create_table(
+        "repeats",
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+        sa.Column("key", sa.String, nullable=False, unique=True),
+        sa.Column("caller", sa.String, nullable=False),
+        sa.Column("request", sa.String, nullable=False),
+        sa.Column("attempt", sa.String, nullable=False),
+        sa.Column("until_ns", sa.BigInteger, nullable=False),
+        sa.Column("expires_at_ns", sa.BigInteger, nullable=False),
+        sa.Column("data_key", sa.LargeBinary),
+        sa.Column("answer", sa.LargeBinary),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("repeats_expire", "repeats", ["expires_at_ns"])
+    op.create_index("repeats_of", "repeats", ["caller", "number"])
+
+
+def _registries() -> None:
     op.create_table(
         "registry_revisions",
-        sa.Column("number", serial, primary_key=True, autoincrement=True),
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
         sa.Column("id", sa.String, nullable=False, unique=True),
         *(sa.Column(name, sa.String, nullable=False) for name in ("state", "base", "digest")),
         sa.Column("document", sa.Text, nullable=False),
@@ -77,3 +109,56 @@ def upgrade() -> None:
         sa.Column("person", sa.String, primary_key=True),
         sa.Column("at_ns", sa.BigInteger, nullable=False),
     )
+
+
+def _grants() -> None:
+    op.create_table(
+        "grants",
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String, nullable=False, unique=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("state", "agent", "workflow", "upstream", "stage")),
+        sa.Column("completes_on", sa.String),
+        sa.Column("terms", sa.JSON, nullable=False),
+        sa.Column("digest", sa.String, nullable=False),
+        sa.Column("tier", sa.String, nullable=False),
+        sa.Column("seats", sa.JSON, nullable=False),
+        sa.Column("requested_by", sa.String, nullable=False),
+        sa.Column("asked_at_ns", sa.BigInteger, nullable=False),
+        sa.Column("decide_by_ns", sa.BigInteger, nullable=False),
+        *(
+            sa.Column(f"{name}_ns", sa.BigInteger, nullable=False, server_default="0")
+            for name in ("approved_at", "expires_at", "review_by", "ended_at")
+        ),
+        sa.Column("ended_by", sa.String),
+        sa.Column("ended_why", sa.String),
+        sa.Column("uses", sa.Integer, nullable=False),
+        sa.Column("used", sa.Integer, nullable=False, server_default="0"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("grants_state", "grants", ["state", "agent"])
+    op.create_index("grants_asked", "grants", ["asked_at_ns", "id"])
+    op.create_table(
+        "grant_votes",
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String, nullable=False, unique=True),
+        sa.Column("grant", sa.String, sa.ForeignKey("grants.id"), nullable=False),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("person", "function", "decision")),
+        sa.Column("reason", sa.String),
+        sa.Column("digest", sa.String, nullable=False),
+        sa.Column("at_ns", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("one_grant_vote_per_person", "grant_votes", ["grant", "person"], unique=True)
+    op.create_table(
+        "grant_uses",
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+        sa.Column("id", sa.String, nullable=False, unique=True),
+        sa.Column("grant", sa.String, sa.ForeignKey("grants.id"), nullable=False),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("ruling", "state", "digest")),
+        sa.Column("fields", sa.JSON, nullable=False),
+        sa.Column("at_ns", sa.BigInteger, nullable=False),
+        sa.Column("settled_at_ns", sa.BigInteger, nullable=False, server_default="0"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_grant_uses_ruling", "grant_uses", ["ruling"])
+    op.create_index("grant_uses_grant", "grant_uses", ["grant", "state"])

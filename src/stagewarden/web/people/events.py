@@ -1,0 +1,72 @@
+"""`GET events`: server-sent events of what happens, for one caller, until it leaves, its credential is over, or we shut down.
+
+The gate says what may be told; this writes it, one event at a time. A listener that does not read is let go. Never sends an agent's text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import orjson
+
+from stagewarden.errors import BadCredential, Invalid
+from stagewarden.web import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aiohttp import web
+
+    from stagewarden.gate.feed import Event, Listener
+    from stagewarden.identity.people import Caller
+    from stagewarden.web.people.guard import Guard
+    from stagewarden.web.people.ports import Gate
+
+HEARTBEAT = 15.0  # seconds; proxies let go of what says nothing for a minute or less
+_WRITE = 10.0  # seconds a write may take
+_LONGEST = 64
+_BEGIN, _BEAT = b"retry: 2000\n\n", b": still here\n\n"  # retry: milliseconds until a browser comes back
+
+
+async def stream(gate: Gate, guard: Guard, caller: Caller, request: web.Request) -> web.StreamResponse:
+    """(1) May they, and is there room? Else an ordinary problem. (2) The head. (3) Event after event, each after a look at the credential."""
+    since = request.headers.get("Last-Event-ID")
+    if since is not None and len(since) > _LONGEST:
+        raise Invalid(f"Last-Event-ID: longer than {_LONGEST} characters")
+    with gate.listen(caller, since) as listener:
+        response = render.events()
+        guard.answer_headers(response)
+        await response.prepare(request)
+        try:
+            await _tell(response, listener, lambda: _still(guard, caller, request))
+        except (ConnectionError, TimeoutError):
+            if request.transport is not None:
+                request.transport.abort()
+        return response
+
+
+async def _tell(response: web.StreamResponse, listener: Listener, still: Callable[[], bool]) -> None:
+    await _write(response, _BEGIN)
+    while True:
+        event = await listener.next(HEARTBEAT)
+        if listener.over or not still():
+            return
+        await _write(response, _BEAT if event is None else _written(event))
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    async with asyncio.timeout(_WRITE):
+        await response.write(data)
+
+
+def _written(event: Event) -> bytes:
+    return b"id: %b\nevent: %b\ndata: %b\n\n" % (event.id.encode(), event.name.encode(), orjson.dumps(event.data))
+
+
+def _still(guard: Guard, caller: Caller, request: web.Request) -> bool:
+    """Whether the credential is as good as when the stream began."""
+    try:
+        return guard.by_bearer(request, used=False) == caller
+    except BadCredential:
+        return False
