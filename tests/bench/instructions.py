@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 KEPT = Path(__file__).with_name("instructions.json")
 FEW, TIMES, WARM = 100, 3, 200
-IDLE = 5.0  # seconds
+IDLE = 15.0  # seconds: some of it comes once in several
 TOLERANCE = 0.05
 HELD, BROKEN, UNJUDGED = 0, 1, 3  # exit codes: whoever gates must tell "as recorded" from "nothing recorded"; 2 is a wrong option
 PATIENCE = 300  # seconds: start-up under valgrind, fifty times its own
