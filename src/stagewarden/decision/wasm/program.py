@@ -60,7 +60,7 @@ class Program:
     def __init__(self, wasm: bytes, memory: int) -> None:
         """Raises ConfigError. `memory` is the cap in bytes of one instance."""
         config = Config()
-        # Fuel costs 9 µs of an evaluation's 35, epochs 5 (tests/bench/policy.py). Fuel nevertheless: the same question ends in
+        # Fuel costs 10 µs of an evaluation's 32, epochs 6 (tests/bench/policy.py). Fuel nevertheless: the same question ends in
         # the same way on every machine, a runaway rule stops the loop for some 15 ms and not for the whole deadline, and no thread is needed.
         config.consume_fuel = True
         config.memory_reservation = 1 << 32  # address space, not memory: every 32-bit address lands in it, so that no access needs a check
