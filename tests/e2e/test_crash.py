@@ -14,15 +14,14 @@ import sqlite3
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 import pytest
 
 from stagewarden import config as configuration
 from stagewarden.app import running
-from stagewarden.holds.lifecycle import TRANSITIONS, Event
-from stagewarden.model import HoldState
+from tests.crash.matrix import check_life
 from tests.e2e.processes import PATIENCE, SidecarProcess, command, serving, until
 from tests.product import house, rulings
 
@@ -184,16 +183,6 @@ def check_log(folder: Path, drill: Drill) -> None:
     assert stored == drill.ends
     for hold, end in stored.items():
         check_life([entry for entry in entries if entry["kind"] == "hold" and entry["hold"] == hold], end)
-
-
-def check_life(moves: list[dict[str, Any]], end: str) -> None:
-    """The log tells the whole life of a hold: every move is one of the table, and each begins where the one before ended."""
-    stands = None
-    for move in moves:
-        assert move["from"] == stands
-        assert move["state"] == ("pending" if stands is None else TRANSITIONS[HoldState(stands), Event(move["event"])])
-        stands = move["state"]
-    assert stands == end
 
 
 @dataclass
