@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from tests.product import Reply
 
 NAMES = ("a", "b")
+
+NUMBERS = itertools.count()
 
 
 @pytest.fixture
@@ -49,8 +52,8 @@ def code(reply: Reply) -> str:
 
 
 def drafted(one: Instance) -> str:
-    """What a draft, which policy allows, gets there."""
-    return code(one.ask("POST", "/newsroom/articles", json={"title": "t"}))
+    """What a draft, which policy allows, gets there: another one each time, since the same again finds the proposal it once was."""
+    return code(one.ask("POST", "/newsroom/articles", json={"title": f"t{next(NUMBERS)}"}))
 
 
 def edited(one: Instance) -> str:
