@@ -369,5 +369,7 @@ class SharedLife(SlowLife):
 _FEW = settings(max_examples=6, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck))
 TestSharedLife = SharedLife.TestCase
 TestSharedLife.settings = settings(_FEW, max_examples=4)
-TestLife, TestSlowLife = Life.TestCase, SlowLife.TestCase
-TestLife.settings = TestSlowLife.settings = settings(_FEW, max_examples=10)
+TestLife = Life.TestCase
+TestLife.settings = settings(_FEW, max_examples=10)
+TestSlowLife = SlowLife.TestCase
+TestSlowLife.settings = settings(_FEW, max_examples=10)

@@ -13,6 +13,7 @@ from tests.unit.web.test_agents_door import behind
 from tests.upstreams import ScriptedUpstream, answer
 
 TURNS = 5
+OF_AN_EXCHANGE = ("stagewarden.wire.", "stagewarden.gate.", "stagewarden.model.", "stagewarden.errors")
 GET = "GET /newsroom/articles HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n"
 POST = "POST /newsroom/articles HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
 PUBLISH = POST.replace("articles", "articles/7/publish") + "Content-Length: 0\r\n\r\n"
@@ -57,11 +58,11 @@ def collector():
 
 
 def left_over() -> Counter[str]:
-    """Objects of ours that only the collector frees."""
+    """Objects of ours that only the collector frees, by kind: those an exchange makes. A product of an earlier test may die meanwhile, too."""
     gc.set_debug(gc.DEBUG_SAVEALL)
     gc.collect()
     gc.set_debug(0)
-    found = Counter(type(each).__qualname__ for each in gc.garbage if type(each).__module__.startswith("stagewarden."))
+    found = Counter(type(each).__qualname__ for each in gc.garbage if type(each).__module__.startswith(OF_AN_EXCHANGE))
     gc.garbage.clear()
     gc.collect()  # what was kept to be looked at is free only now
     return found
@@ -97,4 +98,4 @@ async def test_nothing_of_an_exchange_waits_for_the_collector(tmp_path, collecto
         for _ in range(TURNS):
             await exchange(address, text, most)
         await product.operations("/metrics")  # whatever was under way has had its turn
-        assert left_over() == {}
+        assert {kind: count for kind, count in left_over().items() if count >= TURNS} == {}
