@@ -11,6 +11,7 @@ from stagewarden.gate.people import VoteIntent
 from stagewarden.holds.ballot import DECISIONS
 from stagewarden.web.console import words
 from stagewarden.web.console.exact import short_id
+from stagewarden.web.people import bodies
 from stagewarden.wire import form
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ async def read(request: web.Request) -> dict[str, str]:
     """The fields, each once."""
     if request.content_type != _FORM:
         raise Refused("unsupported_body", "this takes a form")
-    return form.loads(await request.read())
+    return form.loads(await bodies.whole(request))
 
 
 def hold_id(text: str | None) -> str | None:

@@ -157,13 +157,18 @@ class UnkillBody(Body, frozen=True, kw_only=True):
 B = TypeVar("B", bound=msgspec.Struct)
 
 
-async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
-    """The body as `shape`; no body at all reads as `{}`."""
+async def whole(request: web.Request) -> bytes:
+    """The bytes of a body that ends in time: one that does not would hold its handler for ever."""
     try:
         async with asyncio.timeout(DEADLINE):
-            data = await request.read()
+            return await request.read()
     except TimeoutError:
         raise Refused("ambiguous_request", f"body: did not end within {DEADLINE:.0f} s") from None
+
+
+async def read(request: web.Request, shape: type[B], settings: Settings) -> B:
+    """The body as `shape`; no body at all reads as `{}`."""
+    data = await whole(request)
     if data and request.content_type != "application/json":
         raise Refused("unsupported_body", "this takes application/json")
     document = strict_json.loads(data, settings.json_depth) if data else {}

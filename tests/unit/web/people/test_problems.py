@@ -58,14 +58,23 @@ async def test_what_a_caller_can_do_wrong(
     assert served.gate.engaged == []
 
 
+UNENDING = {
+    "api": (f"PUT {API}/kill", "application/json", b'5\r\n{"sco\r\n'),
+    "form": ("POST /sign-in", "application/x-www-form-urlencoded", b"5\r\nperso\r\n"),
+}
+
+
 @pytest.mark.parametrize("rest", [b"", b"zz\r\n"], ids=["nothing-more", "not-a-chunk"])
-async def test_a_body_that_breaks_off(served: Served, rest: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for it for ever (CWE-400): a problem once its time is over, and nothing changed."""
+@pytest.mark.parametrize(("line", "media", "begun"), UNENDING.values(), ids=UNENDING)
+async def test_a_body_that_breaks_off(
+    served: Served, *, line: str, media: str, begun: bytes, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Nobody waits for it for ever (CWE-400), also who is not known yet: 400 once its time is over, and nothing changed."""
     monkeypatch.setattr(bodies, "DEADLINE", 0.2)
     host, port = served.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"PUT {API}/kill HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {served.tokens['ines']}\r\nContent-Type: application/json\r\n"
-    writer.write(head.encode() + b'Transfer-Encoding: chunked\r\n\r\n5\r\n{"sco\r\n')
+    head = f"{line} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {served.tokens['ines']}\r\nContent-Type: {media}\r\n"
+    writer.write(head.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + begun)
     await writer.drain()
     writer.write(rest)
     async with asyncio.timeout(20):
