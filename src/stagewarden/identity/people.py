@@ -109,19 +109,19 @@ class People:
 
         return commit
 
-    async def sign_in_proven(self, browser: str, answer: Mapping[str, str], *, previous: str | None = None) -> tuple[Session, str | None]:
+    async def sign_in_proven(self, browser: str, answer: Mapping[str, str]) -> tuple[Session, str | None]:
         """A new session by the provider's answer, and where the person wanted to go. BadCredential, Refused, CannotTell.
 
         The person is whom the registry names with this issuer and subject, never whom an e-mail or a name suggests.
         """
         if self.provider is None:
             raise BadCredential("nobody signs in with OpenID Connect here")
-        proven, then = await self.provider.finish(browser, answer)
+        proven, wanted = await self.provider.finish(browser, answer)
         person = self._registry.person_by_identity(proven.issuer, proven.subject)
         if person is None or not self._listed(person):
             raise Refused("not_a_person", "you are known to the identity provider, and not listed here; ask whoever keeps the registry")
         lives = None if await self.provider.tells_of_logout() else UNTOLD
-        return self._sessions.open(person, proven, instead_of=previous, at_most=lives), then
+        return self._sessions.open(person, proven, instead_of=wanted.instead_of, at_most=lives), wanted.then
 
     async def signed_out(self, logout_token: str) -> None:
         """The provider says that somebody signed out there: their sessions end. BadCredential."""

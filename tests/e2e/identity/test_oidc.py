@@ -119,6 +119,17 @@ async def test_signing_out_at_the_provider_ends_our_session(desk):
         assert urlsplit((await browser.go("/")).url).path == "/sign-in"
 
 
+async def test_a_new_sign_in_ends_the_session_before_it(desk):
+    """Its cookie does not come back from another site with the answer; the one the sign-in was begun with is over all the same."""
+    async with desk.browser() as browser:
+        await browser.sign_in("ines-subject")
+        (old,) = desk.product.sidecar.people._sessions._kept
+        await browser.sign_in("ines-subject")
+        (new,) = desk.product.sidecar.people._sessions._kept
+        assert new != old
+        assert urlsplit((await browser.go("/")).url).path == "/"
+
+
 async def test_signing_out_everywhere_ends_every_session_of_a_person(desk):
     """Two browsers of one person, and one of another: one form ends the first two."""
     async with desk.browser() as one, desk.browser() as two, desk.browser() as other:

@@ -4,6 +4,6 @@ Answers who signed in and how freshly; never what that person may do. Nothing of
 """
 
 from stagewarden.identity.oidc.claims import Proven, Strength
-from stagewarden.identity.oidc.flow import Client, Flow
+from stagewarden.identity.oidc.flow import Client, Flow, Wanted
 
-__all__ = ["Client", "Flow", "Proven", "Strength"]
+__all__ = ["Client", "Flow", "Proven", "Strength", "Wanted"]

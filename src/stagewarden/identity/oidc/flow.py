@@ -47,14 +47,22 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a sign-in is for: where to go on, how freshly, and the session it takes the place of (its cookie does not come back from another site)."""
+
+    then: str | None = None
+    strength: Strength | None = None
+    instead_of: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class _Asked:
     """A question under way."""
 
     browser: str
     nonce: str = field(repr=False)
     verifier: str = field(repr=False)
-    then: str | None
-    strength: Strength | None
+    wanted: Wanted
     since: float
 
 
@@ -78,24 +86,24 @@ class Flow:
         """Whether the provider calls us when somebody signs out there; else sessions are kept short."""
         return (await self._provider.metadata()).tells_of_logout
 
-    async def begin(self, browser: str, then: str | None = None, strength: Strength | None = None) -> str:
-        """The provider's address for this browser (its cookie's value), which comes back to `then`."""
+    async def begin(self, browser: str, wanted: Wanted) -> str:
+        """The provider's address for this browser (its cookie's value)."""
         metadata = await self._provider.metadata()
         state, nonce, verifier = (random.token_urlsafe(32) for _ in range(3))
         self._forget()
-        self._asked[fingerprint(state)] = _Asked(fingerprint(browser), nonce, verifier, then, strength, self._clock.monotonic())
+        self._asked[fingerprint(state)] = _Asked(fingerprint(browser), nonce, verifier, wanted, self._clock.monotonic())
         query = {
             "response_type": "code", "client_id": self._client.client_id, "redirect_uri": self._client.redirect,
             "scope": " ".join(self._client.scopes), "state": state, "nonce": nonce,
             "code_challenge": base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }  # fmt: skip
-        if strength is not None:
+        if (strength := wanted.strength) is not None:
             query |= {"max_age": str(strength.max_age), "prompt": "login"} | ({"acr_values": strength.acr} if strength.acr else {})
         return f"{metadata.authorize}{'&' if '?' in metadata.authorize else '?'}{urlencode(query)}"
 
-    async def finish(self, browser: str, answer: Mapping[str, str]) -> tuple[Proven, str | None]:
-        """Who signed in, and where to go on. BadCredential, Refused (the person said no there), CannotTell.
+    async def finish(self, browser: str, answer: Mapping[str, str]) -> tuple[Proven, Wanted]:
+        """Who signed in, and what for. BadCredential, Refused (the person said no there), CannotTell.
 
         (1) This browser's question, asked not long ago, answered for the first time. (2) By this provider. (3) Code for tokens.
         (4) The ID token. (5) Groups.
@@ -112,10 +120,10 @@ class Flow:
         access = said.get("access_token")
         access = access if isinstance(access, str) else ""
         claims = await tokens.signed(str(said.get("id_token", "")), await self._provider.keys(), _ID_TYPES)
-        expected = tokens.Expected(self.issuer, self._client.client_id, asked.nonce, self._clock.now_ns(), asked.strength)
+        expected = tokens.Expected(self.issuer, self._client.client_id, asked.nonce, self._clock.now_ns(), asked.wanted.strength)
         proven = tokens.read_id_token(claims, expected, access)
         groups = await self._groups(claims, access, proven.subject)
-        return replace(proven, groups=groups), asked.then
+        return replace(proven, groups=groups), asked.wanted
 
     async def signed_out(self, logout_token: str) -> tuple[str | None, str | None]:
         """The provider says that somebody signed out there: subject and session, at least one of them. BadCredential."""

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from stagewarden.errors import BadCredential, CannotTell, Refused
+from stagewarden.identity.oidc import Wanted
 from stagewarden.web import render
 from stagewarden.web.console import forms
 
@@ -47,7 +48,7 @@ class Away:
         then, browser = forms.hold_id(asked.query.get("then")), self._guard.new_door()
         strength = self._people.strength if asked.query.get("again") == "yes" else None
         try:
-            place = await self._people.provider.begin(browser, then, strength)
+            place = await self._people.provider.begin(browser, Wanted(then, strength, asked.cookies.get(self._guard.cookie)))
         except CannotTell as failure:
             _LOG.warning("identity_provider", cause=str(failure))
             return self._site.sign_in_page(asked, then, failed=(failure.code, "The identity provider does not answer. Try again soon."))
@@ -61,8 +62,7 @@ class Away:
         if any(len(asked.query.getall(name)) > 1 for name in answer):
             answer = {}
         try:
-            browser, previous = asked.cookies.get(self._guard.away_cookie, ""), asked.cookies.get(self._guard.cookie)
-            session, then = await self._people.sign_in_proven(browser, answer, previous=previous)
+            session, then = await self._people.sign_in_proven(asked.cookies.get(self._guard.away_cookie, ""), answer)
         except (BadCredential, Refused, CannotTell) as failure:
             _LOG.warning("sign_in_refused", code=failure.code, cause=str(failure))
             return self._dropped(self._site.sign_in_page(asked, None, failed=(failure.code, _said(failure))))
