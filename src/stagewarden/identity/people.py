@@ -245,7 +245,7 @@ def _provider(sources: Sources, url: str | None, secrets: Secrets, clock: Clock)
     """The identity provider, if there is one; nothing is asked of it before somebody signs in."""
     for one in sources:
         if isinstance(one, OidcPeople):
-            secret = None if one.client_secret is None else secrets.text(one.client_secret).strip()
+            secret = None if one.client_secret is None else secrets.text(one.client_secret)
             redirect = f"{(url or '').rstrip('/')}{CALLBACK}"
             return Flow(one.issuer, Client(one.client_id, secret, redirect, one.groups, one.scopes), fetch, post, clock)
     return None

@@ -4,29 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.databases import DATABASES, prepared
-from tests.needs import needs
 from tests.unit.grants.bench import Bench, open_bench
+from tests.unit.holds.conftest import database, pytest_generate_tests
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Whatever opens a bench runs on every database."""
-    if "bench" in metafunc.fixturenames:
-        metafunc.parametrize("database", DATABASES, indirect=True)
-
-
-@pytest.fixture(autouse=True)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Which database a bench in this folder opens."""
-    name = getattr(request, "param", "sqlite")
-    if name == "postgresql":
-        needs("postgresql")
-    with prepared(name, tmp_path):
-        yield name
+__all__ = ["bench", "database", "pytest_generate_tests"]  # whatever opens a bench runs on every database, as holds do
 
 
 @pytest.fixture

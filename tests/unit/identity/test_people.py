@@ -10,11 +10,12 @@ import pytest
 from stagewarden.config import PasswordPeople, Secret, Secrets, TokenPeople
 from stagewarden.config import People as PeopleSettings
 from stagewarden.errors import BadCredential, ConfigError, Refused
+from stagewarden.identity.oidc import Proven, Wanted
 from stagewarden.identity.passwords import hash_password
 from stagewarden.identity.people import People
 from stagewarden.identity.throttle import BURST
 from stagewarden.identity.tokens import SCOPES, new_token, parse_tokens
-from stagewarden.registry import Person, Registry
+from stagewarden.registry import Person, PersonIdentity, Registry
 from tests.unit.identity.people_and_agents import StillClock, registry
 
 if TYPE_CHECKING:
@@ -288,3 +289,32 @@ async def test_without_password_users_nobody_signs_in(tmp_path: Path, clock: Sti
     people = make(tmp_path, clock, SETTINGS[:1])
     with pytest.raises(BadCredential, match="nobody signs in"):
         await people.sign_in("alice", PASSWORD)
+
+
+class Elsewhere:
+    """A provider that has confirmed alice."""
+
+    def __init__(self, *, tells: bool) -> None:
+        self._tells = tells
+
+    async def finish(self, *_: object) -> tuple[Proven, Wanted]:
+        """Its word."""
+        return Proven("https://idp.example", "a-1"), Wanted("h_1")
+
+    async def tells_of_logout(self) -> bool:
+        """Whether it would tell us of a sign-out."""
+        return self._tells
+
+
+@pytest.mark.parametrize(("tells", "hours"), [(True, 8), (False, 1)], ids=["back-channel", "none"])
+async def test_a_session_nobody_would_end_is_short(tmp_path: Path, clock: StillClock, *, tells: bool, hours: int) -> None:
+    """Where the provider does not tell us of a sign-out, its people sign in again after an hour."""
+    write(tmp_path / "tokens.yaml", TOKENS)
+    alice = Person(functions=("business",), identity=PersonIdentity(issuer="https://idp.example", subject="a-1"))
+    known = registry(alice=alice)
+    people = make(tmp_path, clock, SETTINGS[:1])
+    people.reload(known)
+    people.provider = Elsewhere(tells=tells)  # type: ignore[assignment]  # its answers alone are of interest
+    session, then = await people.sign_in_proven("browser", {})
+    assert (session.person, then) == ("alice", "h_1")
+    assert session.expires_at_ns - clock.now_ns() == hours * 3600 * 10**9

@@ -144,7 +144,7 @@ def _responses(route: Route) -> Document:
 
 
 def _anything(kind: type) -> dict[str, object]:
-    """`object`: any JSON."""
+    """`object`: any JSON. For any other kind a schema hook says so by this exception, and msgspec names the member that has no schema."""
     if kind is object:
         return {"description": "any JSON"}
     raise NotImplementedError
