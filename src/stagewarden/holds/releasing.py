@@ -85,15 +85,6 @@ class Releasing(Desk):
             raise StateUnavailable(f"hold {hold.id}: the stored body is not the one that was asked about")
         return replace(hold, request=request)
 
-    async def claim_next(self, attempt: str) -> Moved | None:
-        """Claim the hold that has waited longest, or None when none is ready."""
-        for hold_id in await self.due():
-            try:
-                return await self.claim(hold_id, attempt)
-            except Conflict:
-                continue
-        return None
-
     async def renew(self, hold_id: str, attempt: str) -> None:
         """Another 30 s for a claim or a send under way; Conflict when it is no longer ours."""
         async with self._store.writing() as connection:

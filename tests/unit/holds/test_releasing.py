@@ -94,14 +94,16 @@ async def test_sixty_claims_one_wins(bench):
     assert (await bench.holds.get(hold.id)).attempt == won[0].hold.attempt
 
 
-async def test_claim_next_takes_them_in_the_order_of_approval(bench):
-    """The hold that has waited longest goes first; none left is None."""
+async def test_what_is_due_comes_in_the_order_of_approval(bench):
+    """The hold that has waited longest goes first; what is claimed is not due."""
     ids = []
     for _ in range(3):
         ids.append((await bench.approved()).id)
         bench.clock.advance(1)
-    assert [(await bench.holds.claim_next(f"a_{number}")).hold.id for number in range(3)] == ids
-    assert await bench.holds.claim_next("a_3") is None
+    for number in range(3):
+        assert list(await bench.holds.due()) == ids[number:]
+        await bench.holds.claim(ids[number], f"a_{number}")
+    assert await bench.holds.due() == ()
 
 
 ACTS = {
