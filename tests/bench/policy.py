@@ -26,7 +26,8 @@ from stagewarden.decision import WasmDecider, load_bundle
 from stagewarden.decision.build import compile_rules
 from stagewarden.decision.bundle import Bundle
 from stagewarden.decision.cache import CachingDecider
-from stagewarden.decision.wasm import program
+from stagewarden.decision.wasm import calls, program
+from stagewarden.decision.wasm import instance as instances
 from stagewarden.decision.wasm.instance import Instance
 from stagewarden.gate.question import Circumstances, Parts, build
 from stagewarden.model import Action, Asset, Credential, Link, Principal, Question, Request, Stage, Target
@@ -196,10 +197,11 @@ def metering(bundle: Bundle, rounds: int) -> None:
         bound = {"fuel": wasmtime.Store.set_fuel, "epochs": lambda store, fuel: store.set_epoch_deadline(fuel), "nothing": lambda store, fuel: None}[
             name
         ]
-        with mock.patch.object(wasmtime.Store, "set_fuel", bound):
+        # What feeds the store before each evaluation; ours is the product's own way.
+        feeding = calls.fueling if name == "fuel" else (lambda store, bound=bound: partial(bound, store))
+        with mock.patch.object(wasmtime.Store, "set_fuel", bound), mock.patch.object(instances, "fueling", feeding):
             abilities = program.Abilities.read(*Instance(made, program.Abilities(-1, {}), {}, 1 << 30).describe())
             instance = Instance(made, abilities, {"registry": registry()}, 1 << 30)
-        instance._store.set_fuel = partial(bound, instance._store)  # type: ignore[method-assign]
         arms[name] = partial(instance.evaluate, orjson.dumps(questions()["generate allowed"]))
     for name, micros in best_of(arms, rounds).items():
         print(f"bounded by {name}: {micros:.1f} us")
