@@ -7,21 +7,22 @@ from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import orjson
 from aiohttp import web
 
 from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError, StepUp
-from stagewarden.gate.repeats import Write
 from stagewarden.modes import STOPPING
 from stagewarden.web import render
 from stagewarden.web.console import forms, inbox, request, when
+from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
+from stagewarden.web.console.entry import Entry
+from stagewarden.web.console.rulings import Rulings
 from stagewarden.web.console.site import Site
-from stagewarden.web.console.stopping import Stopping
+from stagewarden.web.console.stops import Stops
 from stagewarden.wire import spool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator
 
     from stagewarden.clock import Clock
     from stagewarden.gate.people import VoteIntent
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from stagewarden.web.console.forms import Kept
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
-
-    Page = Callable[[web.Request, Caller], Awaitable[web.StreamResponse]]
-    Act = Callable[[web.Request, Caller, dict[str, str]], Awaitable[web.StreamResponse]]
 
 _DOWNLOAD = 600.0  # seconds: whoever reads slower keeps a spool from others
 _SHOWN = 100  # rows of one list
@@ -57,32 +55,29 @@ class Console:
         self._guard = guard
         self._clock = clock
         self._site = Site(gate, guard.people, guard, settings, clock)
-        self._stopping = Stopping(gate, self._site, settings, clock)
+        self._entry = Entry(guard, repeats)
+        self._agents = Agents(gate, self._site, self._entry, clock)
+        self._rulings = Rulings(gate, self._site, self._entry)
+        self._stops = Stops(gate, self._site, self._entry, settings, clock)
         self._away = Away(guard.people, guard, self._site)
-        self._repeats = repeats
 
     def routes(self) -> list[web.RouteDef]:
         """Every page and every form."""
-        stopping = self._stopping
         return [
             web.get("/static/{name}", self._file),
             web.get("/sign-in", self._door),
             web.post("/sign-in", self._sign_in),
             *self._away.routes(),
-            web.post("/sign-out", self._form(self._sign_out)),
-            web.get("/", self._page(self._inbox)),
-            web.get("/holds/{id}", self._page(self._request)),
-            web.get("/holds/{id}/body", self._page(self._body), allow_head=False),
-            web.post("/holds/{id}/vote", self._form(self._vote)),
-            web.post("/holds/{id}/stop", self._form(self._stop)),
-            web.post("/holds/{id}/resolve", self._form(self._resolve)),
-            web.get("/agents", self._page(stopping.agents)),
-            web.get("/agents/{id}", self._page(stopping.agent)),
-            web.post("/agents/{id}/mode", self._form(stopping.mode)),
-            web.get("/rulings", self._page(stopping.rulings)),
-            web.get("/stop", self._page(stopping.stops)),
-            web.post("/stop", self._form(stopping.kill)),
-            web.post("/stop/lift", self._form(stopping.lift)),
+            web.post("/sign-out", self._entry.form(self._sign_out)),
+            web.get("/", self._entry.page(self._inbox)),
+            web.get("/holds/{id}", self._entry.page(self._request)),
+            web.get("/holds/{id}/body", self._entry.page(self._body), allow_head=False),
+            web.post("/holds/{id}/vote", self._entry.form(self._vote)),
+            web.post("/holds/{id}/stop", self._entry.form(self._stop)),
+            web.post("/holds/{id}/resolve", self._entry.form(self._resolve)),
+            *self._agents.routes(),
+            *self._rulings.routes(),
+            *self._stops.routes(),
         ]
 
     def attach(self, application: web.Application) -> None:
@@ -94,29 +89,7 @@ class Console:
         """A refusal as a page."""
         return self._site.problem(asked, code, detail)
 
-    # -- who --
-
-    def _page(self, act: Page) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Somebody signed in, or the door."""
-
-        async def handle(asked: web.Request) -> web.StreamResponse:
-            caller = self._guard.by_cookie(asked)
-            return await act(asked, caller) if caller is not None else render.see_other(_door(asked))
-
-        return handle
-
-    def _form(self, act: Act) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """(1) Somebody signed in. (2) A form of this session. (3) The act."""
-
-        async def handle(asked: web.Request) -> web.StreamResponse:
-            caller = self._guard.by_cookie(asked)
-            if caller is None:
-                return render.see_other(_door(asked))
-            fields = await forms.read(asked)
-            self._guard.check_form(asked, fields.get("csrf", ""))
-            return await act(asked, caller, fields)
-
-        return handle
+    # -- in and out --
 
     async def _file(self, asked: web.Request) -> web.StreamResponse:
         return self._site.file(asked.match_info["name"]) or self._site.problem(asked, "not_found", None)
@@ -225,13 +198,10 @@ class Console:
         return render.see_other(f"/holds/{identifier}?said={given.decision}")
 
     async def _cast(self, caller: Caller, identifier: str, fields: dict[str, str], intent: VoteIntent) -> None:
-        """A page sent twice (a double click, a page sent again) is one vote."""
-
         async def act() -> None:
             await self._gate.vote(caller, identifier, intent)
 
-        request = orjson.dumps([identifier, sorted(fields.items())])
-        await (self._repeats.once(Write(f"{caller.person}/console", fields["key"], request), act) if fields.get("key") else act())
+        await self._entry.once(caller, identifier, fields, act)
 
     async def _stop(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
         identifier = asked.match_info["id"]
@@ -257,11 +227,6 @@ async def _blocks(body: Body) -> AsyncGenerator[bytes, None]:
         return
     async for block in spool.pieces(body):
         yield block
-
-
-def _door(asked: web.Request) -> str:
-    then = forms.hold_id(asked.match_info.get("id"))
-    return f"/sign-in?then={then}" if then else "/sign-in"
 
 
 def _empty(tab: str) -> dict[str, str]:
