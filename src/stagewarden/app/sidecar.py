@@ -59,6 +59,7 @@ class Sidecar:
     rooms: Rooms
     judge: Judge
     acts: Acts
+    reader: Reader
     releases: Releases
     watch: Watch
     replicas: Replicas
@@ -223,6 +224,7 @@ async def _confirmations(sidecar: Sidecar) -> None:
 def _assembled(built: Built, people: People, tls: ListenersTls, house: House | None) -> Sidecar:
     """Who uses the rooms, and what must work before we are ready."""
     rooms = built.rooms
+    reader = Reader(rooms.config.base / rooms.config.audit.directory)
     watch = Watch(rooms)
     watch.loaded(rooms.registry)
     loop_watch = LoopWatch(rooms.clock, rooms.recorder.metrics.loop_lag)
@@ -231,7 +233,8 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
     return Sidecar(
         rooms=rooms,
         judge=Judge(rooms),
-        acts=Acts(rooms, Reader(rooms.config.base / rooms.config.audit.directory)),
+        acts=Acts(rooms, reader),
+        reader=reader,
         releases=Releases(rooms),
         watch=watch,
         replicas=replicas,
@@ -254,7 +257,7 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
         for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar)):
             group.create_task(work)
         if sidecar.rooms.config.listen.people is not None:
-            group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes))
+            group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes, sidecar.reader))
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))
         if sidecar.rooms.shared is not None:

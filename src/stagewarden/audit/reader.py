@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stagewarden.model import Document
 
 _CURSOR = re.compile(r"[0-9]{1,16}")
+_NEWER = 1000  # entries looked at for what is new since the last look
 _LOOKED_AT = 50_000  # entries one page may look at; a page may so be short and still have a next one
 
 
@@ -31,6 +32,15 @@ class Wanted:
 
     agent: str | None = None
     effect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """How the log went on: the `seq` after its last entry (None: nothing to be read yet), how many rulings there were, and the newest of them."""
+
+    end: int | None
+    rulings: int
+    ruling: str | None
 
 
 class Reader:
@@ -101,6 +111,25 @@ class Reader:
             if looked == _LOOKED_AT:
                 return found, str(last) if last else None
         return found, None
+
+    def find_newer(self, place: int | None) -> Newer:
+        """What was recorded from that `seq` on; of a long stretch only the last `_NEWER` entries are looked at. None: only where the log ends."""
+        end: int | None = None
+        newest: str | None = None
+        rulings = 0
+        for looked, line in enumerate(self.newest()):
+            entry = _entry(line)
+            end = _seq(entry) + 1 if end is None else end
+            if place is None or _seq(entry) < place or looked == _NEWER:
+                break
+            if entry["kind"] == "ruling":
+                rulings += 1
+                newest = newest or str(entry["ruling"])
+        return Newer(place if end is None else end, rulings, newest)
+
+    async def newer(self, place: int | None) -> Newer:
+        """As `find_newer`."""
+        return await asyncio.to_thread(self.find_newer, place)
 
     async def ruling(self, ruling_id: str) -> Document | None:
         """As `find_ruling`."""

@@ -1,4 +1,4 @@
-"""What happens, for those who want to be told rather than ask again: holds that move, modes, stops. Ids and states, never a word of an agent's.
+"""What happens, for those who want to be told rather than ask again: rulings, holds that move, modes, stops. Ids and states, never an agent's word.
 
 One reader per process for any number of listeners. Behind the log: a move is told once its entry is there. What is kept for those who
 come back is bounded, and in memory; who has missed more is told to read the lists again. Never keeps anything from happening.
@@ -18,12 +18,13 @@ from stagewarden.errors import CannotTell, Refused, TooMuch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from stagewarden.audit.reader import Reader
     from stagewarden.holds import Holds
     from stagewarden.model import Document
     from stagewarden.modes import Modes
 
 KEPT = 1024  # events that can be told again
-AT_ONCE, OF_ONE = 64, 8  # listeners, and of them one caller's
+AT_ONCE, OF_ONE = 256, 8  # listeners, and of them one caller's
 _LOOK = 0.25  # seconds between looks at the stop file, and before what could not be read is read again
 
 
@@ -32,7 +33,7 @@ class Event:
     """One thing that happened; `reset`: something may have been missed; `ready`: from here on all is told."""
 
     id: str
-    name: Literal["hold", "mode", "kill", "unkill", "ready", "reset"]
+    name: Literal["hold", "ruling", "mode", "kill", "unkill", "ready", "reset"]
     data: Document
 
 
@@ -104,7 +105,7 @@ class Feed:
         self.closed = True
         self.news.set()
 
-    def tell(self, name: Literal["hold", "mode", "kill", "unkill"], data: Document) -> None:
+    def tell(self, name: Literal["hold", "ruling", "mode", "kill", "unkill"], data: Document) -> None:
         """It happened."""
         self.newest += 1
         self.kept.append(Event(self.id_of(self.newest), name, data))
@@ -126,13 +127,14 @@ class Feed:
             return None
         return number if self.newest - len(self.kept) <= (number := int(text)) <= self.newest else None
 
-    async def run(self, holds: Holds, modes: Modes) -> None:
-        """Until cancelled: follow holds by their bell and stops by their file. What cannot be read is read again.
+    async def run(self, holds: Holds, modes: Modes, log: Reader) -> None:
+        """Until cancelled: follow holds by their bell, stops by their file, rulings by the log. What cannot be read is read again.
 
-        While nobody listens no hold is read: which ones moved is kept, and told to whoever comes back.
+        While nobody listens no hold and no ruling is read: which holds moved, and where the log ended, is kept, and told to whoever comes back.
         """
         waiting: set[str] = set()
         epoch: int | None = None
+        place: int | None = None
         with holds.changed.follow() as moves:
             while True:
                 with suppress(TimeoutError):
@@ -142,9 +144,11 @@ class Feed:
                 with suppress(CannotTell):
                     epoch = self._stops(modes, epoch)
                     if waiting and self._listeners:
-                        for hold, state in (await holds.states(waiting)).items():
-                            self.tell("hold", {"hold": hold, "state": state})
+                        for hold, (state, tier) in (await holds.states(waiting)).items():
+                            self.tell("hold", {"hold": hold, "state": state, "tier": tier})
                         waiting.clear()
+                    if self._listeners or place is None:
+                        place = await self._rulings(log, place)
                 if moves.missed or len(waiting) > KEPT:
                     moves.missed = False
                     waiting.clear()
@@ -155,6 +159,13 @@ class Feed:
         self.newest += 1
         self.kept.clear()
         self._ring()
+
+    async def _rulings(self, log: Reader, place: int | None) -> int | None:
+        """Tell of the rulings since that place in the log, as one event however many there are; the place now."""
+        newer = await log.newer(place)
+        if newer.ruling is not None and place is not None:
+            self.tell("ruling", {"ruling": newer.ruling, "count": newer.rulings})
+        return newer.end
 
     def _stops(self, modes: Modes, before: int | None) -> int:
         """Tell the acts since that epoch; the epoch now."""

@@ -170,13 +170,13 @@ class Desk:
         page = tuple(found[:limit])
         return page, PLACES.at(page[-1].asked_at_ns, page[-1].id) if len(found) > limit else None
 
-    async def states(self, ids: Iterable[str]) -> dict[str, str]:
-        """Where these holds stand now; nothing else of them is read."""
-        stand: dict[str, str] = {}
+    async def states(self, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Where these holds stand now, and their tiers; nothing else of them is read."""
+        stand: dict[str, tuple[str, str]] = {}
         async with self._store.reading() as connection:
             for batch in _batches(tuple(ids)):
-                found = await connection.execute(select(holds.c.id, holds.c.state).where(holds.c.id.in_(batch)).order_by(holds.c.id))
-                stand |= {row.id: row.state for row in found}
+                found = await connection.execute(select(holds.c.id, holds.c.state, holds.c.tier).where(holds.c.id.in_(batch)).order_by(holds.c.id))
+                stand |= {row.id: (row.state, row.tier) for row in found}
         return stand
 
     async def waiting(self) -> dict[Tier, tuple[int, int]]:

@@ -19,6 +19,7 @@ from stagewarden.web.console.entry import Entry
 from stagewarden.web.console.rulings import Rulings
 from stagewarden.web.console.site import Site
 from stagewarden.web.console.stops import Stops
+from stagewarden.web.people import events
 from stagewarden.wire import spool
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Console:
             *self._away.routes(),
             web.post("/sign-out", self._entry.form(self._sign_out)),
             web.get("/", self._entry.page(self._inbox)),
+            web.get("/events", self._events, allow_head=False),
             web.get("/holds/{id}", self._entry.page(self._request)),
             web.get("/holds/{id}/body", self._entry.page(self._body), allow_head=False),
             web.post("/holds/{id}/vote", self._entry.form(self._vote)),
@@ -99,6 +101,9 @@ class Console:
         if self._guard.by_cookie(asked) is not None:
             return render.see_other(f"/holds/{then}" if then else "/")
         return self._site.sign_in_page(asked, then)
+
+    async def _events(self, asked: web.Request) -> web.StreamResponse:
+        return await events.by_cookie(self._gate, self._guard, asked)
 
     async def _sign_in(self, asked: web.Request) -> web.StreamResponse:
         fields = await forms.read(asked)

@@ -248,7 +248,7 @@ class Api:
         return await self._gate.ruling(caller, request.match_info["id"])
 
     async def _events(self, caller: Caller, request: web.Request) -> object:
-        return await events.stream(self._gate, self._guard, caller, request)
+        return await events.by_bearer(self._gate, self._guard, caller, request)
 
     async def _describe(self, _: Caller, __: web.Request) -> object:
         return self._document

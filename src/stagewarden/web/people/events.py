@@ -1,4 +1,4 @@
-"""`GET events`: server-sent events of what happens, for one caller, until it leaves, its credential is over, or we shut down.
+"""Server-sent events of what happens, for one caller, until it leaves, its credential is over, or we shut down.
 
 The gate says what may be told; this writes it, one event at a time. A listener that does not read is let go. Never sends an agent's text.
 """
@@ -29,7 +29,29 @@ _LONGEST = 64
 _BEGIN, _BEAT = b"retry: 2000\n\n", b": still here\n\n"  # retry: milliseconds until a browser comes back
 
 
-async def stream(gate: Gate, guard: Guard, caller: Caller, request: web.Request) -> web.StreamResponse:
+async def by_bearer(gate: Gate, guard: Guard, caller: Caller, request: web.Request) -> web.StreamResponse:
+    """`GET /api/v1/events`."""
+
+    def still() -> bool:
+        """Whether the credential is as good as when the stream began; to look keeps no session alive."""
+        try:
+            return guard.by_bearer(request, used=False) == caller
+        except BadCredential:
+            return False
+
+    return await _stream(gate, guard, caller, request, still)
+
+
+async def by_cookie(gate: Gate, guard: Guard, request: web.Request) -> web.StreamResponse:
+    """`GET /events`, for the console's own pages: a listener's place is given to no other site, and to be told things is not to be there."""
+    guard.check_own(request)
+    caller = guard.by_cookie(request, used=False)
+    if caller is None:
+        raise BadCredential("sign in again")
+    return await _stream(gate, guard, caller, request, lambda: guard.by_cookie(request, used=False) == caller)
+
+
+async def _stream(gate: Gate, guard: Guard, caller: Caller, request: web.Request, still: Callable[[], bool]) -> web.StreamResponse:
     """(1) May they, and is there room? Else an ordinary problem. (2) The head. (3) Event after event, each after a look at the credential."""
     since = request.headers.get("Last-Event-ID")
     if since is not None and len(since) > _LONGEST:
@@ -39,7 +61,7 @@ async def stream(gate: Gate, guard: Guard, caller: Caller, request: web.Request)
         guard.answer_headers(response)
         await response.prepare(request)
         try:
-            await _tell(response, listener, lambda: _still(guard, caller, request))
+            await _tell(response, listener, still)
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -62,11 +84,3 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
 
 def _written(event: Event) -> bytes:
     return b"id: %b\nevent: %b\ndata: %b\n\n" % (event.id.encode(), event.name.encode(), orjson.dumps(event.data))
-
-
-def _still(guard: Guard, caller: Caller, request: web.Request) -> bool:
-    """Whether the credential is as good as when the stream began."""
-    try:
-        return guard.by_bearer(request, used=False) == caller
-    except BadCredential:
-        return False

@@ -66,6 +66,12 @@ class Guard:
             raise NotAllowed("Sec-Fetch-Site: this request was made by another site")
 
     @staticmethod
+    def check_own(request: web.Request) -> None:
+        """What only our own pages ask for; another port of this machine is the same site to a cookie, not the same origin. Raises NotAllowed."""
+        if request.headers.get("Sec-Fetch-Site") not in {None, "same-origin"}:
+            raise NotAllowed("Sec-Fetch-Site: this request was made by another site")
+
+    @staticmethod
     def check_body(request: web.Request) -> None:
         """Bodies are read as they are: nothing is decompressed for anybody (decompression bombs). Raises Refused."""
         if "Content-Encoding" in request.headers:
@@ -108,10 +114,10 @@ class Guard:
         """The token of the sign-in form, bound to a cookie given with it: only we can make it."""
         return hmac.new(self._seal, door.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()
 
-    def by_cookie(self, request: web.Request) -> Caller | None:
-        """Who is signed in to the console."""
+    def by_cookie(self, request: web.Request, *, used: bool = True) -> Caller | None:
+        """Who is signed in to the console. `used` False: only whether the session still holds, which does not keep it alive."""
         cookie = request.cookies.get(self.cookie)
-        return self.people.by_session(cookie) if cookie else None
+        return self.people.by_session(cookie, used=used) if cookie else None
 
     def by_bearer(self, request: web.Request, *, used: bool = True) -> Caller:
         """Whose credential the API call carries; raises BadCredential. `used` False: only whether it still holds, which keeps no session alive."""

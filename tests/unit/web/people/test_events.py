@@ -1,19 +1,21 @@
-"""`GET events` over real sockets: told what happens, resumed where possible, bounded, ended with the credential and at drain."""
+"""The API's and the console's events over real sockets: told, resumed where possible, bounded, ended with the credential and at drain."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import ClientSession
 
 from stagewarden.gate import feed
+from stagewarden.identity.sessions import Sessions
 from stagewarden.web.people import events
 from tests.people_listener import PASSWORD, people_listener
 from tests.product import product, until
+from tests.unit.web.people.test_guard import sign_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,6 +54,13 @@ class Stream:
 
 
 @asynccontextmanager
+async def at_a_page(http: ClientSession, url: str) -> AsyncIterator[Stream]:
+    """A listener as a page of ours opens it, with the session's cookie."""
+    async with http.get(f"{url}/events", headers={"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}) as answer:
+        yield Stream(answer)
+
+
+@asynccontextmanager
 async def listening(url: str, token: str, since: str | None = None) -> AsyncIterator[Stream]:
     """A listener of its own connection."""
     headers = {"Authorization": f"Bearer {token}"} | ({} if since is None else {"Last-Event-ID": since})
@@ -73,18 +82,28 @@ async def test_what_happens_in_a_house_is_told(tmp_path: Path) -> None:
             assert (await running.vote(hold, "ines", "reviewer")).status == 200
             while told[-1][1].get("state") != "done":
                 told.append(await stream.event())
-            states = [data["state"] for name, data, _ in told if name == "hold" and data.keys() == {"hold", "state"} and data["hold"] == hold]
-            assert (states[0], states[-1], len(states)) == ("pending", "done", len(told))
+            states = [data["state"] for name, data, _ in told if name == "hold" and data.keys() == {"hold", "state", "tier"}]
+            assert (states[0], states[-1], {data["hold"] for name, data, _ in told if name == "hold"}) == ("pending", "done", {hold})
+            rulings = [data for name, data, _ in told if name == "ruling"]
+            assert len(rulings) + len(states) == len(told)
+            assert all(data.keys() == {"ruling", "count"} and data["ruling"].startswith("r_") for data in rulings)
             await running.person("PUT", "/agents/reader/mode", "lena", {"mode": "paused", "reason": "CANARY"})
-            assert (await stream.event())[:2] == ("mode", {"agent": "reader", "mode": "paused"})
+            assert await _but_rulings(stream) == ("mode", {"agent": "reader", "mode": "paused"})
             kill = (await running.person("PUT", "/kill", "lena", {"scope": "workflow:briefs", "reason": "CANARY"})).json["id"]
-            assert (await stream.event())[:2] == ("kill", {"id": kill, "scope": "workflow:briefs"})
+            assert await _but_rulings(stream) == ("kill", {"id": kill, "scope": "workflow:briefs"})
             await running.person("DELETE", "/kill", "lena", {"id": kill, "reason": "CANARY"})
-            assert (await stream.event())[:2] == ("unkill", {"id": kill, "scope": "workflow:briefs"})
+            assert await _but_rulings(stream) == ("unkill", {"id": kill, "scope": "workflow:briefs"})
             await asyncio.wait_for(running.sidecar.drain(), PATIENCE)
             assert await stream.block() == {}
         refused = await running.person("GET", "/events", "lena")
         assert (refused.status, refused.json["type"]) == (503, "urn:stagewarden:problem:draining")
+
+
+async def _but_rulings(stream: Stream) -> tuple[str, dict[str, Any]]:
+    """The next event of another kind: a ruling is told up to a look later than the act."""
+    while (found := await stream.event())[0] == "ruling":
+        pass
+    return found[:2]
 
 
 async def test_whoever_comes_back_misses_nothing(served: Served) -> None:
@@ -174,6 +193,81 @@ async def test_it_ends_with_the_session(tmp_path: Path, monkeypatch: pytest.Monk
         assert not [block for block in rest if "event" in block]
 
 
+async def test_a_page_is_told_until_its_session_ends(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The console's stream tells what the API's does; after signing out nothing more."""
+    monkeypatch.setattr(events, "HEARTBEAT", 0.05)
+    form = await sign_in(http, served)
+    async with at_a_page(http, served.url) as stream:
+        assert (stream.answer.status, stream.answer.content_type) == (200, "text/event-stream")
+        assert {stream.answer.headers[name] for name in ("X-Content-Type-Options", "Cache-Control")} == {"nosniff", "no-store"}
+        assert (await stream.event())[0] == "ready"
+        served.gate.feed.tell("kill", {"id": "k_1", "scope": "all"})
+        assert (await stream.event())[:2] == ("kill", {"id": "k_1", "scope": "all"})
+        async with http.post(f"{served.url}/sign-out", data={"csrf": form}, headers={"Origin": served.url}) as out:
+            assert out.status == 200
+        served.gate.feed.tell("kill", {"id": "k_2", "scope": "all"})
+        assert not [block async for block in _rest(stream) if "event" in block]
+    async with at_a_page(http, served.url) as refused:
+        assert (refused.answer.status, served.gate.feed._listeners.total()) == (401, 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "none"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Host": "evil.example"}, 421),
+    ],
+    ids=str,
+)
+async def test_no_other_site_listens(served: Served, http: ClientSession, headers: dict[str, str], status: int) -> None:
+    """Not with the session's cookie either, which another port of this machine would bring: it gets no place, so it takes none away."""
+    await sign_in(http, served)
+    async with http.get(f"{served.url}/events", headers=headers) as answer:
+        assert (answer.status, served.gate.feed._listeners.total()) == (status, 0)
+
+
+async def test_a_stream_takes_no_other_plane_s_credential(served: Served, http: ClientSession) -> None:
+    """A cookie is nobody to the API's stream, a bearer nobody to the console's."""
+    await sign_in(http, served)
+    async with http.get(f"{served.url}/api/v1/events") as answer:
+        assert answer.status == 401
+    async with ClientSession(headers={"Authorization": f"Bearer {served.tokens['ines']}"}) as other, other.get(f"{served.url}/events") as answer:
+        assert answer.status == 401
+
+
+async def test_being_told_is_not_being_there(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page left open asks whether its session holds, at its opening and after, and never as if somebody did something."""
+    await sign_in(http, served)
+    monkeypatch.setattr(events, "HEARTBEAT", 0.05)
+    looks: list[bool] = []
+    find = Sessions.find
+    monkeypatch.setattr(Sessions, "find", lambda sessions, token, *, used=True: looks.append(used) or find(sessions, token, used=used))
+    async with at_a_page(http, served.url) as stream:
+        for _ in range(4):
+            await stream.block()
+    assert (set(looks), len(looks) >= 3) == ({False}, True)
+
+
+async def test_a_hundred_listen(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told each thing once, and shutting down ends them all."""
+    monkeypatch.setattr(feed, "OF_ONE", 100)
+    async with AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(listening(served.url, served.tokens["ines"])) for _ in range(100)]
+        assert {stream.answer.status for stream in streams} == {200}
+        for stream in streams:
+            await stream.event()
+        for number in range(3):
+            served.gate.feed.tell("kill", {"id": f"k_{number}", "scope": "all"})
+        for stream in streams:
+            assert [(await stream.event())[1]["id"] for _ in range(3)] == ["k_0", "k_1", "k_2"]
+        served.gate.feed.close()
+        assert [await stream.block() for stream in streams] == [{}] * len(streams)
+
+
 async def _rest(stream: Stream) -> AsyncIterator[dict[str, str]]:
     while block := await stream.block():
         yield block
@@ -181,7 +275,6 @@ async def _rest(stream: Stream) -> AsyncIterator[dict[str, str]]:
 
 def test_looking_whether_a_session_holds_does_not_keep_it() -> None:
     """A stream that is left open does not make a person look present (identity/sessions.py)."""
-    from stagewarden.identity.sessions import Sessions  # noqa: PLC0415 - one use
     from tests.unit.holds.bench import HandClock  # noqa: PLC0415 - one use
 
     clock = HandClock()
