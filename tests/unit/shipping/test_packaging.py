@@ -131,6 +131,7 @@ def test_the_wheel_carries_the_whole_package_and_nothing_else(built: Path) -> No
         "templates/wordpress/secrets/drafter",
         "web/console/templates/shell.html",
         "web/console/static/console.css",
+        "web/console/static/console.js",
         "py.typed",
     )
     assert {f"stagewarden/{name}" for name in needed} <= files.keys()

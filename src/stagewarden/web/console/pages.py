@@ -77,6 +77,7 @@ class Console:
             web.post("/holds/{id}/vote", self._entry.form(self._vote)),
             web.post("/holds/{id}/stop", self._entry.form(self._stop)),
             web.post("/holds/{id}/resolve", self._entry.form(self._resolve)),
+            web.get("/keys", self._entry.page(self._keys)),
             *self._agents.routes(),
             *self._rulings.routes(),
             *self._stops.routes(),
@@ -128,6 +129,9 @@ class Console:
         response = render.see_other("/sign-in")
         self._guard.drop_cookie(response, self._guard.cookie)
         return response
+
+    async def _keys(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
+        return self._site.page(asked, caller, "keys.html", {"here": "keys"})
 
     # -- holds --
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
-_TYPES = {"console.css": "text/css", "mark.svg": "image/svg+xml"}
+_TYPES = {"console.css": "text/css", "console.js": "text/javascript", "mark.svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Site:
             lstrip_blocks=True,
             filters={"thousands": lambda number: f"{number:,}"},
         )
-        style = hashlib.sha256(self._static["console.css"]).hexdigest()[:16]
-        environment.globals.update(style=style, name=self._settings.name, environment=self._settings.environment)
+        style, script = (hashlib.sha256(self._static[name]).hexdigest()[:16] for name in ("console.css", "console.js"))
+        environment.globals.update(style=style, script=script, name=self._settings.name, environment=self._settings.environment)
 
     def file(self, name: str) -> web.Response | None:
         """A static file."""
