@@ -208,6 +208,7 @@ class Holds(Struct, frozen=True, kw_only=True):
     use_within: Seconds = Seconds(15 * 60)
     settle: Seconds = Seconds(5 * 60)  # in a sandbox that does not say: none
     escalate_at: float | None = 0.5  # of the time to decide; null: nobody else is called
+    remind_at: float | None = 0.75  # of the time to decide; null: nobody is reminded
     hours: Hours | None = None
     replay: Seconds = Seconds(24 * 3600)
     proposals: Seconds = Seconds(7 * 24 * 3600)  # how long one waits to be taken up

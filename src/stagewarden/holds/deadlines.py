@@ -7,12 +7,15 @@ The monotonic side lives in this process: a moment is fixed when it is first see
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.holds.lifecycle import LEASE_NS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from stagewarden.clock import Clock
     from stagewarden.model import Hold
 
@@ -25,7 +28,7 @@ class Deadlines:
         self._ends: dict[str, dict[int, float]] = {}  # hold → moment of the wall clock → the same on the monotonic clock
         self._runs: dict[str, float] = {}  # hold → end of the running deadline on the monotonic clock
         self._waits: dict[str, float] = {}  # hold → end of its time to settle
-        self._calls: dict[str, float] = {}  # hold → when others are called to it
+        self._calls: dict[str, dict[int, float]] = {}  # hold → when people are called to it: moment of the wall clock → the same on the other
         self._leases: dict[str, tuple[str, float]] = {}  # hold → attempt, and the end of its lease
 
     def note(self, hold: Hold) -> float:
@@ -37,9 +40,13 @@ class Deadlines:
             self._waits.pop(hold.id, None)
         return end
 
-    def note_call(self, hold: Hold, moment_ns: int) -> None:
-        """When others are called to a hold that nobody has decided."""
-        self._calls[hold.id] = self._fixed(hold, moment_ns)
+    def note_calls(self, hold: Hold, moments_ns: Iterable[int]) -> None:
+        """When people are called to a hold that nobody has decided; no moment: they need not be any more."""
+        calls = {moment: self._fixed(hold, moment) for moment in moments_ns}
+        if calls:
+            self._calls[hold.id] = calls
+        else:
+            self._calls.pop(hold.id, None)
 
     def over(self, hold: Hold) -> bool:
         """Whether either clock says that the time of this hold is up."""
@@ -73,7 +80,8 @@ class Deadlines:
 
     def rest(self, hold: str, *, comes_back: bool) -> None:
         """It is being sent and no deadline runs; should it come back, what it had left is what it has."""
-        for moments in (self._runs, self._waits, self._calls):
+        self._calls.pop(hold, None)
+        for moments in (self._runs, self._waits):
             moments.pop(hold, None)
         if not comes_back:
             self._ends.pop(hold, None)
@@ -103,14 +111,18 @@ class Deadlines:
         return tuple(hold for hold, (_, end) in self._leases.items() if end <= now)
 
     def called(self) -> tuple[str, ...]:
-        """Holds to which others are to be called, by the monotonic clock."""
+        """Holds to which people are to be called, by the monotonic clock."""
         now = self._clock.monotonic()
-        return tuple(hold for hold, end in self._calls.items() if end <= now)
+        return tuple(hold for hold, calls in self._calls.items() if min(calls.values()) <= now)
+
+    def reached(self, hold: str, moment_ns: int) -> bool:
+        """Whether the monotonic clock has come to this call."""
+        return self._calls.get(hold, {}).get(moment_ns, math.inf) <= self._clock.monotonic()
 
     def soonest(self) -> float | None:
         """Seconds to the next end on the monotonic clock; a time to settle that is over is no end any more."""
         now = self._clock.monotonic()
-        ends = [*self._runs.values(), *self._calls.values(), *(end for _, end in self._leases.values())]
+        ends = [*self._runs.values(), *(end for calls in self._calls.values() for end in calls.values()), *(end for _, end in self._leases.values())]
         ends += [end for end in self._waits.values() if end > now]
         return min(ends) - now if ends else None
 

@@ -270,17 +270,14 @@ class Desk:
         self._deadlines.note(hold)
         if hold.state is not HoldState.CLAIMED:
             self._deadlines.forget_lease(hold.id)
-        if (moment := self._calls_at(hold)) is None:
-            self._deadlines.forget_call(hold.id)
-        else:
-            self._deadlines.note_call(hold, moment)
+        self._deadlines.note_calls(hold, self._calls_at(hold))
 
-    def _calls_at(self, hold: Hold) -> int | None:
-        """When others are called to this hold; None where they were, or nobody is asked, or nobody waits any longer."""
-        waits = hold.state is HoldState.PENDING and hold.asked and not hold.escalated_at_ns
-        if not waits or self._terms.escalate_at is None:
-            return None
-        return self._call_moment(hold.asked_at_ns, self._terms.escalate_at)
+    def _calls_at(self, hold: Hold) -> tuple[int, ...]:
+        """When people are called to this hold; no moment where they were, or nobody is asked, or nobody waits any longer."""
+        if hold.state is not HoldState.PENDING or not hold.asked:
+            return ()
+        calls = ((self._terms.escalate_at, hold.escalated_at_ns), (self._terms.remind_at, hold.reminded_at_ns))
+        return tuple(self._call_moment(hold.asked_at_ns, share) for share, done in calls if share is not None and not done)
 
     def _call_moment(self, asked_at_ns: int, share: float) -> int:
         return over_at(asked_at_ns, self._terms.decide_within * share, self._terms.hours)

@@ -1,14 +1,16 @@
-"""Escalation: when part of the time to decide is gone, the functions' other people and declared delegates are called (`holds.escalate_at`).
+"""Calling people when part of the time to decide is gone: once the functions' others and declared delegates (`holds.escalate_at`).
 
-It records whom a hold calls and moves nothing. Nobody gains a right by it: a delegate votes in a function of their own or not at all
-(lifecycles.md, "No function, administrator or override stands in for another").
+Later, once, whoever could still decide is reminded (`holds.remind_at`). It records whom a hold calls and moves nothing. Nobody gains a
+right by it: a delegate votes in a function of their own or not at all (lifecycles.md, "No function, administrator or override stands in
+for another").
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Conflict
@@ -19,48 +21,75 @@ from stagewarden.model import HoldState
 from stagewarden.store.tables import holds
 
 if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
     from stagewarden.holds.desk import Pen
     from stagewarden.holds.eligibility import Directory
     from stagewarden.model import JSON, Document, Hold
 
 _AT_ONCE = 100
-_WAITS = (holds.c.state == str(HoldState.PENDING), holds.c.asked, holds.c.escalated_at_ns == 0)
+_WAITS = (holds.c.state == str(HoldState.PENDING), holds.c.asked)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One kind: its event in the log, after which share of the time to decide, and the column that says when it was made."""
+
+    event: str
+    share: float
+    made: str
 
 
 class Escalating(Desk):
-    """The act of the clock."""
+    """The acts of the clock."""
 
     async def escalate_due(self, registry: Directory) -> tuple[Moved, ...]:
-        """Once for each hold that still waits when its share of the time is gone on either clock."""
+        """Once of each kind for each hold that still waits when its share of the time is gone on either clock."""
         due = await self._due()
         if not due:
             return ()
         async with self._writing() as pen:
-            still = (holds.c.id.in_(due), *_WAITS)
-            called = [await _call(pen, hold, registry) for hold in await fetch(pen.connection, None, *still, order=(holds.c.asked_at_ns,))]
-        for hold_id in due:
+            waiting = await fetch(pen.connection, None, holds.c.id.in_(due), *_WAITS, order=(holds.c.asked_at_ns,))
+            called = [await _call(pen, hold, registry, call) for hold in waiting for call in due[hold.id] if not getattr(hold, call.made)]
+        made = tuple(moved for moved in called if moved is not None)
+        for hold_id in due.keys() - {moved.hold.id for moved in made}:
             self._deadlines.forget_call(hold_id)
-        return tuple(moved for moved in called if moved is not None)
+        return made
 
-    async def _due(self) -> tuple[str, ...]:
-        """Ids, longest asked first. Working time is never shorter than time on the wall, which bounds what is read."""
-        share = self._terms.escalate_at
-        if share is None:
-            return ()
+    async def _due(self) -> dict[str, tuple[_Call, ...]]:
+        """Ids with what is due, longest asked first. Working time is never shorter than time on the wall, which bounds what is read."""
+        calls = self._kinds()
+        if not calls:
+            return {}
         now, called = self._clock.now_ns(), self._deadlines.called()
-        long_ago = now - int(self._terms.decide_within * share * NANOSECONDS)
-        query = select(holds.c.id, holds.c.asked_at_ns).where(*_WAITS, or_(holds.c.asked_at_ns <= long_ago, holds.c.id.in_(called)))
+        begun = [
+            and_(
+                holds.c[call.made] == 0,
+                or_(holds.c.asked_at_ns <= now - int(self._terms.decide_within * call.share * NANOSECONDS), holds.c.id.in_(called)),
+            )
+            for call in calls
+        ]
+        query = select(holds.c.id, holds.c.asked_at_ns, *(holds.c[call.made] for call in calls)).where(*_WAITS, or_(*begun))
         async with self._store.reading() as connection:
-            rows = (await connection.execute(query.order_by(holds.c.asked_at_ns).limit(_AT_ONCE))).all()
-        decided = set(called) - {row.id for row in rows} if len(rows) < _AT_ONCE else set()
+            rows = (await connection.execute(query.order_by(holds.c.asked_at_ns).limit(_AT_ONCE))).mappings().all()
+        decided = set(called) - {row["id"] for row in rows} if len(rows) < _AT_ONCE else set()
         for hold_id in decided:
             self._deadlines.forget_call(hold_id)
-        return tuple(row.id for row in rows if row.id in called or self._call_moment(row.asked_at_ns, share) <= now)
+        found = {row["id"]: tuple(call for call in calls if not row[call.made] and self._is_time(row, call, now)) for row in rows}
+        return {hold_id: due for hold_id, due in found.items() if due}
+
+    def _kinds(self) -> tuple[_Call, ...]:
+        shares = (("escalated", self._terms.escalate_at, "escalated_at_ns"), ("reminded", self._terms.remind_at, "reminded_at_ns"))
+        return tuple(_Call(event, share, made) for event, share, made in shares if share is not None)
+
+    def _is_time(self, row: RowMapping, call: _Call, now: int) -> bool:
+        moment = self._call_moment(row["asked_at_ns"], call.share)
+        return moment <= now or self._deadlines.reached(row["id"], moment)
 
 
-async def _call(pen: Pen, hold: Hold, registry: Directory) -> Moved | None:
+async def _call(pen: Pen, hold: Hold, registry: Directory, call: _Call) -> Moved | None:
     try:
-        return await pen.remark(hold, "escalated", Cause(reason="escalated"), whom(hold, registry), escalated_at_ns=pen.now_ns)
+        return await pen.remark(hold, call.event, Cause(reason=call.event), whom(hold, registry), **{call.made: pen.now_ns})
     except Conflict:
         return None  # another replica was quicker
 

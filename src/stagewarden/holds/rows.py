@@ -83,7 +83,7 @@ def stored(hold: Hold, vault: Vault) -> dict[str, Any]:
 CLEAR = (
     "id", "ruling", "digest", "view_digest", "repeat_digest", "agent", "workflow", "initiator", "upstream", "kind", "asset", "lookup_digest",
     "after_digest", "asked_at_ns", "expires_at_ns", "approved_at_ns", "use_by_ns", "ended_at_ns", "attempt", "successor", "ended_by",
-    "asked", "settles_at_ns", "escalated_at_ns", "predecessor", "editor", "grant", "sends",
+    "asked", "settles_at_ns", "escalated_at_ns", "reminded_at_ns", "predecessor", "editor", "grant", "sends",
     "resend", "settle_ns",
 )  # fmt: skip
 

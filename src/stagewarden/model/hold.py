@@ -94,6 +94,7 @@ class Hold(msgspec.Struct, frozen=True):
     asked: bool = True  # False: a proposal, stored without asking anybody until somebody eligible takes it up
     settles_at_ns: int = 0  # not released before this moment
     escalated_at_ns: int = 0  # when the other people and delegates of its functions were told
+    reminded_at_ns: int = 0  # when whoever could still decide it was reminded
     predecessor: str | None = None  # the hold it took the place of
     editor: str | None = None  # the person who edited the predecessor's body into this one's
     grant: str | None = None  # the bounded template that approved it in advance

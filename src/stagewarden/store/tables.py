@@ -68,6 +68,7 @@ holds = Table(
     Column("asked", Boolean, nullable=False, server_default=true()),
     Column("settles_at_ns", BigInteger, nullable=False, server_default="0"),
     Column("escalated_at_ns", BigInteger, nullable=False, server_default="0"),
+    Column("reminded_at_ns", BigInteger, nullable=False, server_default="0"),
     Column("predecessor", String),
     Column("editor", String),
     Column("grant", String),

@@ -47,6 +47,8 @@ ERRORS = {
     "use_within_zero": (changed("holds.use_within", "0s"), "holds.use_within", "zero"),
     "settle_for_ever": (changed("holds.settle", "8d"), "holds.settle", "longer than 7d"),
     "escalate_never": (changed("holds.escalate_at", 0), "holds.escalate_at", "not a share"),
+    "remind_never": (changed("holds.remind_at", 0), "holds.remind_at", "not a share"),
+    "remind_too_late": (changed("holds.remind_at", 1.5), "holds.remind_at", "not a share"),
     "escalate_too_late": (changed("holds.escalate_at", 1.0), "holds.escalate_at", "not a share"),
     "hours_nowhere": (changed("holds.hours", {"zone": "Europe/Atlantis"}), "holds.hours.zone", "not a time zone"),
     "hours_outside": (changed("holds.hours", {"zone": "../etc/passwd"}), "holds.hours.zone", "not a time zone"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
-PLAIN = config.Holds(settle=config.Seconds(0), escalate_at=None)  # what is approved may be sent, and nobody is called to what waits
+PLAIN = config.Holds(settle=config.Seconds(0), escalate_at=None, remind_at=None)  # what is approved may be sent, and nobody is called to what waits
 KEY = bytes(range(32))
 START_NS = 1_795_251_600 * NANOSECONDS
 OK = Answer(201, (("Content-Type", "application/json"),), b'{"id": 42}')

@@ -21,7 +21,7 @@ from tests.unit.holds.bench import HIGH, OK, Bench, HandClock, ballot, open_benc
 
 RELEASES = ("release", "settle", "resend")
 ENDS = (*RELEASES, "withdraw", "kill", "expire")
-SETTLES = config.Holds(settle=config.Seconds(60), escalate_at=None)
+SETTLES = config.Holds(settle=config.Seconds(60), escalate_at=None, remind_at=None)
 
 
 def write(path: Path, line: str) -> None:

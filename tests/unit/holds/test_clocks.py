@@ -17,7 +17,7 @@ from tests.unit.holds.bench import OK, HandClock, ballot, open_bench, states
 
 MINUTE, HOUR = 60, 3600
 TERMS = config.Holds(settle=config.Seconds(5 * MINUTE))
-QUIET = config.Holds(settle=config.Seconds(0), escalate_at=None)
+QUIET = config.Holds(settle=config.Seconds(0), escalate_at=None, remind_at=None)
 # What happens to the clocks: time passes, or somebody sets the wall clock.
 PASSES = some.tuples(some.just("advance"), some.sampled_from([1, 29, 31, MINUTE, 4 * MINUTE, 10 * MINUTE, HOUR]))
 IS_SET = some.tuples(some.just("jump"), some.sampled_from([-10 * HOUR, -HOUR, -MINUTE, MINUTE, 6 * MINUTE, HOUR]))
@@ -86,7 +86,7 @@ def test_settle_and_use_by(day):
 @settings(max_examples=40, deadline=None)
 @given(DAY)
 def test_decide_by_and_escalation(day):
-    """No vote counts after either clock has seen four hours; others are called once either has seen two, and once only."""
+    """No vote counts after either clock has seen four hours; others are called once either has seen two, reminded at three, once only."""
 
     async def life(bench):
         hold = await bench.pending()
@@ -97,7 +97,7 @@ def test_decide_by_and_escalation(day):
             wall, monotonic = since.passed
             called += len(await bench.holds.escalate_due(bench.registry))
             farthest = max(farthest, wall, monotonic)
-            assert called == (farthest >= 2 * HOUR)
+            assert called == (farthest >= 2 * HOUR) + (farthest >= 3 * HOUR)
             if max(wall, monotonic) >= 4 * HOUR:
                 before = await bench.snapshot()
                 assert await tried(bench.holds.vote(hold.id, ballot(hold), bench.registry)) is None

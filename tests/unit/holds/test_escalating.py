@@ -13,7 +13,7 @@ from stagewarden.registry import Person
 from tests.unit.holds.bench import HIGH, ballot, open_bench, registry
 
 HOUR = 3600
-TERMS = config.Holds(settle=config.Seconds(0))
+TERMS = config.Holds(settle=config.Seconds(0), remind_at=None)
 
 
 @pytest.fixture
@@ -65,7 +65,9 @@ async def test_only_what_waits_for_people(bench):
     assert await bench.snapshot() == before
 
 
-@pytest.mark.parametrize("terms", [config.Holds(escalate_at=None), config.Holds(escalate_at=0.75)], ids=["never", "later"])
+@pytest.mark.parametrize(
+    "terms", [config.Holds(escalate_at=None, remind_at=None), config.Holds(escalate_at=0.75, remind_at=None)], ids=["never", "later"]
+)
 async def test_the_configuration_says_when(tmp_path, terms):
     """Another share, or none."""
     async with open_bench(tmp_path, terms=terms) as bench:
@@ -86,6 +88,36 @@ async def test_half_of_the_working_time(tmp_path):
         assert await escalated(bench) == []
         bench.clock.advance(1)
         assert await escalated(bench) == [hold.id]
+
+
+async def test_a_reminder_at_three_quarters(tmp_path):
+    """Called at half of the time, reminded at three quarters, once each, whichever clock says so; the votes still count."""
+    async with open_bench(tmp_path, terms=config.Holds(settle=config.Seconds(0))) as bench:
+        hold = await bench.pending()
+        await bench.log()
+        events = []
+        for _ in range(8):
+            bench.clock.advance(HOUR / 2)
+            bench.clock.jump(-HOUR / 2)  # the wall clock stands still
+            if await escalated(bench):
+                events += [(entry["event"], entry["called"]) for entry in await bench.log()]
+            else:
+                events.append(None)
+        assert events == [None, None, None, ("escalated", ["ravi", "rita"]), None, ("reminded", ["ravi", "rita"]), None, None]
+        now = await bench.holds.get(hold.id)
+        assert 0 < now.reminded_at_ns == now.escalated_at_ns
+
+
+async def test_who_was_away_is_called_and_reminded_once(tmp_path):
+    """Both moments passed while no process looked: one call and one reminder, and nothing more at the next look."""
+    async with open_bench(tmp_path, terms=config.Holds()) as bench:
+        hold = await bench.pending()
+        await bench.log()
+        bench.clock.advance(3 * HOUR)
+        assert await escalated(bench) == [hold.id, hold.id]
+        assert [entry["event"] for entry in await bench.log()] == ["escalated", "reminded"]
+        assert await escalated(bench) == []
+        assert await bench.holds.next_deadline() == HOUR
 
 
 async def test_it_is_known_again_after_a_restart(tmp_path):

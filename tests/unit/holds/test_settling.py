@@ -13,7 +13,7 @@ from stagewarden.model import HoldState, Obligations
 from tests.unit.holds.bench import HIGH, OK, ballot, new_hold, open_bench, states
 
 MINUTE, QUARTER = 60, 900
-FIVE = config.Holds(settle=config.Seconds(5 * MINUTE), escalate_at=None)
+FIVE = config.Holds(settle=config.Seconds(5 * MINUTE), escalate_at=None, remind_at=None)
 
 
 @pytest.fixture

@@ -73,8 +73,9 @@ def _deciding(config: Config) -> Iterator[Problem]:
     holds = config.holds
     if holds.settle > MAX_SETTLE:
         yield config.source.problem(("holds", "settle"), f"is longer than {MAX_SETTLE / 86_400:.0f}d", "5m is the default")
-    if holds.escalate_at is not None and not 0 < holds.escalate_at < 1:
-        yield config.source.problem(("holds", "escalate_at"), "is not a share of the time to decide", "write a number between 0 and 1, as in 0.5")
+    for key, share in (("escalate_at", holds.escalate_at), ("remind_at", holds.remind_at)):
+        if share is not None and not 0 < share < 1:
+            yield config.source.problem(("holds", key), "is not a share of the time to decide", "write a number between 0 and 1, as in 0.5")
     if (hours := holds.hours) is None:
         return
     try:

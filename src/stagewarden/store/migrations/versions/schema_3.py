@@ -31,6 +31,7 @@ def _columns() -> None:
             sa.Column("asked", sa.Boolean, nullable=False, server_default=sa.true()),
             sa.Column("settles_at_ns", sa.BigInteger, nullable=False, server_default="0"),
             sa.Column("escalated_at_ns", sa.BigInteger, nullable=False, server_default="0"),
+            sa.Column("reminded_at_ns", sa.BigInteger, nullable=False, server_default="0"),
             sa.Column("predecessor", sa.String),
             sa.Column("editor", sa.String),
             sa.Column("grant", sa.String),
