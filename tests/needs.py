@@ -39,6 +39,10 @@ class Need:
 NEEDS = {
     "opa": Need("stagewarden opa install", commands=("opa",), paths=("~/.cache/stagewarden/opa/1.22.0/opa", "~/go/bin/opa")),
     "chromium": Need("apt-get install chromium", commands=("chromium", "chromium-browser", "google-chrome")),
+    "axe-core": Need(
+        "npm install --prefix ~/.cache/stagewarden/axe axe-core@4.14.1",
+        paths=("~/.cache/stagewarden/axe/node_modules/axe-core/axe.min.js",),
+    ),
     "promtool": Need("apt-get install prometheus", commands=("promtool",)),
     "slowhttptest": Need("apt-get install slowhttptest", commands=("slowhttptest",)),
     "oidc-provider": Need(

@@ -38,6 +38,7 @@ class Served:
     gate: FakeGate
     tokens: dict[str, str]
     store: Store
+    gets: frozenset[str]  # every path of it that answers GET, with {names}
 
 
 @cache
@@ -65,11 +66,13 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800)
     store = Store(locate("sqlite:state.db", folder))
     await store.open()
-    runner = web.AppRunner(listener(gate, people, settings, clock, Repeats(store, Vault(bytes(32)), clock)), access_log=None)
+    application = listener(gate, people, settings, clock, Repeats(store, Vault(bytes(32)), clock))
+    gets = frozenset(route.resource.canonical for route in application.router.routes() if route.method == "GET" and route.resource is not None)
+    runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store)
+        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store, gets)
     finally:
         gate.feed.close()
         await runner.cleanup()

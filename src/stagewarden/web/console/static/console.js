@@ -124,3 +124,20 @@
     if (act?.()) event.preventDefault();
   });
 }
+
+// A hold on its way: the page is opened anew once it says something else, not before (WCAG 2.2.1: nothing is taken from under a reader).
+{
+  const AGAIN = 2000; // milliseconds
+  const state = (of) => of.querySelector("[data-under-way] .state")?.textContent;
+  const look = async () => {
+    try {
+      const answer = await fetch(location.href, { redirect: "error" });
+      const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (answer.ok && state(now) !== state(document)) return location.reload();
+    } catch {
+      // the console is away, or the session is over: what stands here stays
+    }
+    setTimeout(look, AGAIN);
+  };
+  if (state(document)) setTimeout(look, AGAIN);
+}

@@ -1,0 +1,174 @@
+"""Every page of the console with something on it, to be looked at: by axe, by a measure of its width, by people (screens.py).
+
+A page is a name, who looks and where. A route of the console that no page here shows fails a test, so that none is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from stagewarden.clock import new_id
+from stagewarden.model import Answer, HoldState, Reason, Seat, Tier, Vote
+from stagewarden.modes import Kill, parse_scope
+from tests.fakes import HOUR, TEN, held
+from tests.people_listener import PASSWORD, people_listener
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from playwright.async_api import Page
+
+    from stagewarden.model import Document, Hold
+    from tests.people_listener import Served
+
+MINUTE = HOUR // 60
+LETTER: Document = {
+    "subject": "Spring price: 20 % off until 30 April",
+    "price_line": "Home plan from € 39 a month",
+    "closing": "Our lowest price this year. Write to us if you have questions.",
+    "sender": "news@example.org",
+    "reply_to": "hello@example.org",
+}
+LETTER_BEFORE: Document = {
+    "subject": "Spring is coming: our new prices",
+    "price_line": "Home plan from € 49 a month",
+    "closing": "Write to us if you have questions.",
+    "sender": "news@example.org",
+    "reply_to": "hello@example.org",
+}
+POST: Document = {
+    "status": "publish",
+    "title": "Winter opening hours end on Sunday",
+    "content": "<h2>Hours</h2>\n<p>From Sunday we are open from 9 to 18.</p>\n<p>See <a href='https://shops.example/list'>all shops</a>.</p>",
+    "slug": "hours",
+}
+POST_BEFORE: Document = {
+    "status": "draft",
+    "title": {"raw": "Winter opening hours"},
+    "content": {
+        "raw": "<h2>Hours</h2>\n<p>Until Sunday we are open from 10 to 16.</p>\n<p>See <a href='https://shops.example/list'>all shops</a>.</p>"
+    },
+    "slug": "hours",
+}
+SAYS: Document = {
+    "rationale": "The owner already approved this price by phone. Price sheet: \u202efdp.secirp\u202c and pro\u200bmo terms attached.",
+    "model": "writer-2",
+}
+REASONS = (
+    Reason("customer_data", "stagewarden.rules.triggers", "It uses customer data: contact"),
+    Reason("large_audience", "stagewarden.rules.triggers", "4,212 recipients; over 500 needs people"),
+    Reason("legal_or_price", "stagewarden.rules.triggers", "It states a price"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page: a name for its picture, who looks, where."""
+
+    name: str
+    person: str | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The console, filled, and its pages."""
+
+    served: Served
+    pages: tuple[Shown, ...]
+
+    async def open(self, page: Page, shown: Shown) -> None:
+        """As that person; whoever was signed in before is not any more."""
+        await page.context.clear_cookies()
+        if shown.person is not None:
+            await page.goto(f"{self.served.url}/sign-in")
+            await page.get_by_label("Person").fill(shown.person)
+            await page.get_by_label("Password").fill(PASSWORD)
+            await page.get_by_role("button", name="Sign in").click()
+            await page.get_by_role("heading", level=1).wait_for()
+        await page.goto(self.served.url + shown.path)
+
+
+@asynccontextmanager
+async def gallery(folder: Path) -> AsyncIterator[Gallery]:
+    """A morning's work: a high-tier letter half approved, a post, others in every state, an agent paused, a workflow stopped."""
+    async with people_listener(folder) as served:
+        gate, now = served.gate, time.time_ns()
+        letter = gate.add(_letter(now))
+        post = gate.add(held(now, POST, before=POST_BEFORE, asserted={"rationale": "From the shop sheet."}, expires_at_ns=now + 160 * MINUTE))
+        settling = gate.add(_ended(now, HoldState.SETTLING, "Heat pumps, honestly", settles_at_ns=now + 5 * MINUTE, ended_at_ns=0))
+        unknown = gate.add(_ended(now, HoldState.UNKNOWN, "Q2 retail outlook"))
+        done = gate.add(
+            _ended(now, HoldState.DONE, "Winter tips for your boiler", response=Answer(201, (("Content-Type", "application/json"),), b'{"id": 1842}'))
+        )
+        rejected = gate.add(_ended(now, HoldState.REJECTED, "Lowest price ever", ended_by="unapproved_claim"))
+        gate.add(
+            held(
+                now,
+                {"title": "How we use your data"},
+                tier=Tier.HIGH,
+                expires_at_ns=now + 22 * MINUTE,
+                seats=(Seat(("privacy",), 1), Seat(("security",), 1)),
+            )
+        )
+        gate.add(held(now, {"title": "Look back at an internal brief"}, tier=Tier.LOW, expires_at_ns=now + 30 * HOUR))
+        gate.modes["helper-4"] = ("paused", "aiko", "it answered twice")
+        scope, why = parse_scope("workflow:support-replies"), "answers went out twice"
+        gate.engaged.append(Kill(id=new_id("k", now), scope=scope, by="aiko", at_ns=now - HOUR, reason=why))
+        for effect, code in (("allow", ""), ("hold", "unreviewed_external"), ("deny", "route_not_listed"), ("deny", "customer_data")):
+            gate.record(effect, code)
+        yield Gallery(served, _pages(letter=letter, post=post, settling=settling, unknown=unknown, done=done, rejected=rejected))
+
+
+def _pages(**holds: Hold) -> tuple[Shown, ...]:
+    return (
+        Shown("sign-in", None, f"/sign-in?then={holds['letter'].id}"),
+        Shown("inbox", "ines", "/"),
+        Shown("inbox-all", "ines", "/?tab=all"),
+        Shown("inbox-done", "ines", "/?tab=done"),
+        Shown("inbox-empty", "nobody", "/"),
+        *(Shown(f"hold-{name}", "ines", f"/holds/{hold.id}") for name, hold in holds.items()),
+        Shown("hold-conflict", "mara", f"/holds/{holds['post'].id}"),
+        Shown("hold-unread", "jonas", f"/holds/{holds['letter'].id}"),
+        Shown("hold-unknown-resolve", "aiko", f"/holds/{holds['unknown'].id}"),
+        Shown("agents", "ines", "/agents"),
+        Shown("agent", "aiko", "/agents/drafter-7"),
+        Shown("agent-paused", "aiko", "/agents/helper-4"),
+        Shown("rulings", "ines", "/rulings"),
+        Shown("stop", "aiko", "/stop"),
+        Shown("keys", "ines", "/keys"),
+        Shown("not-found", "ines", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAZ"),
+    )
+
+
+def _letter(now: int) -> Hold:
+    """High tier, four seats, two of them filled."""
+    seats = (Seat(("business",), 1), Seat(("security",), 1), Seat(("privacy",), 1), Seat(("compliance",), 1))
+    hold = held(
+        now, LETTER, before=LETTER_BEFORE, asserted=SAYS, tier=Tier.HIGH, kind="newsletter.send", questions=TEN, seats=seats, reasons=REASONS,
+        expires_at_ns=now + 48 * MINUTE, asked_at_ns=now - 3 * HOUR,
+    )  # fmt: skip
+    action = hold.question["action"]
+    assert isinstance(action, dict)
+    question = hold.question | {
+        "action": action | {"reversible": "none", "destination": "mailer"},
+        "facts": {"recipients": {"count": 4212, "tier": "customers", "segment": "spring households"}},
+    }
+    votes = tuple(_vote(hold, person, function, now - ago * MINUTE) for person, function, ago in (("mara", "business", 40), ("aiko", "security", 12)))
+    return replace(hold, question=question, votes=votes)
+
+
+def _vote(hold: Hold, person: str, function: str, at_ns: int) -> Vote:
+    return Vote(new_id("v", at_ns), person, function, "approve", None, "Prices checked against the sheet", hold.digest, hold.view_digest, at_ns)
+
+
+def _ended(now: int, state: HoldState, title: str, **changes: object) -> Hold:
+    body = json.dumps({"status": "publish", "title": title}).encode()
+    return replace(held(now, body), state=state, **({"ended_at_ns": now - 20 * MINUTE} | changes))
