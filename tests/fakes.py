@@ -9,21 +9,43 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from stagewarden.audit.acts import Receipt
+from stagewarden.classify import RouteTable
 from stagewarden.clock import new_id, rfc3339
+from stagewarden.config import Route, Upstream
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import council
 from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
+from stagewarden.gate.overview import DAYS, AgentPicture, Past, Traffic, WorkflowPicture
 from stagewarden.gate.people import AgentView, Engaged, HoldView
+from stagewarden.gate.reach import reach, ways
 from stagewarden.gate.revisions import RevisionView
 from stagewarden.grants import Grant, GrantState, Terms
 from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle
+from stagewarden.holds.counting import Days
 from stagewarden.holds.eligibility import eligible, functions_held, seat_views
 from stagewarden.holds.seats import filled
 from stagewarden.model import Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
 from stagewarden.modes import MODES, RANK, Kill, parse_scope
-from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Registry, RegistryData
+from stagewarden.registry import (
+    Actions,
+    Agent,
+    AgentIdentity,
+    AgentOwners,
+    Destination,
+    Owners,
+    Person,
+    Process,
+    Registry,
+    RegistryData,
+    Risk,
+    Rollback,
+    TierRule,
+    TierSeat,
+    Workflow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,7 +74,7 @@ TEN = (*FOUR, "source", "claims", "segment", "triggers", "legal", "rollback")
 
 
 def registry() -> Registry:
-    """Six people, two agents."""
+    """Six people, two agents, one of them with its workflow."""
     agent = Agent(
         identity=AgentIdentity(key="drafter-7"),
         owners=AgentOwners(human="jonas", business="mara"),
@@ -61,7 +83,33 @@ def registry() -> Registry:
     )
     helper = Agent(identity=AgentIdentity(key="helper-4"), owners=AgentOwners(human="aiko"), stages=("generate",), workflows=("support-replies",))
     people = {name: Person(functions=functions) for name, functions in PEOPLE.items()}
-    return Registry.of(RegistryData(people=people, agents={"drafter-7": agent, "helper-4": helper}))
+    newsletter = Workflow(
+        summary="Writes posts and newsletters from approved sources and queues them. It never publishes.", process="editorial",
+        owners=Owners(business="mara", security="aiko", privacy="ines", technical="jonas"),
+        risk=Risk(data_sensitivity="low", external_impact="medium", regulatory_exposure="low", rollback_difficulty="low", approval_level=Tier.MEDIUM),
+        purpose="inform readers", rollback=Rollback(kind="restore", steps="back to draft", owner="jonas", rto="10m", tested_at="2026-01-29"),
+        actions=Actions(allowed=("post.draft", "post.queue"), restricted=("post.publish",), prohibited=("post.delete",)), initiators=("mara",),
+    )  # fmt: skip
+    tiers = {Tier.LOW: TierRule(), Tier.MEDIUM: TierRule(seats=(TierSeat(functions=("reviewer",)),))}
+    return Registry.of(
+        RegistryData(
+            people=people, agents={"drafter-7": agent, "helper-4": helper}, workflows={"newsletter": newsletter},
+            processes={"editorial": Process(summary="Posts for the public site", control_owner="mara", review_cycle="quarterly")},
+            destinations={"newsroom-site": Destination(channel="public")}, tiers=tiers,
+        )
+    )  # fmt: skip
+
+
+def routes() -> RouteTable:
+    """One upstream that lists what the workflow names."""
+    listed = (
+        Route(match="POST /wp-json/wp/v2/posts", stage=Stage.GENERATE, kind="post.draft"),
+        Route(match="POST /queue", stage=Stage.QUEUE, kind="post.queue"),
+        Route(match="POST /wp-json/wp/v2/posts/{id}", stage=Stage.EXPORT, kind="post.publish"),
+        Route(match="DELETE /wp-json/wp/v2/posts/{id}", stage=Stage.EXPORT, kind="post.delete"),
+    )
+    upstream = Upstream(url="http://127.0.0.1:9", destination="newsroom-site", mount="/cms", routes=listed)
+    return RouteTable({"cms": upstream}, lambda one: one.routes, lambda _: True)
 
 
 def held(
@@ -110,6 +158,8 @@ class FakeGate:
     reads: list[tuple[str | None, str]] = field(default_factory=list)
     grants: dict[str, Grant] = field(default_factory=dict)
     feed: Feed = field(default_factory=Feed)
+    past: list[Past] = field(default_factory=list)
+    routes: RouteTable = field(default_factory=routes)
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -292,6 +342,83 @@ class FakeGate:
         self._reads(caller)
         return [self._agent(name) for name in sorted(self.registry.data.agents)]
 
+    async def show_agent(self, caller: Caller, agent: str) -> AgentPicture:
+        """One."""
+        self._reads(caller)
+        if agent not in self.registry.data.agents:
+            raise NotFound("no such agent")
+        view, data = self._agent(agent), self.registry.data
+        named = {name: data.workflows[name] for name in view.agent.workflows if name in data.workflows}
+        kills = tuple(kill for kill in self.engaged if kill.scope in {"all", f"agent:{agent}", *(f"workflow:{name}" for name in named)})
+        past = tuple(each for each in reversed(self.past) if each.scope == f"agent:{agent}")
+        lifters = tuple(sorted(name for name, person in data.people.items() if {"security", "technical"} & {*person.functions}))
+        return AgentPicture(
+            view, named, reach(view.agent, named, self.routes, self._external), past, kills, lifters, self.why_not_loosen(caller, agent)
+        )
+
+    async def list_workflows(self, caller: Caller) -> list[WorkflowPicture]:
+        """All."""
+        self._reads(caller)
+        return [await self.show_workflow(caller, name) for name in sorted(self.registry.data.workflows)]
+
+    async def show_workflow(self, caller: Caller, workflow: str) -> WorkflowPicture:
+        """One."""
+        self._reads(caller)
+        data = self.registry.data
+        if workflow not in data.workflows:
+            raise NotFound("no such workflow")
+        entry = data.workflows[workflow]
+        kinds = (*entry.actions.allowed, *entry.actions.restricted, *entry.actions.prohibited)
+        agents = tuple(self._agent(name) for name, agent in data.agents.items() if workflow in agent.workflows)
+        went = {kind: ways(workflow, kind, self.routes, self._external) for kind in kinds}
+        kills = tuple(kill for kill in self.engaged if kill.scope in {"all", f"workflow:{workflow}"})
+        return WorkflowPicture(workflow, entry, data.processes.get(entry.process), agents, went, data.tiers, kills)
+
+    async def traffic(self, caller: Caller, *, agent: str | None = None, workflow: str | None = None) -> Traffic:
+        """What waits; everything was asked today."""
+        self._reads(caller)
+        theirs = [hold for hold in self.holds.values() if agent in {None, hold.agent} and workflow in {None, hold.workflow}]
+        opened = tuple(hold for hold in theirs if hold.state in lifecycle.OPEN)
+        zeros = (0,) * (DAYS - 1)
+        rejected = sum(hold.state in {HoldState.REJECTED, HoldState.SENT_BACK} for hold in theirs)
+        failed = sum(hold.state in {HoldState.FAILED, HoldState.UNKNOWN} for hold in theirs)
+        days = Days(len(opened), (*zeros, len(theirs)), (*zeros, rejected), (*zeros, failed))
+        return Traffic(len(opened), 50 if agent else None, opened, days)
+
+    async def history(self, caller: Caller, scope: str, cursor: str | None, limit: int) -> tuple[list[Past], str | None]:
+        """Acts, newest first."""
+        self._reads(caller)
+        found, start = [each for each in reversed(self.past) if each.scope == scope], int(cursor or 0)
+        return found[start : start + limit], str(start + limit) if len(found) > start + limit else None
+
+    async def receipt(self, caller: Caller, kill_id: str) -> Receipt:
+        """What was stopped while it stood: here, everything stopped in memory."""
+        self._reads(caller)
+        kill = next((kill for kill in self.engaged if kill.id == kill_id), None)
+        if kill is None:
+            raise NotFound("the log has no such stop, or it is too long ago")
+        act: Document = {
+            "kind": "kill", "act": "kill", "subject": kill.id, "scope": kill.scope, "by": kill.by, "reason": kill.reason, "time": rfc3339(kill.at_ns),
+        }  # fmt: skip
+        stopped = [hold.id for hold in self.holds.values() if hold.state is HoldState.STOPPED]
+        return Receipt([act], stopped, [], 0, whole=True)
+
+    def why_not_loosen(self, caller: Caller, agent: str) -> str | None:
+        """Who holds neither function."""
+        return "it takes the function security or technical" if self.functions(caller).isdisjoint({"security", "technical"}) else None
+
+    def why_not_lift(self, caller: Caller, kill: Kill) -> str | None:
+        """The same."""
+        return self.why_not_loosen(caller, kill.scope)
+
+    def _external(self, destination: str) -> bool:
+        entry = self.registry.data.destinations.get(destination)
+        return entry is None or entry.channel != "internal"
+
+    def _did(self, act: str, scope: str, mode: str, caller: Caller, reason: str) -> None:
+        security = "security" in self.functions(caller)
+        self.past.append(Past(act, scope, mode, _name(caller), reason, self.clock.now_ns(), security, relapse=False, observed_until_ns=0))
+
     async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
         """Tighten or loosen."""
         if agent not in self.registry.data.agents:
@@ -303,6 +430,7 @@ class FakeGate:
         else:
             self._stops(caller)
         self.modes[agent] = (mode, _name(caller), reason)
+        self._did("mode", f"agent:{agent}", mode, caller, reason)
         return self._agent(agent)
 
     async def kills(self, caller: Caller) -> list[Kill]:
@@ -316,6 +444,7 @@ class FakeGate:
         now = self.clock.now_ns()
         kill = Kill(id=new_id("k", now), scope=parse_scope(scope), by=_name(caller), at_ns=now, reason=reason)
         self.engaged.append(kill)
+        self._did("kill", kill.scope, "", caller, reason)
         return Engaged(kill, self.owed)
 
     async def unkill(self, caller: Caller, kill_id: str, reason: str) -> None:

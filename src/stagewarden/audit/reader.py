@@ -67,6 +67,10 @@ class Reader:
             if before is None or segments.first_seq(path) < before:
                 yield from segments.backwards(path)
 
+    def parse(self, line: bytes) -> Document:
+        """A line that one of the methods above gave; raises AuditUnavailable for what is no entry."""
+        return _entry(line)
+
     def find_ruling(self, ruling_id: str) -> Document | None:
         """The ruling with its newest outcome as the member `outcome`; None where the log has no such ruling."""
         wanted = orjson.dumps(ruling_id)
@@ -146,6 +150,11 @@ class Reader:
             return segments.listed(self._directory)
         except OSError as failure:
             raise AuditUnavailable(f"{self._directory}: {failure.strerror}") from failure
+
+
+def place_of(cursor: str | None) -> int | None:
+    """The sequence number a page begins below; raises Invalid for a cursor that is none of ours."""
+    return _before(cursor)
 
 
 def _entry(line: bytes) -> Document:

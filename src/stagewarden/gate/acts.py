@@ -15,12 +15,12 @@ from stagewarden.gate import bodies
 from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
 from stagewarden.gate.grant_acts import GrantActs
+from stagewarden.gate.overview import Overview
 from stagewarden.gate.people import HoldView, ballot_of
 from stagewarden.gate.proposals import Proposals
 from stagewarden.gate.rejudging import Rejudging
 from stagewarden.gate.resolving import Resolving
 from stagewarden.gate.revisions import Confirming
-from stagewarden.gate.stopping import Stopping
 from stagewarden.holds import lifecycle
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _READS_PAYLOADS = frozenset({"security", "privacy"})
 
 
-class Acts(Stopping, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving):
+class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:

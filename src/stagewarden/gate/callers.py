@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stagewarden.identity.people import Caller
     from stagewarden.model import Hold
 
-_LOOSENS = frozenset({"security", "technical"})
+LOOSENS = frozenset({"security", "technical"})
 _LONGEST_REASON = 500
 
 
@@ -44,7 +44,7 @@ class Callers:
     def _loosens(self, caller: Caller, reason: str) -> None:
         if caller.person is None:
             raise NotAllowed("a program's credential never loosens or lifts")
-        if self.functions(caller).isdisjoint(_LOOSENS):
+        if self.functions(caller).isdisjoint(LOOSENS):
             raise NotAllowed("loosening takes the function security or technical")
         if not reason.strip():
             raise Invalid("reason: loosening needs one")

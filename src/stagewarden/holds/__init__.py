@@ -4,6 +4,7 @@ Everything here is a move of one table, written with its log entry in one transa
 appends to the log: the gate does.
 """
 
+from stagewarden.holds.counting import Counting
 from stagewarden.holds.covered import Covered
 from stagewarden.holds.crypto import Vault
 from stagewarden.holds.desk import CHANNEL
@@ -19,5 +20,5 @@ from stagewarden.store.outbox import OutboxEntry
 __all__ = ["CHANNEL", "Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 
 
-class Holds(Covered, Voting, Ending, Escalating, Releasing, Resolving):
+class Holds(Counting, Covered, Voting, Ending, Escalating, Releasing, Resolving):
     """All acts on holds; built once, with the store, the vault, the clock, and the configuration's holds and limits."""

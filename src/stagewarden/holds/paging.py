@@ -18,10 +18,11 @@ PLACES = Places(holds, "h")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Holds in one of `states` (none named: in any), of one agent, or of all; asked about or not."""
+    """Holds in one of `states` (none named: in any), of one agent or workflow, or of all; asked about or not."""
 
     states: frozenset[HoldState] = frozenset()
     agent: str | None = None
+    workflow: str | None = None
     asked: bool | None = None  # False: proposals nobody has taken up; None: whichever
 
     def where(self) -> tuple[ColumnElement[bool], ...]:
@@ -31,6 +32,8 @@ class Filter:
             conditions.append(holds.c.state.in_(sorted(map(str, self.states))))
         if self.agent is not None:
             conditions.append(holds.c.agent == self.agent)
+        if self.workflow is not None:
+            conditions.append(holds.c.workflow == self.workflow)
         if self.asked is not None:
             conditions.append(holds.c.asked.is_(self.asked))
         return tuple(conditions)

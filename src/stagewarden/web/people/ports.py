@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
+    from stagewarden.audit.acts import Receipt
     from stagewarden.gate.feed import Listener
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.grant_terms import Wanted
+    from stagewarden.gate.overview import AgentPicture, Past, Traffic, WorkflowPicture
     from stagewarden.gate.people import AgentView, Engaged, HoldView, VoteIntent
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.grants import Ballot as GrantBallot
@@ -74,6 +76,30 @@ class Gate(Protocol):
 
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """Every registered agent."""
+
+    async def show_agent(self, caller: Caller, agent: str) -> AgentPicture:
+        """One agent, as far as registry, route table and stop file tell."""
+
+    async def list_workflows(self, caller: Caller) -> list[WorkflowPicture]:
+        """Every registered workflow."""
+
+    async def show_workflow(self, caller: Caller, workflow: str) -> WorkflowPicture:
+        """One workflow."""
+
+    async def traffic(self, caller: Caller, *, agent: str | None = None, workflow: str | None = None) -> Traffic:
+        """What waits of one agent or workflow, and what was counted by day."""
+
+    async def history(self, caller: Caller, scope: str, cursor: str | None, limit: int) -> tuple[list[Past], str | None]:
+        """Acts on a scope's mode or stops, newest first."""
+
+    async def receipt(self, caller: Caller, kill_id: str) -> Receipt:
+        """What one stop did."""
+
+    def why_not_loosen(self, caller: Caller, agent: str) -> str | None:
+        """Why this caller could not loosen the agent's mode."""
+
+    def why_not_lift(self, caller: Caller, kill: Kill) -> str | None:
+        """Why this caller could not lift a stop."""
 
     async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:
         """Give an agent a mode."""
