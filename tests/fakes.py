@@ -18,7 +18,7 @@ from stagewarden.gate import council
 from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
 from stagewarden.gate.overview import DAYS, AgentPicture, Past, Traffic, WorkflowPicture
-from stagewarden.gate.people import AgentView, Engaged, HoldView
+from stagewarden.gate.people import AgentView, Around, Engaged, HoldView
 from stagewarden.gate.reach import reach, ways
 from stagewarden.gate.revisions import RevisionView
 from stagewarden.grants import Grant, GrantState, Terms
@@ -182,8 +182,7 @@ class FakeGate:
         if state in set(HoldState):
             kept = [hold for hold in self.holds.values() if hold.state == state]
         kept = [hold for hold in kept if asked in {None, hold.asked}]
-        bare = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
-        views = [self._view(caller, replace(hold, payload=False, request=bare, question={"principal": hold.question["principal"]})) for hold in kept]
+        views = [self._view(caller, self._bare(hold)) for hold in kept]
         start = int(cursor) if cursor else 0
         shown = [view for view in views if not mine or view.why_not is None]
         return shown[start : start + limit], str(start + limit) if len(shown) > start + limit else None
@@ -195,6 +194,25 @@ class FakeGate:
         if view.payload:
             self.reads.append((caller.person, hold_id))
         return view
+
+    async def around(self, caller: Caller, hold: Hold) -> Around:
+        """What the registry says, what it took the place of, and its like that have ended."""
+        self._reads(caller)
+        data, like = self.registry.data, (hold.agent, hold.kind, hold.upstream)
+        ended = [each for each in self.holds.values() if each.state not in lifecycle.OPEN and each.id != hold.id]
+        ended.sort(key=lambda each: each.asked_at_ns, reverse=True)
+        alike = [self._bare(each) for each in ended if (each.agent, each.kind, each.upstream) == like]
+        before = self.holds.get(hold.predecessor or "")
+        return Around(
+            self.registry.revision, data.workflows.get(hold.workflow), data.destinations.get("newsroom-site"), before and self._bare(before),
+            tuple(alike[:5]),
+        )  # fmt: skip
+
+    @staticmethod
+    def _bare(hold: Hold) -> Hold:
+        request = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
+        bare = {"before": None, "original": None, "response": None, "evidence": None}
+        return replace(hold, payload=False, request=request, question={"principal": hold.question["principal"]}, **bare)
 
     @asynccontextmanager
     async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:

@@ -21,6 +21,7 @@ from stagewarden.gate.proposals import Proposals
 from stagewarden.gate.rejudging import Rejudging
 from stagewarden.gate.resolving import Resolving
 from stagewarden.gate.revisions import Confirming
+from stagewarden.gate.surroundings import Surroundings
 from stagewarden.holds import lifecycle
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 _READS_PAYLOADS = frozenset({"security", "privacy"})
 
 
-class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving):
+class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:

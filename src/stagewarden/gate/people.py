@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stagewarden.holds.seats import SeatView
     from stagewarden.model import Hold
     from stagewarden.modes import Kill
-    from stagewarden.registry import Agent
+    from stagewarden.registry import Agent, Destination, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,20 @@ class HoldView:
     why_not: str | None
     functions: tuple[str, ...]  # functions this caller could vote in
     why_not_edit: str | None = None  # why this caller cannot edit its body (None: they can); known only where one hold is shown
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands around one hold: the registry's entries about it as they are now, what it took the place of, and its like that have ended.
+
+    `alike` and `predecessor` are without payload, whoever asks. `registry`: the revision in force.
+    """
+
+    registry: str
+    workflow: Workflow | None = None
+    destination: Destination | None = None
+    predecessor: Hold | None = None
+    alike: tuple[Hold, ...] = ()  # same agent, kind and upstream, newest first
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,22 +18,23 @@ PLACES = Places(holds, "h")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Holds in one of `states` (none named: in any), of one agent or workflow, or of all; asked about or not."""
+    """Holds in one of `states` (none named: in any), of one agent or workflow, or of all; of one kind and upstream; asked about or not."""
 
     states: frozenset[HoldState] = frozenset()
     agent: str | None = None
     workflow: str | None = None
     asked: bool | None = None  # False: proposals nobody has taken up; None: whichever
+    kind: str | None = None
+    upstream: str | None = None
+    id: str | None = None  # this one alone
 
     def where(self) -> tuple[ColumnElement[bool], ...]:
         """As conditions."""
         conditions: list[ColumnElement[bool]] = []
         if self.states:
             conditions.append(holds.c.state.in_(sorted(map(str, self.states))))
-        if self.agent is not None:
-            conditions.append(holds.c.agent == self.agent)
-        if self.workflow is not None:
-            conditions.append(holds.c.workflow == self.workflow)
+        exactly = {"agent": self.agent, "workflow": self.workflow, "kind": self.kind, "upstream": self.upstream, "id": self.id}
+        conditions.extend(holds.c[name] == wanted for name, wanted in exactly.items() if wanted is not None)
         if self.asked is not None:
             conditions.append(holds.c.asked.is_(self.asked))
         return tuple(conditions)

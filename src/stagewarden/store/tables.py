@@ -89,6 +89,7 @@ holds = Table(
     Index("holds_asked", "asked_at_ns", "id"),
     Index("holds_agent", "agent", "state"),
     Index("holds_asset", "upstream", "asset"),
+    Index("holds_alike", "agent", "kind", "upstream", "asked_at_ns", "id"),
     sqlite_autoincrement=True,
 )
 

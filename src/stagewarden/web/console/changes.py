@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 import orjson
+from msgspec.structs import replace
 
 from stagewarden.web.console import found, lines
 from stagewarden.web.console.exact import Run, reveal, size
@@ -79,14 +80,14 @@ def _called(fields: dict[str, str]) -> str | None:
     return next((value for name in names if (value := fields.get(name, "").strip())), None)
 
 
-def changes(request: Request, before: bytes | None, said: JSON = None) -> Changes:
-    """Compare the request's fields with the asset before; `said` is the body as it was described to the policy."""
+def changes(request: Request, before: bytes | None, said: JSON = None, *, body_only: bool = False) -> Changes:
+    """Compare the request's fields with what was before: the asset, or with `body_only` another body; `said`: as described to the policy."""
     asset = _object(before) if before is not None else None
     old = {} if asset is None else _leaves(asset)
     changed: list[Field] = []
     same: list[Field] = []
     texts: list[Text] = []
-    fields = _fields(request, said)
+    fields = _fields(replace(request, target="") if body_only else request, said)
     for name, after in fields.items():
         earlier = _earlier(old, name)
         if earlier == after:

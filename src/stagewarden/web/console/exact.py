@@ -39,6 +39,7 @@ _HIDDEN = re.compile(f"[{_BLANK}{_CONTROL}{_FORMAT}{_WIDE}{_SPACES}{_PRIVATE}]|{
 _TAGS = range(0xE0000, 0xE0080)
 _KIB, _MIB = 1 << 10, 1 << 20
 _SHORT = 12  # ids up to this long are not shortened
+_LONGEST_NAME = 120
 _NAMES = {
     0x0D: "carriage return",
     0x1B: "escape",
@@ -117,6 +118,11 @@ def content(data: bytes) -> Bytes:
 def body(held: Body) -> Bytes:
     """A request's body; a large one is named instead of shown."""
     return content(held) if isinstance(held, bytes) else Bytes((Run(f"a file of {size(held.size)}, {held.digest}"),), held.size, 0, text=True)
+
+
+def short(text: str) -> str:
+    """A name fit for a line: a long one by its beginning and how long it is."""
+    return text if len(text) <= _LONGEST_NAME else f"{text[:_LONGEST_NAME]}… ({len(text):,} characters)"
 
 
 def size(count: int) -> str:

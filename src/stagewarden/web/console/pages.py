@@ -188,7 +188,8 @@ class Console:
         view = await self._gate.show_hold(caller, asked.match_info["id"])
         points = forms.open_points(kept, view.hold.questions) if code == "invalid" else ()
         kept = replace(kept, errors=points or kept.errors)
-        shown = request.page(view, caller, self._clock.now_ns(), self._gate.functions(caller))
+        around = await self._gate.around(caller, view.hold)
+        shown = request.page(view, around, caller, self._clock.now_ns(), self._gate.functions(caller))
         return self._site.page(asked, caller, "request.html", {"here": "inbox", "r": shown, "kept": kept, "said": said}, code)
 
     async def _vote(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:

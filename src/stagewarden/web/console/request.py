@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from stagewarden.gate.resolving import LOOKS_UP
 from stagewarden.model import HoldState
-from stagewarden.web.console import exact, rail, seats, when, words
+from stagewarden.web.console import exact, rail, seats, sources, when, words
 from stagewarden.web.console.changes import Changes, changes, described
+from stagewarden.web.console.weighing import Weighed, weighed
 from stagewarden.web.people.views import blinded, votes_hidden
 
 if TYPE_CHECKING:
-    from stagewarden.gate.people import HoldView
+    from stagewarden.gate.people import Around, HoldView
     from stagewarden.identity.people import Caller
     from stagewarden.model import Headers, Hold, Reason
     from stagewarden.web.console.exact import Bytes, Run
@@ -85,6 +86,7 @@ class Page:
     ended_by: str | None
     successor: str | None
     content: Content | None
+    weighed: Weighed
     gone: bool
     voting: bool
     voted: bool
@@ -97,7 +99,7 @@ class Page:
     reject_reasons: tuple[tuple[str, str], ...] = words.REASONS
 
 
-def page(view: HoldView, caller: Caller, now_ns: int, held: frozenset[str] = frozenset()) -> Page:
+def page(view: HoldView, around: Around, caller: Caller, now_ns: int, held: frozenset[str] = frozenset()) -> Page:
     """The page for one reader, who holds these functions."""
     hidden = votes_hidden(view.hold, caller)
     hold = blinded(view.hold) if hidden else view.hold
@@ -120,7 +122,7 @@ def page(view: HoldView, caller: Caller, now_ns: int, held: frozenset[str] = fro
         escalated=_moment(hold.escalated_at_ns, now_ns), doubtful=words.doubtful(hold),
         resolvable=hold.state is HoldState.UNKNOWN and not held.isdisjoint(LOOKS_UP),
         evidence=exact.reveal(hold.evidence) if shows and hold.evidence else None, ended_by=_ended_by(hold), successor=hold.successor,
-        content=_content(hold) if shows else None, gone=view.payload and not hold.payload,
+        content=_content(hold) if shows else None, weighed=weighed(hold, around, now_ns, held, payload=shows), gone=view.payload and not hold.payload,
         voting=pending and bool(view.functions) and not voted and caller.person is not None,
         voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not, functions=view.functions, questions=_questions(hold),
         approving=_approving(missing),
@@ -138,7 +140,8 @@ def _with(view: HoldView, hold: Hold) -> HoldView:
 
 def _content(hold: Hold) -> Content:
     request, response = hold.request, hold.response
-    said = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in words.asserted(hold).items()}
+    asserted = {name: value for name, value in words.asserted(hold).items() if name not in sources.NAMES}
+    said = {name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for name, value in asserted.items()}
     return Content(
         changes=changes(request, hold.before, described(hold.question)),
         headers=_pairs(request.headers),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from stagewarden.clock import NANOSECONDS, rfc3339
 
@@ -70,3 +70,21 @@ def _group(expires_ns: int, now_ns: int) -> str:
 
 def _utc(ns: int) -> datetime:
     return datetime.fromtimestamp(ns // NANOSECONDS, UTC)
+
+
+def day(written: str) -> date | None:
+    """The date of an RFC 3339 date or time; None for anything else."""
+    try:
+        return date.fromisoformat(written[:10])
+    except ValueError:
+        return None
+
+
+def days_since(day: date, now_ns: int) -> int:
+    """Whole days; negative for a day to come."""
+    return (_utc(now_ns).date() - day).days
+
+
+def written(day: date) -> str:
+    """`4 Apr 2027`."""
+    return f"{day.day} {day:%b %Y}"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stagewarden.model import HoldState
+from stagewarden.web.console.audience import counted
 from stagewarden.web.console.changes import described, title
 from stagewarden.web.console.exact import one_line
 
@@ -85,7 +86,9 @@ def effect(hold: Hold, *, payload: bool) -> Sentence:
     if shown and len(shown) > _LONGEST_TITLE:
         shown = f"{shown[:_LONGEST_TITLE]}… (its {len(shown):,} characters stand below)"
     asset = f" {hold.asset}" if hold.asset and not shown else ""
-    return Sentence(lead, shown, f"{asset} on {destination}")
+    reached = counted(hold.question) if payload else None
+    people = "" if reached is None else f" to {reached:,} {'person' if reached == 1 else 'people'}"
+    return Sentence(lead, shown, f"{asset}{people} on {destination}")
 
 
 def reversibility(hold: Hold) -> str:

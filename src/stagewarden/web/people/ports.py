@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.grant_terms import Wanted
     from stagewarden.gate.overview import AgentPicture, Past, Traffic, WorkflowPicture
-    from stagewarden.gate.people import AgentView, Engaged, HoldView, VoteIntent
+    from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, VoteIntent
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller
@@ -35,6 +35,9 @@ class Gate(Protocol):
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes is recorded."""
+
+    async def around(self, caller: Caller, hold: Hold) -> Around:
+        """What stands around a hold that was shown: registry entries, what it took the place of, and its like."""
 
     def body(self, caller: Caller, hold_id: str) -> AbstractAsyncContextManager[Body]:
         """The exact bytes of one held request, while the block lasts; recorded as read."""

@@ -49,6 +49,7 @@ def _columns() -> None:
         "one_hold_per_repeat", "holds", ["agent", "workflow", "initiator", "repeat_digest"], unique=True,
         sqlite_where=sa.text(_SINGLE), postgresql_where=sa.text(_SINGLE),
     )  # fmt: skip
+    op.create_index("holds_alike", "holds", ["agent", "kind", "upstream", "asked_at_ns", "id"])
     with op.batch_alter_table("outbox") as outbox:
         outbox.add_column(sa.Column("origin", sa.String, nullable=False, server_default=""))
 
