@@ -18,8 +18,8 @@ from stagewarden.identity.passwords import hash_password
 from stagewarden.identity.people import People
 from stagewarden.identity.tokens import new_token
 from stagewarden.store import Store, locate
-from stagewarden.web.people.listener import listener
 from stagewarden.web.people.ports import Settings
+from stagewarden.web.plane import listener
 from tests.fakes import PEOPLE, FakeGate
 
 if TYPE_CHECKING:

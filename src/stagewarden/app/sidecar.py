@@ -32,7 +32,7 @@ from stagewarden.holds import Vault
 from stagewarden.identity.people import People
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.parser import require_native
-from stagewarden.web.people.listener import listener as people_listener
+from stagewarden.web.plane import listener as people_listener
 from stagewarden.wire.tls import ListenersTls
 from stagewarden.wire.upstream import Upstreams
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from stagewarden.decision.bundle import Bundle
 from stagewarden.decision.cache import require_timeless
-from stagewarden.decision.engine import Decider, cached, load_bundle, make
+from stagewarden.decision.decider import Decider
+from stagewarden.decision.engine import cached, load_bundle, make
 from stagewarden.decision.wasm import WasmDecider
 
 __all__ = ["Bundle", "Decider", "WasmDecider", "cached", "load_bundle", "make", "require_timeless"]

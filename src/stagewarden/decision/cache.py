@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.config import Cache
     from stagewarden.decision.bundle import Bundle
-    from stagewarden.decision.engine import Decider
+    from stagewarden.decision.decider import Decider
     from stagewarden.model import Document, Question, Verdict
 
 Result: TypeAlias = Literal["hit", "miss"]

@@ -1,4 +1,4 @@
-"""One verb, two makers: what the gate asks (`Decider`), and how the configuration becomes one.
+"""Two makers of one verb: how the configuration becomes a `Decider`.
 
 Production refuses here what only a sandbox may do: an OPA without a token on TCP. Builds, but never starts judging: the
 caller loads the registry and runs the self-test.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from stagewarden.decision import build, bundle, toolchain
 from stagewarden.decision.cache import CachingDecider, require_timeless
@@ -22,30 +22,9 @@ if TYPE_CHECKING:
     from stagewarden.config import Config, Places, Secrets
     from stagewarden.decision.bundle import Bundle
     from stagewarden.decision.cache import Result
-    from stagewarden.model import Document, Question, Verdict
+    from stagewarden.decision.decider import Decider
 
 BUILTIN = "builtin"
-
-
-class Decider(Protocol):
-    """Answers a question with a verdict, or raises PolicyUnavailable; nothing else."""
-
-    revision: str
-
-    async def decide(self, question: Question) -> Verdict:
-        """The verdict; raises PolicyUnavailable."""
-
-    async def load(self, document: Document) -> None:
-        """Judge by this registry (`Registry.document()`) from now on; on ConfigError or PolicyUnavailable the last one stays."""
-
-    async def prepare(self, document: Document) -> Callable[[], None]:
-        """Make ready to judge by this registry; it comes into force when what is returned is called. For a worker: OPA is the house's to tell."""
-
-    async def self_test(self) -> None:
-        """After `load`, before the first request; raises PolicyUnavailable."""
-
-    async def close(self) -> None:
-        """Judge nothing more."""
 
 
 def load_bundle(spec: str, base: Path, places: Places) -> Bundle:

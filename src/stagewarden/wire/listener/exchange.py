@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stagewarden.errors import Ambiguous, Refused
 from stagewarden.wire.listener.chunked import Chunked
@@ -13,13 +13,46 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from stagewarden.model import Headers
-    from stagewarden.wire.listener.connection import Connection
     from stagewarden.wire.listener.heading import Heading
     from stagewarden.wire.listener.reply import Reply
 
 _AHEAD = 64 << 10  # bytes of a body that may wait here before somebody reads it
 _MIB = 1 << 20
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Line(Protocol):
+    """What an exchange needs of the connection it is on."""
+
+    transport: asyncio.Transport | None
+    deadline: float | None
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The verified client certificate, DER."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether the listener takes no more."""
+
+    def body_due(self) -> float:
+        """When the next MiB of a body has to be here."""
+
+    def streamed(self) -> None:
+        """Something of an answer is out."""
+
+    async def drained(self) -> None:
+        """Return when more may be written."""
+
+    def abort(self) -> None:
+        """End it now."""
+
+    def next(self, *, keep: bool, rest: bytes, more: bool) -> None:
+        """The exchange is over."""
 
 
 class Exchange:
@@ -30,7 +63,7 @@ class Exchange:
         "_taken", "_waiter", "due", "gone", "heading",
     )  # fmt: skip
 
-    def __init__(self, connection: Connection, heading: Heading) -> None:
+    def __init__(self, connection: Line, heading: Heading) -> None:
         self.heading = heading
         self.gone = False  # the client is
         self.due: float | None = None  # when more of the body has to be here, while somebody waits for it

@@ -1,4 +1,4 @@
-"""Builds the people's listener: the API and the console behind one guard. The only place that knows both."""
+"""The people's plane: the API and the console behind one guard. The only place that knows both."""
 
 from __future__ import annotations
 
