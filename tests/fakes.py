@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from stagewarden.audit import entries, reader
 from stagewarden.audit.acts import Receipt
 from stagewarden.classify import RouteTable
 from stagewarden.clock import new_id, rfc3339
@@ -46,6 +47,7 @@ from stagewarden.registry import (
     TierSeat,
     Workflow,
 )
+from tests.unit.audit.parts import ruling
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -489,11 +491,11 @@ class FakeGate:
         return RevisionView(found, (), None)
 
     async def rulings(
-        self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
+        self, caller: Caller, wanted: reader.Wanted = reader.EVERY, *, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Document], str | None]:
-        """What was put into `recorded`."""
+        """What was put into `recorded`, newest first."""
         self._reads(caller)
-        kept, start = [item for item in self.recorded if effect in {None, item["effect"]}], int(cursor or 0)
+        kept, start = [item for item in reversed(self.recorded) if wanted.matches(item)], int(cursor or 0)
         return kept[start : start + limit], str(start + limit) if len(kept) > start + limit else None
 
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
@@ -512,10 +514,9 @@ class FakeGate:
     def record(self, effect: str, code: str) -> Document:
         """A ruling as the log has it."""
         now = self.clock.now_ns()
-        entry: Document = {
-            "ruling": new_id("r", now), "effect": effect, "at": rfc3339(now), "principal": {"agent": "drafter-7"},
-            "proposed": {"kind": "post.publish", "upstream": "cms"}, "reasons": [{"code": code, "rule": "gate", "text": code}],
-        }  # fmt: skip
+        made = replace(ruling(effect, agent="drafter-7", code=code), id=new_id("r", now), at_ns=now)
+        envelope: Document = {"v": 1, "seq": len(self.recorded), "time": rfc3339(now), "boot": "b_1", "prev": "0" * 64, "kind": "ruling"}
+        entry: Document = {**entries.ruling_entry(made), **envelope, "outcome": None}
         self.recorded.append(entry)
         return entry
 

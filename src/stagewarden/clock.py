@@ -15,6 +15,8 @@ _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(a + b for a in _CROCKFORD for b in _CROCKFORD)
 _LETTERS = bytes(ord(_CROCKFORD[byte & 31]) for byte in range(256))  # five bits of each random byte
 NANOSECONDS = 1_000_000_000
+_LAST_MS = 253_402_300_799_000  # the calendar's last second
+_ID_LENGTH = 28  # a letter, `_` and 26 characters
 
 
 class Clock(Protocol):
@@ -40,6 +42,14 @@ def new_id(letter: str, now_ns: int) -> str:
     millis = now_ns // 1_000_000
     moment = _quarter_hour(millis >> 20) + _PAIRS[millis >> 10 & 1023] + _PAIRS[millis & 1023]
     return letter + moment + os.urandom(16).translate(_LETTERS).decode("ascii")
+
+
+def made_ms(identifier: str) -> int | None:
+    """The milliseconds since 1970 at which an id says it was made; None for what is no id of ours."""
+    letters = identifier[2:12] if len(identifier) == _ID_LENGTH and identifier[1] == "_" else ""
+    if not letters or not set(letters) <= set(_CROCKFORD):
+        return None
+    return min(_LAST_MS, sum(_CROCKFORD.index(letter) << 5 * place for place, letter in enumerate(reversed(letters))))
 
 
 @lru_cache(maxsize=4)

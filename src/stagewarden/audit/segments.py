@@ -88,14 +88,14 @@ def tail(path: Path, size: int) -> bytes:
 
 def lines(path: Path) -> Iterator[bytes]:
     """The lines as they are, newline included where there is one; a longer one than MAX_LINE comes in pieces."""
-    with os.fdopen(_read_only(path), "rb", buffering=_BLOCK * 4) as file:
+    with os.fdopen(opened(path), "rb", buffering=_BLOCK * 4) as file:
         while line := file.readline(MAX_LINE + 1):
             yield line
 
 
 def backwards(path: Path) -> Iterator[bytes]:
     """The whole lines, newest first, without their newline; an unfinished last line is left out."""
-    with os.fdopen(_read_only(path), "rb") as file:
+    with os.fdopen(opened(path), "rb") as file:
         position = file.seek(0, os.SEEK_END)
         rest, finished = b"", False
         while position:
@@ -162,5 +162,6 @@ def free_bytes(directory: Path) -> int:
     return stat.f_bavail * stat.f_frsize
 
 
-def _read_only(path: Path) -> int:
+def opened(path: Path) -> int:
+    """A segment, to be read."""
     return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)

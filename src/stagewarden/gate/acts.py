@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stagewarden.audit import entries
+from stagewarden.audit.reader import EVERY
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate.callers import bounded, name_of
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
 
-    from stagewarden.audit.reader import Reader
+    from stagewarden.audit.reader import Reader, Wanted
     from stagewarden.gate.feed import Listener
     from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
@@ -105,11 +106,11 @@ class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resol
     # -- rulings --
 
     async def rulings(
-        self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
+        self, caller: Caller, wanted: Wanted = EVERY, *, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Document], str | None]:
         """Recorded rulings, newest first, as they stand in the log."""
         self._reads(caller)
-        return await self._reader.rulings(agent=agent, effect=effect, cursor=cursor, limit=limit)
+        return await self._reader.rulings(wanted, cursor=cursor, limit=limit)
 
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
         """One ruling with its outcome."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stagewarden.audit.entries import outcome_entry, ruling_entry
-from stagewarden.audit.reader import Reader
+from stagewarden.audit.reader import Reader, Wanted
 from stagewarden.errors import AuditUnavailable, Invalid
 from stagewarden.model import Outcome
 from tests.unit.audit.parts import audit_log, ruling, segments_of
@@ -51,11 +51,11 @@ async def test_the_last_page_says_so(written) -> None:
 async def test_filters_and_outcomes(written) -> None:
     """By agent and by effect; an allowed ruling carries what came of it, the others none."""
     directory, ids = written
-    page, cursor = await Reader(directory).rulings(agent="agent-0", effect="allow", limit=50)
+    page, cursor = await Reader(directory).rulings(Wanted(agent="agent-0", effect="allow"), limit=50)
     assert cursor is None
     assert [entry["ruling"] for entry in page] == [ids[n] for n in (24, 18, 12, 6, 0)]
     assert {entry["outcome"]["result"] for entry in page} == {"done"}
-    held, _ = await Reader(directory).rulings(effect="hold")
+    held, _ = await Reader(directory).rulings(Wanted(effect="hold"))
     assert {entry["outcome"] for entry in held} == {None}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from stagewarden.errors import Invalid
+from stagewarden.web.people.asked import wanted
 
 if TYPE_CHECKING:
     from stagewarden.identity.people import Caller
@@ -36,7 +37,7 @@ class Rulings:
         effect = asked.query.get("effect", "")
         if effect not in dict(_EFFECTS):
             raise Invalid("effect: allow, hold or deny")
-        items, following = await self._gate.rulings(caller, effect=effect or None, cursor=asked.query.get("cursor"), limit=50)
+        items, following = await self._gate.rulings(caller, wanted(asked.query), cursor=asked.query.get("cursor"), limit=50)
         older = f"/rulings?effect={effect}&cursor={following}" if following else None
         values = {"here": "rulings", "rulings": [_ruling(item) for item in items], "effects": _EFFECTS, "effect": effect, "following": older}
         return self._site.page(asked, caller, "rulings.html", values)

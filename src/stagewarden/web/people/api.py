@@ -18,6 +18,7 @@ from stagewarden.gate.repeats import Write
 from stagewarden.grants import Ballot
 from stagewarden.web import render
 from stagewarden.web.people import answers, bodies, cursors, events, openapi, views
+from stagewarden.web.people.asked import NAMES, wanted
 from stagewarden.web.people.cursors import Cursors, page_of
 from stagewarden.web.people.routes import DOCUMENT, EVENTS, PREFIX, Route
 
@@ -101,7 +102,7 @@ class Api:
                 "POST", "/registry/revisions/{id}/confirm", self._confirm, body=bodies.ConfirmBody, gives=answers.Revision,
                 says="Confirm a registry that widens rights.",
             ),
-            Route("GET", "/rulings", self._rulings, query=("agent", "effect", *page), gives=answers.Rulings, says="List recorded rulings."),
+            Route("GET", "/rulings", self._rulings, query=(*NAMES, *page), gives=answers.Rulings, says="List recorded rulings."),
             Route("GET", "/rulings/{id}", self._ruling, gives=answers.Ruling, says="Show one ruling with what came of it."),
             Route("GET", "/events", self._events, media=EVENTS, gives=answers.Event, says="Follow holds, modes and stops as they change."),
             Route("GET", "/openapi.json", self._describe, gives=answers.Description, says="This document."),
@@ -238,10 +239,8 @@ class Api:
         return views.revision(await self._gate.confirm_revision(caller, request.match_info["id"], body.digest))
 
     async def _rulings(self, caller: Caller, request: web.Request) -> object:
-        query, asked = request.query, self._cursors.asked(request)
-        if query.get("effect") not in {None, "allow", "hold", "deny"}:
-            raise Invalid("effect: expected allow, hold or deny")
-        items, place = await self._gate.rulings(caller, agent=query.get("agent"), effect=query.get("effect"), cursor=asked.place, limit=asked.limit)
+        page = self._cursors.asked(request)
+        items, place = await self._gate.rulings(caller, wanted(request.query), cursor=page.place, limit=page.limit)
         return self._cursors.answer(request, items, place)
 
     async def _ruling(self, caller: Caller, request: web.Request) -> object:

@@ -15,7 +15,7 @@ from stagewarden import __version__
 from stagewarden.grants import GrantState
 from stagewarden.grants import lifecycle as grants
 from stagewarden.holds.lifecycle import OPEN
-from stagewarden.model import HoldState
+from stagewarden.model import HoldState, Stage
 from stagewarden.web import render
 from stagewarden.web.people import cursors
 from stagewarden.web.people.answers import Event, Problem
@@ -32,6 +32,7 @@ _PROBLEM: Document = {"application/problem+json": {"schema": {"$ref": _REF.forma
 _LONGEST = 200
 
 # Each query parameter there is: what it means, and its schema; one that means something of its own on a path is named with it.
+_MOMENT: Document = {"type": "string", "format": "date-time", "maxLength": _LONGEST}
 QUERY: dict[str, tuple[str, Document]] = {
     "cursor": ("The `next` of the page before, with the same filters.", {"type": "string", "maxLength": _LONGEST}),
     "limit": ("How many at most.", {"type": "integer", "minimum": 1, "maximum": cursors.MOST, "default": cursors.USUAL}),
@@ -48,6 +49,12 @@ QUERY: dict[str, tuple[str, Document]] = {
     "mine": ("Only those the caller can approve.", {"type": "boolean", "default": False}),
     "agent": ("Of one agent.", {"type": "string", "maxLength": _LONGEST}),
     "effect": ("With this effect.", {"type": "string", "enum": ["allow", "hold", "deny"]}),
+    "workflow": ("Of one workflow.", {"type": "string", "maxLength": _LONGEST}),
+    "stage": ("Of one stage.", {"type": "string", "enum": [*map(str, Stage)]}),
+    "code": ("With a reason of this code.", {"type": "string", "maxLength": _LONGEST}),
+    "upstream": ("For one upstream.", {"type": "string", "maxLength": _LONGEST}),
+    "since": ("Recorded then or later.", _MOMENT),
+    "until": ("Recorded earlier.", _MOMENT),
 }
 _HEADERS: dict[str, tuple[str, Document]] = {
     "Idempotency-Key": (

@@ -6,13 +6,16 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from stagewarden.audit.reader import EVERY
+
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from stagewarden.audit.acts import Receipt
+    from stagewarden.audit.reader import Wanted
     from stagewarden.gate.feed import Listener
     from stagewarden.gate.grant_acts import GrantView
-    from stagewarden.gate.grant_terms import Wanted
+    from stagewarden.gate.grant_terms import Wanted as WantedGrant
     from stagewarden.gate.overview import AgentPicture, Past, Traffic, WorkflowPicture
     from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, VoteIntent
     from stagewarden.gate.revisions import RevisionView
@@ -59,7 +62,7 @@ class Gate(Protocol):
     async def show_grant(self, caller: Caller, grant_id: str) -> GrantView:
         """One grant with its uses."""
 
-    async def ask_grant(self, caller: Caller, wanted: Wanted) -> GrantView:
+    async def ask_grant(self, caller: Caller, wanted: WantedGrant) -> GrantView:
         """Ask for a grant."""
 
     async def vote_grant(self, caller: Caller, grant_id: str, ballot: GrantBallot) -> GrantView:
@@ -123,7 +126,7 @@ class Gate(Protocol):
         """One person's word for a registry."""
 
     async def rulings(
-        self, caller: Caller, *, agent: str | None = None, effect: str | None = None, cursor: str | None = None, limit: int = 50
+        self, caller: Caller, wanted: Wanted = EVERY, *, cursor: str | None = None, limit: int = 50
     ) -> tuple[list[Document], str | None]:
         """Recorded rulings, newest first."""
 
