@@ -19,15 +19,16 @@ from stagewarden.gate import council
 from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
 from stagewarden.gate.overview import DAYS, AgentPicture, Past, Traffic, WorkflowPicture
-from stagewarden.gate.people import AgentView, Around, Engaged, HoldView
+from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, WorkflowReviews
 from stagewarden.gate.reach import reach, ways
 from stagewarden.gate.revisions import RevisionView
 from stagewarden.grants import Grant, GrantState, Terms
 from stagewarden.grants.report import report
-from stagewarden.holds import ballot, lifecycle
+from stagewarden.holds import ballot, lifecycle, signals
 from stagewarden.holds.counting import Days
 from stagewarden.holds.eligibility import eligible, functions_held, seat_views
 from stagewarden.holds.seats import filled
+from stagewarden.holds.signals import Review
 from stagewarden.model import Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
 from stagewarden.modes import MODES, RANK, Kill, parse_scope
 from stagewarden.registry import (
@@ -162,6 +163,8 @@ class FakeGate:
     feed: Feed = field(default_factory=Feed)
     past: list[Past] = field(default_factory=list)
     routes: RouteTable = field(default_factory=routes)
+    seen: dict[tuple[str, str], int] = field(default_factory=dict)  # hold and person → when its content was first shown to them
+    reviews: list[Review] = field(default_factory=list)
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -195,6 +198,8 @@ class FakeGate:
         view = self._view(caller, self._hold(hold_id))
         if view.payload:
             self.reads.append((caller.person, hold_id))
+            if caller.person is not None and view.hold.state in lifecycle.OPEN:
+                self.seen.setdefault((hold_id, caller.person), self.clock.now_ns())
         return view
 
     async def around(self, caller: Caller, hold: Hold) -> Around:
@@ -246,6 +251,10 @@ class FakeGate:
             new_id("v", now), caller.person, intent.function, intent.decision, intent.reason, intent.note, intent.digest, intent.view_digest, now,
             tuple(intent.answers.items()),
         )  # fmt: skip
+        viewed = self.seen.get((hold_id, caller.person), 0)
+        length = signals.length(hold.request.body, hold.before)
+        in_view = viewed > 0 and not intent.unread
+        self.reviews.append(Review(caller.person, hold.workflow, str(hold.tier), intent.decision, viewed, now, length, in_view, after_hours=False))
         hold = replace(hold, votes=(*hold.votes, vote))
         if intent.decision != "approve":
             state = HoldState.REJECTED if intent.decision == "reject" else HoldState.SENT_BACK
@@ -356,6 +365,24 @@ class FakeGate:
             raise Invalid("reason: a rollback needs one")
         hold = self._hold(hold_id)
         return self.add(replace(hold, state=lifecycle.move(hold.state, lifecycle.Event.ROLLED_BACK), ended_by="rolled_back"))
+
+    async def own_reviews(self, caller: Caller) -> OwnReviews:
+        """As the gate measures them."""
+        if caller.person is None:
+            raise NotAllowed("a program reviews nothing")
+        measures, rule = signals.measure(review for review in self.reviews if review.person == caller.person), self.registry.data.signals
+        return OwnReviews(measures, signals.signals(measures, rule))
+
+    async def workflow_reviews(self, caller: Caller) -> list[WorkflowReviews]:
+        """Of every workflow in them, to security."""
+        self._reads(caller)
+        rule = self.registry.data.signals
+        views: list[WorkflowReviews] = []
+        for name in sorted({review.workflow for review in self.reviews}) if "security" in self.functions(caller) else ():
+            measures = signals.measure(review for review in self.reviews if review.workflow == name)
+            shown = measures if measures.count >= rule.minimum else None
+            views.append(WorkflowReviews(name, shown, signals.signals(measures, rule), ()))
+        return views
 
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """All."""

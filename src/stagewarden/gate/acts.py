@@ -21,6 +21,7 @@ from stagewarden.gate.people import HoldView, ballot_of
 from stagewarden.gate.proposals import Proposals
 from stagewarden.gate.rejudging import Rejudging
 from stagewarden.gate.resolving import Resolving
+from stagewarden.gate.reviews import Reviewed
 from stagewarden.gate.revisions import Confirming
 from stagewarden.gate.surroundings import Surroundings
 from stagewarden.holds import lifecycle
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 _READS_PAYLOADS = frozenset({"security", "privacy"})
 
 
-class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings):
+class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
@@ -66,6 +67,8 @@ class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resol
         view = self._view(caller, await self._rooms.holds.get(hold_id))
         if view.payload:
             await self._rooms.recorder.note("read", entries.read_entry(name_of(caller), "payload", hold_id))
+            if caller.person is not None:
+                await self._rooms.holds.seen(view.hold, caller.person)
         return replace(view, why_not_edit=view.why_not or self.why_not_edit(caller, view.hold))
 
     @asynccontextmanager
@@ -96,7 +99,11 @@ class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resol
             if not await self.judge_again(hold):
                 raise Conflict("the policy no longer lets this wait for the same people")
         ballot = ballot_of(caller.person, self._confirmed(caller, intent, hold))
-        return await self._rooms.recorder.deliver(await self._rooms.holds.vote(hold_id, ballot, self._rooms.registry))
+        moved = await self._rooms.holds.vote(hold_id, ballot, self._rooms.registry)
+        voted = await self._rooms.recorder.deliver(moved)
+        if moved.review is not None:
+            self._rooms.recorder.metrics.reviewed(moved.review.tier, moved.review.seconds)
+        return voted
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Any listed person may stop a hold; nothing of it is sent after this returns."""

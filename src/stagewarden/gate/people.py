@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from stagewarden.holds.ballot import Decision
     from stagewarden.holds.seats import SeatView
+    from stagewarden.holds.signals import Measures
     from stagewarden.model import Hold
     from stagewarden.modes import Kill
     from stagewarden.registry import Agent, Destination, Workflow
@@ -32,12 +33,13 @@ class VoteIntent:
     view_digest: str
     answers: Mapping[str, bool] = field(default_factory=dict)
     edit: bytes | None = None  # the body to be sent instead
+    unread: frozenset[str] | None = None  # parts of the page its reader has not marked as read; None: where they saw it there are no marks
 
 
 def ballot_of(person: str, intent: VoteIntent) -> Ballot:
     """The intent as this person's ballot."""
     return Ballot(
-        person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
+        person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers), intent.unread
     )  # fmt: skip
 
 
@@ -88,3 +90,21 @@ class Engaged:
 
     kill: Kill
     owed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OwnReviews:
+    """What somebody is told of their own reviews, however few: the numbers, and the signals where there are enough for any."""
+
+    measures: Measures
+    signals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowReviews:
+    """Reviews of one workflow, for its owners and security: no names, and no numbers (`measures` None) where there are too few."""
+
+    workflow: str
+    measures: Measures | None
+    signals: tuple[str, ...]
+    second_person: tuple[str, ...]  # upon which signals its holds ask one more person

@@ -89,6 +89,7 @@ class Watch:
                 await self._rooms.recorder.deliver_grant(changed)
         if tick % _EVERY_HOUR == 0:
             await self._rooms.holds.purge()
+            await self._rooms.holds.forget_reviews()
 
     async def gauges(self) -> None:
         """Set what is read at a scrape: stops in force and free space; then holds waiting, which need the state."""

@@ -13,6 +13,7 @@ from stagewarden.holds.entries import Moved, view_digest
 from stagewarden.holds.escalating import Escalating
 from stagewarden.holds.releasing import Releasing
 from stagewarden.holds.resolving import Resolving
+from stagewarden.holds.reviewing import Reviewing
 from stagewarden.holds.rows import NewHold
 from stagewarden.holds.voting import Voting
 from stagewarden.store.outbox import OutboxEntry
@@ -20,5 +21,5 @@ from stagewarden.store.outbox import OutboxEntry
 __all__ = ["CHANNEL", "Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 
 
-class Holds(Counting, Covered, Voting, Ending, Escalating, Releasing, Resolving):
+class Holds(Counting, Covered, Voting, Ending, Escalating, Releasing, Resolving, Reviewing):
     """All acts on holds; built once, with the store, the vault, the clock, and the configuration's holds and limits."""

@@ -41,6 +41,7 @@ class Ballot(msgspec.Struct, frozen=True):
     reason: str | None = None
     note: str | None = None
     answers: Mapping[str, bool] = msgspec.field(default_factory=dict)
+    unread: frozenset[str] | None = None  # parts of the page that were not marked as read; None: there were no marks
 
 
 def questions(tier: Tier) -> tuple[str, ...]:

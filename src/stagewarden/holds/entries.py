@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stagewarden.holds.lifecycle import Event
+    from stagewarden.holds.signals import Review
     from stagewarden.model import JSON, Ask, Document, Hold, HoldState, Vote
     from stagewarden.store.outbox import OutboxEntry
 
@@ -28,6 +29,7 @@ class Moved:
 
     hold: Hold
     entries: tuple[OutboxEntry, ...]
+    review: Review | None = None  # how the vote that moved it came about; no part of the log
 
 
 @dataclass(frozen=True, slots=True)

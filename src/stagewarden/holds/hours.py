@@ -35,6 +35,12 @@ def over_at(start_ns: int, seconds: float, hours: Hours | None) -> int:
     raise AssertionError("windows have no end")  # `check` refuses hours that leave none
 
 
+def at_work(moment_ns: int, hours: Hours) -> bool:
+    """Whether people are at work at this moment."""
+    opens, closes = next(window for window in _windows(moment_ns, hours) if window[1] > moment_ns)
+    return opens <= moment_ns < closes
+
+
 def _windows(start_ns: int, hours: Hours) -> Iterator[tuple[int, int]]:
     """Stretches of work from the day before `start_ns` on, in order, none touching an earlier one."""
     zone = ZoneInfo(hours.zone)

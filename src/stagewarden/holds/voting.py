@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from stagewarden.clock import NANOSECONDS, new_id
 from stagewarden.errors import Conflict, NotAllowed
 from stagewarden.holds import ballot as ballots
-from stagewarden.holds import lifecycle
+from stagewarden.holds import lifecycle, reviewing
 from stagewarden.holds.desk import Desk
 from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.entries import Cause, Moved
@@ -64,6 +64,7 @@ class Voting(Desk):
         """(1) The vote and its entry. (2) The move it makes. (3) When the last seat fills, the time to settle and use-by are fixed."""
         vote = ballots.as_vote(ballot, new_id("v", pen.now_ns), pen.now_ns)
         entry = await pen.record_vote(hold, vote)
+        review = await reviewing.note(pen, hold, vote, ballot.unread, self._terms.hours)
         if vote.decision != "approve":
             event = Event.REJECTED if vote.decision == "reject" else Event.SENT_BACK
             moved = await pen.move(hold, event, Cause(vote.person, vote.reason))
@@ -75,4 +76,4 @@ class Voting(Desk):
             moved = await pen.move(hold, event, Cause(vote.person), approved_at_ns=pen.now_ns, **fixed)
         else:
             moved = await pen.move(hold, Event.VOTED, Cause(vote.person))
-        return Moved(moved.hold, (entry, *moved.entries))
+        return Moved(moved.hold, (entry, *moved.entries), review)

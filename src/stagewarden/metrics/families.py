@@ -10,6 +10,7 @@ from stagewarden.metrics.cells import Family
 _FAST: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _SLOW: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
 _HUMAN: Final = (60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0, 86400.0, 172800.0, 259200.0)
+_READING: Final = (2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0)
 _REGISTRY: Final = ()  # the registry or the configuration names the values
 _P: Final = "stagewarden_"
 
@@ -54,6 +55,10 @@ OLDEST: Final = Family(f"{_P}approvals_oldest_seconds", "gauge", "Age of the old
 WAIT: Final = Family(
     f"{_P}approval_wait_seconds", "histogram", "From asking to a vote, by risk and seat", ("risk", "seat"), (labels.RISKS, labels.SEATS), _HUMAN
 )
+REVIEW: Final = Family(
+    f"{_P}approval_review_seconds", "histogram", "From the first view of a hold's content to the same person's vote", ("risk",), (labels.RISKS,),
+    _READING,
+)  # fmt: skip
 VOTES: Final = Family(f"{_P}votes_total", "counter", "Votes", ("decision", "risk"), (labels.DECISIONS, labels.RISKS))
 REJECTIONS: Final = Family(f"{_P}rejections_total", "counter", "Rejecting votes by reason", ("reason",), (labels.REJECT_REASONS,))
 OVERRIDES: Final = Family(f"{_P}overrides_total", "counter", "Overrides by people; content: edited before approval", ("kind",), (labels.OVERRIDES,))

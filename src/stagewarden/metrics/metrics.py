@@ -190,6 +190,11 @@ class Metrics:
             else:
                 self._decided(hold, fact.body)
 
+    def reviewed(self, risk: str, seconds: float | None) -> None:
+        """A vote, so long after its person first saw the content; None: they never did, and there is no time to tell."""
+        if seconds is not None:
+            self._all.spreads[families.REVIEW].observe(seconds, (risk,))
+
     def pending(self, waiting: Mapping[str, tuple[int, float]]) -> None:
         """Holds waiting for people: by tier how many, and the age of the oldest in seconds."""
         self._all.counts[families.PENDING].replace({(tier,): count for tier, (count, _) in waiting.items()})

@@ -86,7 +86,8 @@ def _merge(parts: list[RegistryData], sources: tuple[Source, ...]) -> RegistryDa
     sections = {name: {key: value for part in parts for key, value in getattr(part, name).items()} for name in SECTIONS}
     triggers = next((part.triggers for part, source in zip(parts, sources, strict=True) if ("triggers",) in source.lines), shapes.Triggers())
     grants = next((part.grants for part, source in zip(parts, sources, strict=True) if ("grants",) in source.lines), shapes.GrantRule())
-    merged = RegistryData(**sections, triggers=triggers, grants=grants)
+    signals = next((part.signals for part, source in zip(parts, sources, strict=True) if ("signals",) in source.lines), shapes.SignalRule())
+    merged = RegistryData(**sections, triggers=triggers, grants=grants, signals=signals)
     return msgspec.structs.replace(merged, tiers={tier: _tier(merged.tiers.get(tier), rule, tier, sources) for tier, rule in DEFAULT_TIERS.items()})
 
 

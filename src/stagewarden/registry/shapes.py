@@ -12,6 +12,7 @@ from stagewarden.model import DataClass, Function, Stage, Tier
 from stagewarden.registry.defaults import LEGAL_OR_PRICE
 
 Level = Literal["low", "medium", "high"]
+Signal = Literal["fast", "unread", "run", "always", "after_hours"]  # what reviews of a workflow can look like (holds/signals.py)
 
 
 class PersonIdentity(Struct, frozen=True, kw_only=True):
@@ -124,6 +125,7 @@ class Workflow(Struct, frozen=True, kw_only=True):
     scope: Scope = Scope()
     approved: tuple[Approval, ...] = ()
     automation: Literal["now", "later", "human_led"] = "now"
+    second_person: tuple[Signal, ...] = ()  # while its reviews give one of these signals, a hold asks one more person
 
 
 class AgentIdentity(Struct, frozen=True, kw_only=True):
@@ -214,6 +216,17 @@ class GrantRule(Struct, frozen=True, kw_only=True):
     seats: tuple[TierSeat, ...] = (TierSeat(functions=("business",)), TierSeat(functions=("security",)))
 
 
+class SignalRule(Struct, frozen=True, kw_only=True):
+    """When reviews of a workflow look like rubber-stamping (reference/governance.md C2.16); never said of fewer than `minimum` reviews."""
+
+    minimum: int = 30
+    window: str = "30d"  # a duration: how far back reviews count
+    words_per_minute: int = 600  # faster nobody reads with understanding: people read prose at 238 (Brysbaert 2019, 190 studies)
+    unread: int = 10  # percent of approvals without the content in view
+    run: int = 20  # approvals of one person in a row
+    burst: int = 10  # approvals of one person within an hour, outside `holds.hours`
+
+
 class RegistryData(Struct, frozen=True, kw_only=True):
     """The sections of `registry.yaml`; a tier that is not written asks for what governance section 3 says."""
 
@@ -225,3 +238,4 @@ class RegistryData(Struct, frozen=True, kw_only=True):
     tiers: dict[Tier, TierRule] = {}
     triggers: Triggers = Triggers()
     grants: GrantRule = GrantRule()
+    signals: SignalRule = SignalRule()

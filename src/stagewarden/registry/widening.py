@@ -129,6 +129,11 @@ def _falls(old: Any, new: Any) -> bool:
     return bool(old) or not new
 
 
+def _no_greater(old: Any, new: Any) -> bool:
+    """A limit that is passed no later."""
+    return type(new) is int and new <= old
+
+
 def _taken_away(_: Any, new: Any) -> bool:
     return new is None
 
@@ -172,6 +177,7 @@ _RULES: dict[str, Callable[[Any, Any], bool]] = {
     "workflows/*/process": _any,
     "workflows/*/approved": _any,
     "workflows/*/rollback": _any,
+    "workflows/*/second_person": _grows,
     "workflows/*/risk/*": _rises(_LEVELS),
     "workflows/*/actions": _actions,
     "workflows/*/initiators": _limits,
@@ -186,4 +192,5 @@ _RULES: dict[str, Callable[[Any, Any], bool]] = {
     "tiers/*/seats": _seats,
     "triggers/*/patterns": _grows,
     "triggers/*/tier": _rises(_LEVELS),
+    **dict.fromkeys((f"signals/{name}" for name in ("minimum", "words_per_minute", "unread", "run", "burst")), _no_greater),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, text, true
 
-SCHEMA = 3
+SCHEMA = 4
 APPLICATION = "stagewarden"
 
 # One hold at most for one repeat while it is open, or while nobody knows what became of it (lifecycles.md, "A repeat").
@@ -120,6 +120,33 @@ votes = Table(
     Column("void_at_ns", BigInteger, nullable=False, default=0),
     Index("one_vote_per_person", "hold", "person", unique=True, sqlite_where=text("void_at_ns = 0"), postgresql_where=text("void_at_ns = 0")),
     sqlite_autoincrement=True,
+)
+
+# When the content of a hold was first shown to somebody; kept while it is open (holds/reviewing.py).
+views = Table(
+    "views",
+    metadata,
+    Column("hold", String, ForeignKey("holds.id"), primary_key=True),
+    Column("person", String, primary_key=True),
+    Column("first_at_ns", BigInteger, nullable=False),
+)
+
+# How each vote came about, for signals alone: neither an approval nor the log depends on it. `viewed_at_ns` 0: never shown to this person.
+reviews = Table(
+    "reviews",
+    metadata,
+    Column("vote", String, primary_key=True),
+    Column("person", String, nullable=False),
+    Column("workflow", String, nullable=False),
+    Column("tier", String, nullable=False),
+    Column("decision", String, nullable=False),
+    Column("viewed_at_ns", BigInteger, nullable=False),
+    Column("at_ns", BigInteger, nullable=False),
+    Column("length", Integer, nullable=False),  # characters there were to read
+    Column("in_view", Boolean, nullable=False),
+    Column("after_hours", Boolean, nullable=False),
+    Index("reviews_at", "at_ns"),
+    Index("reviews_person", "person", "at_ns"),
 )
 
 outbox = Table(

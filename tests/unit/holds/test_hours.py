@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.config import Hours, TimeOfDay
-from stagewarden.holds.hours import over_at
+from stagewarden.holds.hours import at_work, over_at
 
 HOUR = 3600
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -59,6 +59,22 @@ def test_without_hours_all_time_counts():
     """And nothing is nothing."""
     assert over_at(7, 4 * HOUR, None) == 7 + 4 * HOUR * NANOSECONDS
     assert over_at(7, 0, BERLIN) == 7
+
+
+@pytest.mark.parametrize(
+    ("moment", "working"),
+    [
+        pytest.param("2026-11-20T08:59:59+01:00", False, id="before the day begins"),
+        pytest.param("2026-11-20T09:00:00+01:00", True, id="as it begins"),
+        pytest.param("2026-11-20T17:59:59+01:00", True, id="before it ends"),
+        pytest.param("2026-11-20T18:00:00+01:00", False, id="as it ends"),
+        pytest.param("2026-11-21T12:00:00+01:00", False, id="a Saturday"),
+        pytest.param("2026-07-20T07:30:00+00:00", True, id="in summer time"),
+    ],
+)
+def test_at_work(moment, working):
+    """From the hour people begin to the hour they stop, in their own zone."""
+    assert at_work(int(datetime.fromisoformat(moment).timestamp()) * NANOSECONDS, BERLIN) is working
 
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "America/Sao_Paulo", "Asia/Beirut", "Australia/Lord_Howe"]

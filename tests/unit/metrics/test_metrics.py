@@ -207,6 +207,13 @@ def test_a_vote_is_counted_by_seat_never_by_person(metrics, function, seat) -> N
     assert b"alice" not in metrics.render()
 
 
+def test_how_long_a_vote_took_is_counted_by_risk_alone(metrics) -> None:
+    """From the first view on; of who never looked there is no time to tell."""
+    expected = {"approval_review_seconds_count{risk=high}": 1, "approval_review_seconds_sum{risk=high}": 42}
+    assert changed(metrics, lambda: metrics.reviewed("high", 42.0)) == expected
+    assert changed(metrics, lambda: metrics.reviewed("high", None)) == {}
+
+
 def test_what_waits_and_what_stands_is_set_whole(metrics) -> None:
     """A tier without holds is zero again, a lifted kill too; an agent has exactly one mode."""
     metrics.pending({"high": (2, 60.0)})

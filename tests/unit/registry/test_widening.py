@@ -52,6 +52,10 @@ WIDENS = {
         ("tiers/medium/seats", [{"functions": ["reviewer", "marketing"]}]), "tiers.medium.seats", set(),
     ),
     "a trigger less": (("triggers/legal_or_price/patterns", ["price"]), "triggers.legal_or_price.patterns", set()),
+    "a signal less asks a second person": ((f"{W}/second_person", ["run"]), "workflows.newsletter.second_person", {"alice"}),
+    "a later signal": (("signals/run", 21), "signals.run", set()),
+    "a faster pace passes": (("signals/words_per_minute", 900), "signals.words_per_minute", set()),
+    "another window": (("signals/window", "7d"), "signals.window", set()),
     "a lower trigger": (("triggers/legal_or_price/tier", "medium"), "triggers.legal_or_price.tier", set()),
 }  # fmt: skip
 NARROWS = {
@@ -72,6 +76,8 @@ NARROWS = {
     "an attestation withdrawn": ((f"{D}/attested", REMOVED),),
     "a capability less": ((f"{D}/capabilities/revoke", False),),
     "a tier that asks more": (("tiers/medium/seats", [{"functions": ["reviewer"], "count": 2}, {"functions": ["legal"]}]),),
+    "a signal more asks a second person": ((f"{W}/second_person", ["run", "fast", "always"]),),
+    "earlier signals": (("signals", {"run": 10, "unread": 0, "words_per_minute": 400, "burst": 5, "window": "30d"}),),
     "a trigger more": (("triggers/legal_or_price/patterns", ["price", "free", "win"]),),
 }
 BEFORE = (
@@ -90,6 +96,8 @@ BEFORE = (
     (f"{D}/capabilities", {"revoke": True, "retention": True, "approval": True, "rollback": False}),
     (f"{D}/attested", {"at": "2026-11-01", "by": "alice"}),
     (f"{D}/channel", "public"),
+    (f"{W}/second_person", ["run", "fast"]),
+    ("signals", {"run": 20, "unread": 10, "words_per_minute": 600, "burst": 10, "window": "30d"}),
     ("triggers", {"legal_or_price": {"patterns": ["price", "free"], "tier": "high"}}),
 )
 

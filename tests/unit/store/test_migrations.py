@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import insert, inspect, select
 
 from stagewarden.errors import StateUnavailable
-from stagewarden.store import Clash, Store, locate
+from stagewarden.store import Clash, Store, database, locate, migrations
 from stagewarden.store.tables import SCHEMA, holds, instances, meta, metadata, outbox, votes
 from tests.databases import DATABASES, cluster, prepared
 
@@ -127,6 +127,19 @@ async def test_every_row_is_kept_and_means_what_it_meant(old, tmp_path):
     await store.close()
     await store.open()
     await store.close()
+
+
+async def test_a_database_of_schema_3_becomes_what_a_new_one_is(old, tmp_path, monkeypatch):
+    """The way begins anywhere: what the release before made is brought forward by the steps it lacks, and no row is lost."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(database, "SCHEMA", 3)
+        earlier.setattr(migrations, "SCHEMA", 3)
+        before = await opened_shape(old, tmp_path)
+        assert rows(old, tmp_path, "SELECT value FROM meta WHERE name = 'schema'") == [("3",)]
+    after = await opened_shape(old, tmp_path)
+    assert after.keys() - before.keys() == {"reviews", "views"}
+    assert after.keys() == {table.name for table in metadata.sorted_tables}
+    assert rows(old, tmp_path, "SELECT id FROM holds ORDER BY id") == [("h_1",), ("h_2",)]
 
 
 @pytest.mark.parametrize("kind", DATABASES)

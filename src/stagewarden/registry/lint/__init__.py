@@ -35,6 +35,7 @@ RULES: tuple[Callable[[Registry], Iterator[Finding]], ...] = (
     tiers.settling,
     tiers.triggers,
     tiers.grants,
+    tiers.signals,
     places.destinations,
     places.dates,
 )

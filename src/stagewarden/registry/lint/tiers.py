@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PEOPLE = {Tier.LOW: 0, Tier.MEDIUM: 1, Tier.HIGH: 2}  # governance section 3
 MAX_SEATS = 10
 MAX_PATTERN = 2000
+DAY = 86400  # seconds
+MAX_WINDOW = 90 * DAY  # as long as reviews are kept (holds/reviewing.py)
+LEAST_REVIEWS = 30  # reference/governance.md C2.15: judge only on aggregated data
 MAX_GRANT, MAX_USES = 30 * 86400, 100_000  # seconds, uses
 # Python reads these, RE2 does not (github.com/google/re2/wiki/Syntax): look-around, back-references, atomic groups, possessive repeats, conditionals
 _NOT_RE2 = re.compile(r"\(\?(?:=|!|<=|<!|>|\(|P=|#)|\\[1-9ZGXR]|[*+?}]\+|\\[pP](?!\{|[A-Z])")
@@ -89,6 +92,25 @@ def triggers(registry: Registry) -> Iterator[Finding]:
         why = _why_not_re2(pattern)
         if why is not None:
             yield Finding((*place, "patterns", index), why, "write syntax that RE2 and Python both read: no look-around, no back-references, no \\p")
+
+
+def signals(registry: Registry) -> Iterator[Finding]:
+    """Signals speak of enough reviews to mean something and to point at nobody, and of no more than is kept."""
+    rule, place = registry.data.signals, ("signals",)
+    try:
+        window = units.seconds(rule.window)
+    except units.Misfit as misfit:
+        yield Finding((*place, "window"), misfit.message, misfit.remedy)
+    else:
+        if not DAY <= window <= MAX_WINDOW:
+            yield Finding((*place, "window"), "is under a day or over 90 days, which is how long reviews are kept", "30d is the default")
+    if rule.minimum < LEAST_REVIEWS:
+        yield Finding((*place, "minimum"), f"is under {LEAST_REVIEWS}, from which on numbers say something", "remove the key")
+    if not 0 <= rule.unread <= 100:  # noqa: PLR2004  # percent
+        yield Finding((*place, "unread"), "is not between 0 and 100 percent", "10 is the default")
+    for name in ("words_per_minute", "run", "burst"):
+        if getattr(rule, name) < 1:
+            yield Finding((*place, name), "is under 1, and so always passed", "remove the key for the shipped limit")
 
 
 def _why_not_re2(pattern: str) -> str | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _FORM = "application/x-www-form-urlencoded"
 _ANSWER = "answer-"
+_READ = "read-"  # and a section's name; `sections` names all that can be marked
 _HOLD = re.compile(r"h_[0-9A-Z]{26}")
 
 
@@ -82,13 +83,19 @@ def open_points(given: Kept, asked: Sequence[str]) -> tuple[Missing, ...]:
     return (*missing, *noes)
 
 
+def unread(fields: Mapping[str, str]) -> frozenset[str] | None:
+    """Sections of the page that its reader has not marked as read; None: the page had no marks."""
+    return frozenset(name for name in fields["sections"].split() if fields.get(_READ + name) != "yes") if "sections" in fields else None
+
+
 def intent(given: Kept, fields: Mapping[str, str]) -> VoteIntent:
     """The vote meant. Answers belong to an approval, the reason to a no."""
     if given.decision == "approve":
         answers = {name: value == "yes" for name, value in given.answers.items()}
         return VoteIntent(
-            "approve", given.function, None, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), answers
-        )
+            "approve", given.function, None, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), answers,
+            unread=unread(fields),
+        )  # fmt: skip
     decision = next((decision for decision in DECISIONS if decision == given.decision), None)
     if decision is None:
         raise Invalid(f"decision: one of {', '.join(DECISIONS)}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.grant_terms import Wanted as WantedGrant
     from stagewarden.gate.overview import AgentPicture, Past, Traffic, WorkflowPicture
-    from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, VoteIntent
+    from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, VoteIntent, WorkflowReviews
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller
@@ -79,6 +79,12 @@ class Gate(Protocol):
 
     async def roll_back(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Say that what was done was taken back."""
+
+    async def own_reviews(self, caller: Caller) -> OwnReviews:
+        """How the caller's own votes came about."""
+
+    async def workflow_reviews(self, caller: Caller) -> list[WorkflowReviews]:
+        """How votes on the workflows the caller answers for came about."""
 
     async def list_agents(self, caller: Caller) -> list[AgentView]:
         """Every registered agent."""

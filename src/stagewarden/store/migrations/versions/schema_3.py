@@ -1,7 +1,6 @@
 """Schema 2 → 3: the whole life of a hold, grants, registries that wait for people, and several replicas on one database.
 
-tests/unit/store/test_migrations.py compares what stands here with a new database, column by column and index by index: a column or table
-that is added to tables.py while schema 3 is in the making is added here too, to the list of its table or as a `create_table`.
+tests/unit/store/test_migrations.py compares what all steps make with a new database, column by column and index by index.
 """
 
 from __future__ import annotations
