@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from stagewarden.config.yaml_source import Source
 
 SECTIONS = ("people", "processes", "workflows", "agents", "destinations", "tiers")
-WHOLE = ("triggers", "grants")  # written in one file
+WHOLE = ("triggers", "grants", "signals")  # written in one file
 
 # Governance section 3
 DEFAULT_TIERS = {

@@ -94,7 +94,7 @@ def _form(shape: inspect.Type) -> str:
     return _FORMS.get(getattr(shape, "cls", object)) or _PLAIN[type(shape)]
 
 
-WHOLE = {"`triggers`", "`grants`"}  # sections without names
+WHOLE = {"`triggers`", "`grants`", "`signals`"}  # sections without names
 LIMITS = {
     "identity.agents[jwt].leeway": f"at most {identity.MAX_LEEWAY / 60:.0f}m",
     "policy.deadline": f"at most {values.MAX_POLICY_DEADLINE:.0f}s",
