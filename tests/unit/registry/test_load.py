@@ -189,8 +189,8 @@ def test_a_folder_is_one_registry(tmp_path):
     assert registry.line(("people", "zoe"))[0].endswith("more.yml")
 
 
-@pytest.mark.parametrize("twice", ["people: {a: {functions: []}}", "triggers: {legal_or_price: {tier: medium}}", "grants: {max_uses: 5}", "signals: {run: 5}",
-                                   "tiers: {low: {}}"])  # fmt: skip
+@pytest.mark.parametrize("twice", ["people: {a: {functions: []}}", "triggers: {legal_or_price: {tier: medium}}", "grants: {max_uses: 5}",
+                                   "signals: {run: 5}", "tiers: {low: {}}"])  # fmt: skip
 def test_an_entry_in_two_files_is_refused(tmp_path, twice):
     """Which one counts would depend on a file's name."""
     (tmp_path / "a.yaml").write_text(f"{twice}\n")
