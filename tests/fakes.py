@@ -14,7 +14,7 @@ from stagewarden.audit.acts import Receipt
 from stagewarden.classify import RouteTable
 from stagewarden.clock import new_id, rfc3339
 from stagewarden.config import Route, Upstream
-from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StepUp
 from stagewarden.gate import council
 from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
@@ -165,6 +165,7 @@ class FakeGate:
     routes: RouteTable = field(default_factory=routes)
     seen: dict[tuple[str, str], int] = field(default_factory=dict)  # hold and person → when its content was first shown to them
     reviews: list[Review] = field(default_factory=list)
+    stale: bool = False  # nobody has just signed in
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -175,6 +176,13 @@ class FakeGate:
         """As the registry says now."""
         person = self.registry.data.people.get(caller.person or "")
         return frozenset(person.functions) if person else frozenset()
+
+    def may_lend(self, caller: Caller) -> None:
+        """A person at the console; where `stale`, not one who has just signed in."""
+        if caller.person is None or caller.via != "session":
+            raise NotAllowed("a terminal is lent a sign-in by a person who is signed in to the console")
+        if self.stale:
+            raise StepUp("this takes a sign-in not older than 300 s")
 
     async def list_holds(
         self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None

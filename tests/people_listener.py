@@ -39,6 +39,7 @@ class Served:
     tokens: dict[str, str]
     store: Store
     gets: frozenset[str]  # every path of it that answers GET, with {names}
+    people: People
 
 
 @cache
@@ -72,7 +73,7 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store, gets)
+        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store, gets, people)
     finally:
         gate.feed.close()
         await runner.cleanup()

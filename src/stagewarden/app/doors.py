@@ -91,7 +91,7 @@ def people_settings(config: Config, listener: Listener, cursor_key: bytes) -> Se
     """What the people's listener needs to know of the configuration."""
     session = config.people.session
     upstreams = tuple(sorted(config.upstreams))
-    limits = float(session.idle), float(session.absolute)
+    limits = float(session.idle), float(session.absolute), float(session.terminal)
     return Settings(config.name, config.environment, config.people.url, hosts(listener), upstreams, *limits, cursor_key=cursor_key)
 
 

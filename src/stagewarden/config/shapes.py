@@ -216,10 +216,11 @@ class Holds(Struct, frozen=True, kw_only=True):
 
 
 class Session(Struct, frozen=True, kw_only=True):
-    """How long a person stays signed in."""
+    """How long a person stays signed in; `terminal`: what `stagewarden login` gives, used or not."""
 
     idle: Seconds = Seconds(1800)
     absolute: Seconds = Seconds(8 * 3600)
+    terminal: Seconds = Seconds(12 * 3600)
 
 
 class StepUp(Struct, frozen=True, kw_only=True):

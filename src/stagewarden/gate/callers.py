@@ -33,6 +33,12 @@ class Callers:
         confirmed = caller.proven is None or person.group is None or person.group in caller.proven.groups
         return frozenset(person.functions) if confirmed else frozenset()
 
+    def may_lend(self, caller: Caller) -> None:
+        """Raise NotAllowed unless this person may lend a terminal their sign-in: one just proven, so that a stolen cookie gives no longer life."""
+        if caller.person is None or caller.via != "session":
+            raise NotAllowed("a terminal is lent a sign-in by a person who is signed in to the console")
+        self._prove_anew(caller)
+
     def _reads(self, caller: Caller) -> None:
         if caller.person is None and "read" not in caller.scopes:
             raise NotAllowed("this token's scopes do not include `read`")
@@ -62,6 +68,8 @@ class Callers:
         if settings.environment == "sandbox":
             return
         wanted, proven = settings.people.step_up, caller.proven
+        if caller.via == "terminal":  # contract section 2: whoever holds that token is not whoever has just signed in
+            raise StepUp("this takes a sign-in in the console; what `stagewarden login` gave a terminal never meets it")
         seconds = self._rooms.clock.now_ns() / NANOSECONDS
         if proven is None or seconds - proven.auth_time > float(wanted.max_age) or (wanted.acr is not None and proven.acr != wanted.acr):
             raise StepUp(f"this takes a sign-in not older than {float(wanted.max_age):g} s" + (f" by {wanted.acr}" if wanted.acr else ""))

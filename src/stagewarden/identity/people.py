@@ -20,7 +20,8 @@ from stagewarden.identity import passwords
 from stagewarden.identity.bearer import fingerprint
 from stagewarden.identity.fetch import fetch, post
 from stagewarden.identity.oidc import Client, Flow, Proven, Strength
-from stagewarden.identity.sessions import Sessions, is_session
+from stagewarden.identity.sessions import BEARERS, BROWSER, Sessions, Terms, is_session
+from stagewarden.identity.terminals import Codes
 from stagewarden.identity.throttle import Throttle
 from stagewarden.identity.tokens import TokenGrant, is_token, parse_tokens
 
@@ -31,7 +32,8 @@ if TYPE_CHECKING:
     from stagewarden.config import People as Settings
     from stagewarden.config import Secrets
     from stagewarden.identity.passwords import PasswordHash
-    from stagewarden.identity.sessions import Session
+    from stagewarden.identity.sessions import Found, Place, Seen, Session
+    from stagewarden.identity.terminals import Asking
     from stagewarden.registry import Registry
 
 Sources: TypeAlias = "tuple[OidcPeople | TokenPeople | PasswordPeople, ...]"
@@ -53,7 +55,7 @@ class Caller:
     person: str | None
     program: str | None
     scopes: frozenset[str]
-    via: Literal["password", "token", "session"]
+    via: Literal["password", "token", "session", "terminal"]
     proven: Proven | None = None
 
 
@@ -79,7 +81,9 @@ class People:
         self.provider = _provider(sources, settings.url, secrets, clock)
         self.strength = Strength(int(settings.step_up.max_age), settings.step_up.acr)
         session = settings.session
-        self._sessions = Sessions(clock, float(session.idle), float(session.absolute))
+        self._sessions = Sessions(clock, float(session.idle), float(session.absolute), float(session.terminal))
+        self._terminal = float(session.terminal)
+        self._codes = Codes(clock)
         self._by_person, self._by_peer = Throttle(clock), Throttle(clock)
         self._checking = asyncio.Semaphore(AT_ONCE)
         self._pending = 0
@@ -120,8 +124,8 @@ class People:
         person = self._registry.person_by_identity(proven.issuer, proven.subject)
         if person is None or not self._listed(person):
             raise Refused("not_a_person", "you are known to the identity provider, and not listed here; ask whoever keeps the registry")
-        lives = None if await self.provider.tells_of_logout() else UNTOLD
-        return self._sessions.open(person, proven, instead_of=wanted.instead_of, at_most=lives), wanted.then
+        terms = Terms(lives=await self._untold(proven))
+        return self._sessions.open(person, proven, terms, instead_of=wanted.instead_of), wanted.then
 
     async def signed_out(self, logout_token: str) -> None:
         """The provider says that somebody signed out there: their sessions end. BadCredential."""
@@ -138,7 +142,9 @@ class People:
         """End every session of this person."""
         self._sessions.close_where(lambda of, _: of == person)
 
-    async def sign_in(self, person: str, password: str, *, peer: str = "", previous: str | None = None) -> Session:
+    async def sign_in(
+        self, person: str, password: str, *, peer: str = "", previous: str | None = None, place: Place = "browser"
+    ) -> Session:  # fmt: skip
         """A new session. BadCredential without saying which was wrong; Refused `overloaded` after too many failures.
 
         Steps: (1) this peer and this person may try; (2) one check, as costly for nobody as for somebody; (3) a person of today's
@@ -153,27 +159,53 @@ class People:
         if not matched or stored is None or self._read.users.get(person) != stored or not self._listed(person):
             raise BadCredential("the person or the password is wrong")
         self._give_back(person, peer)
-        return self._sessions.open(person, stored, instead_of=previous)
+        return self._sessions.open(person, stored, Terms(place), instead_of=previous)
+
+    async def terminal_lives(self, caller: Caller) -> float:
+        """Seconds that a terminal's session would last if this person lent one now."""
+        untold = await self._untold(caller.proven)
+        return self._terminal if untold is None else min(untold, self._terminal)
+
+    def lend(self, cookie: str, asked: Asking) -> str:
+        """A code that lends this browser's sign-in to a terminal. BadCredential where nobody is signed in."""
+        found = self._standing(cookie, BROWSER, used=True)
+        if found is None:
+            raise BadCredential("nobody is signed in here")
+        here = next(seen.id for seen in self._sessions.of(found.person, cookie) if seen.here)
+        return self._codes.lend(found.person, here, found.proof, asked)
+
+    async def open_terminal(self, code: str, verifier: str) -> Session:
+        """A terminal's session for its code; BadCredential says nothing of what was wrong. CannotTell where the provider does not answer."""
+        lent = self._codes.take(code, verifier)
+        if lent is None:
+            raise BadCredential("this code is not known, was used, is over, or is another terminal's")
+        lives = await self._untold(lent.proof)
+        if not (self._sessions.lasts(lent.person, lent.session) and self._still(lent.person, lent.proof) and self._listed(lent.person)):
+            raise BadCredential("whoever lent this code is not signed in any more")
+        return self._sessions.open(lent.person, lent.proof, Terms("terminal", lent.label, lives))
 
     def by_bearer(self, token: str, *, used: bool = True) -> Caller | None:
-        """A person's or program's token, or a session's used as one (`POST sessions`); None where it is not, or no longer, good."""
+        """A person's or program's token, or a session's that is used as one; None where it is not, or no longer, good."""
         if is_session(token):
-            return self.by_session(token, used=used)
+            found = self._standing(token, BEARERS, used=used)
+            return None if found is None else _caller(found)
         grant = self._read.tokens.get(fingerprint(token)) if is_token(token) else None  # looked up by its hash: timing tells nothing of the token
         if grant is None or self._over(grant) or (grant.person is not None and not self._listed(grant.person)):
             return None
         return Caller(grant.person, grant.program, grant.scopes, "token")
 
     def by_session(self, cookie: str, *, used: bool = True) -> Caller | None:
-        """Who signed in; None where the session is over, the person left, or the password changed. `used`: somebody did something with it."""
-        found = self._sessions.find(cookie, used=used)
-        if found is None:
-            return None
-        person, proof = found
-        if not self._still(person, proof) or not self._listed(person):
-            self._sessions.close(cookie)
-            return None
-        return Caller(person, None, frozenset(), "session", proof if isinstance(proof, Proven) else None)
+        """Who signed in with this browser; None where that is over, they left, or the password changed. `used`: something was done."""
+        found = self._standing(cookie, BROWSER, used=used)
+        return None if found is None else _caller(found)
+
+    def sessions(self, person: str, asking: str) -> list[Seen]:
+        """Where this person is signed in; `asking` is the token of the session that asks."""
+        return self._sessions.of(person, asking)
+
+    def end_session(self, person: str, session: str) -> bool:
+        """End one of this person's sessions by its id; False where they have no such session."""
+        return self._sessions.end(person, session)
 
     def csrf(self, cookie: str) -> str | None:
         """The form token of a session; None where there is none."""
@@ -224,6 +256,20 @@ class People:
         number = int.from_bytes(hashlib.blake2b(person.encode(errors="surrogatepass"), key=self._decoy_key, digest_size=4).digest(), "big")
         return passwords.decoy(list(users.values())[number % len(users)])
 
+    def _standing(self, token: str, places: frozenset[Place], *, used: bool) -> Found | None:
+        """A session that is not over, of a person who is still listed, by a proof that is still theirs; else it ends."""
+        found = self._sessions.find(token, places, used=used)
+        if found is None or (self._still(found.person, found.proof) and self._listed(found.person)):
+            return found
+        self._sessions.close(token)
+        return None
+
+    async def _untold(self, proof: object) -> float | None:
+        """How long a session lives of which nobody would tell us that its person signed out at the provider; None: as long as is configured."""
+        if not isinstance(proof, Proven) or self.provider is None or await self.provider.tells_of_logout():
+            return None
+        return UNTOLD
+
     def _still(self, person: str, proof: object) -> bool:
         """Whether what the session was opened with is still this person's."""
         if isinstance(proof, Proven):
@@ -239,6 +285,11 @@ class People:
         wall, monotonic = self._read.at
         left = (grant.expires_ns - wall) / NANOSECONDS
         return self._clock.now_ns() >= grant.expires_ns or self._clock.monotonic() - monotonic >= left
+
+
+def _caller(found: Found) -> Caller:
+    via: Literal["session", "terminal"] = "terminal" if found.place == "terminal" else "session"
+    return Caller(found.person, None, frozenset(), via, found.proof if isinstance(found.proof, Proven) else None)
 
 
 def _provider(sources: Sources, url: str | None, secrets: Secrets, clock: Clock) -> Flow | None:

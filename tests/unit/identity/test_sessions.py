@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stagewarden.identity.sessions import MAX_PER_PERSON, Sessions
+from stagewarden.identity.sessions import BEARERS, BROWSER, MAX_PER_PERSON, Place, Sessions, Terms
 from stagewarden.identity.throttle import BUCKETS, BURST, Throttle
 from tests.unit.identity.people_and_agents import StillClock
 
@@ -30,7 +31,7 @@ def test_no_session_outlives_its_limits(steps: list[tuple[str, int]]) -> None:
         if step != "find":
             getattr(clock, step)(seconds)
             continue
-        found = sessions.find(session.token)
+        found = sessions.find(session.token, BROWSER)
         assert found is None or not over
         if found is None:
             over = True
@@ -47,11 +48,11 @@ def test_use_keeps_a_session_until_the_absolute_limit() -> None:
     sessions = Sessions(clock, IDLE, ABSOLUTE)
     token = sessions.open("alice", None).token
     for _ in range(10):
-        assert sessions.find(token)
+        assert sessions.find(token, BROWSER)
         clock.pass_(99.9)
-    assert sessions.find(token)
+    assert sessions.find(token, BROWSER)
     clock.pass_(1)
-    assert sessions.find(token) is None
+    assert sessions.find(token, BROWSER) is None
 
 
 def test_a_person_has_a_bounded_number_of_sessions() -> None:
@@ -63,11 +64,54 @@ def test_a_person_has_a_bounded_number_of_sessions() -> None:
     for _ in range(MAX_PER_PERSON):
         tokens.append(sessions.open("alice", None).token)
         clock.pass_(1)
-    assert sessions.find(tokens[0])
+    assert sessions.find(tokens[0], BROWSER)
     clock.pass_(1)
     newest = sessions.open("alice", None).token
-    assert [sessions.find(token) is not None for token in (tokens[0], tokens[1], tokens[2], newest, other)] == [True, False, True, True, True]
+    standing = [sessions.find(token, BROWSER) is not None for token in (tokens[0], tokens[1], tokens[2], newest, other)]
+    assert standing == [True, False, True, True, True]
     assert len(sessions._kept) == MAX_PER_PERSON + 1
+
+
+def test_a_terminals_session_lives_as_long_as_is_written_used_or_not() -> None:
+    """Idleness does not end it, use does not lengthen it; and it drives no browser's session out."""
+    clock = StillClock()
+    sessions = Sessions(clock, IDLE, ABSOLUTE, 500.0)
+    browser = sessions.open("alice", None).token
+    for _ in range(MAX_PER_PERSON + 1):
+        terminal = sessions.open("alice", None, Terms("terminal", "alice@desk")).token
+    short = sessions.open("alice", None, Terms("terminal", "alice@desk", 200.0)).token
+    assert sessions.find(browser, BROWSER)
+    clock.pass_(199.9)
+    assert [sessions.find(token, BEARERS) is not None for token in (terminal, short)] == [True, True]
+    clock.pass_(0.1)
+    assert [sessions.find(token, BEARERS) is not None for token in (terminal, short)] == [True, False]
+    clock.pass_(300)
+    assert sessions.find(terminal, BEARERS) is None
+
+
+@pytest.mark.parametrize(("place", "places"), [("browser", BEARERS), ("bearer", BROWSER), ("terminal", BROWSER)])
+def test_a_session_counts_where_it_was_opened_for(place: Place, places: frozenset[Place]) -> None:
+    """A cookie's value is no bearer token, and a bearer token no cookie; trying it keeps nothing alive."""
+    clock = StillClock()
+    sessions = Sessions(clock, IDLE, ABSOLUTE, ABSOLUTE)
+    token = sessions.open("alice", None, Terms(place)).token
+    clock.pass_(1)
+    assert sessions.find(token, places) is None
+    (seen,) = sessions.of("alice", token)
+    assert (seen.seen_at_ns, seen.here) == (seen.opened_at_ns, True)
+
+
+def test_a_person_ends_one_session_of_their_own() -> None:
+    """By its id, which opens nothing; another's is not there for them."""
+    sessions = Sessions(StillClock(), IDLE, ABSOLUTE)
+    first, second, other = (sessions.open(person, None).token for person in ("alice", "alice", "bob"))
+    (theirs,) = sessions.of("bob", "")
+    assert not sessions.end("alice", theirs.id)
+    here = next(seen for seen in sessions.of("alice", first) if seen.here)
+    assert sessions.end("alice", here.id)
+    assert not sessions.end("alice", here.id)
+    assert [sessions.find(token, BROWSER) is not None for token in (first, second, other)] == [False, True, True]
+    assert sessions.find(theirs.id, BROWSER) is None
 
 
 def test_over_sessions_leave_the_memory() -> None:
@@ -86,7 +130,7 @@ def test_ids_are_kept_as_hashes() -> None:
     sessions = Sessions(StillClock(), IDLE, ABSOLUTE)
     session = sessions.open("alice", None)
     assert session.token not in sessions._kept
-    assert sessions.find(next(iter(sessions._kept))) is None
+    assert sessions.find(next(iter(sessions._kept)), BROWSER) is None
 
 
 def test_the_throttle_has_a_fixed_size_and_leaks() -> None:

@@ -25,6 +25,7 @@ MIN_WASM_MEMORY = 4 << 20
 MAX_CACHED = 65_536
 MAX_CACHE_AGE = 10.0
 MIN_STALENESS, MAX_STALENESS = 1.0, 60.0
+MAX_TERMINAL = 12 * 3600.0  # contract section 2: a token of `stagewarden login` lives 12 h at most
 MAX_JSON_DEPTH = 256  # the parsers' own recursion stays far away
 MAX_BODY = 64 << 20  # a body is held in memory while it is judged
 MAX_SETTLE = 7 * 86_400.0
@@ -54,6 +55,12 @@ def durations(config: Config) -> Iterator[Problem]:
             ("people", "session"),
             "ends by the clock before it ends by idleness, or at once",
             "0s < idle <= absolute, as in {idle: 30m, absolute: 8h}",
+        )
+    if not 0 < session.terminal <= MAX_TERMINAL:
+        yield config.source.problem(
+            ("people", "session", "terminal"),
+            f"is not between 1s and {MAX_TERMINAL / 3600:.0f}h",
+            "write at most 12h; then people sign in anew",
         )
     if not MIN_STALENESS <= config.stops.max_staleness <= MAX_STALENESS:
         yield config.source.problem(

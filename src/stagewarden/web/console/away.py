@@ -45,7 +45,7 @@ class Away:
         """To the provider; `again` where a grave act wants the person asked anew."""
         if self._people.provider is None:
             return self._site.problem(asked, "not_found", None)
-        then, browser = forms.hold_id(asked.query.get("then")), self._guard.new_door()
+        then, browser = forms.onward(asked.query.get("then")), self._guard.new_door()
         strength = self._people.strength if asked.query.get("again") == "yes" else None
         try:
             place = await self._people.provider.begin(browser, Wanted(then, strength, asked.cookies.get(self._guard.cookie)))
@@ -66,7 +66,7 @@ class Away:
         except (BadCredential, Refused, CannotTell) as failure:
             _LOG.warning("sign_in_refused", code=failure.code, cause=str(failure))
             return self._dropped(self._site.sign_in_page(asked, None, failed=(failure.code, _said(failure))))
-        response = self._site.bare(asked, "signed_in.html", {"then": f"/holds/{then}" if then else "/"})
+        response = self._site.bare(asked, "signed_in.html", {"then": forms.leads(then)})
         self._guard.set_cookie(response, self._guard.cookie, session.token)
         return self._dropped(response)
 

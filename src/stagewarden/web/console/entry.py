@@ -61,5 +61,5 @@ class Entry:
 
 def door(asked: web.Request) -> str:
     """Where somebody signs in, on their way to what they asked for."""
-    then = forms.hold_id(asked.match_info.get("id"))
+    then = forms.hold_id(asked.match_info.get("id")) or forms.onward(asked.query.get("ask"))
     return f"/sign-in?then={then}" if then else "/sign-in"

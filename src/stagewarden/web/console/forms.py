@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from stagewarden.errors import Invalid, Refused
 from stagewarden.gate.people import VoteIntent
 from stagewarden.holds.ballot import DECISIONS
+from stagewarden.identity import terminals
 from stagewarden.web.console import words
 from stagewarden.web.console.exact import short_id
 from stagewarden.web.people import bodies
@@ -59,6 +61,18 @@ async def read(request: web.Request) -> dict[str, str]:
 def hold_id(text: str | None) -> str | None:
     """A hold's id, or None: nothing else is ever followed or repeated."""
     return text if text and _HOLD.fullmatch(text) else None
+
+
+def onward(text: str | None) -> str | None:
+    """Where a sign-in may lead: a hold's id, or what a terminal asks. Or None: nothing else is ever followed or repeated."""
+    return text if text and (_HOLD.fullmatch(text) or terminals.asking(text)) else None
+
+
+def leads(then: str | None) -> str:
+    """The page that `onward` text opens; the inbox without any."""
+    if then is None:
+        return "/"
+    return f"/holds/{then}" if _HOLD.fullmatch(then) else f"/terminal?ask={quote(then, safe='')}"
 
 
 def kept(fields: Mapping[str, str]) -> Kept:

@@ -13,6 +13,7 @@ from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Ref
 from stagewarden.modes import STOPPING
 from stagewarden.web import render
 from stagewarden.web.console import forms, inbox, request, when
+from stagewarden.web.console.access import Access
 from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
 from stagewarden.web.console.entry import Entry
@@ -60,6 +61,7 @@ class Console:
         self._agents = Agents(gate, self._site, self._entry, clock)
         self._rulings = Rulings(gate, self._site, self._entry)
         self._stops = Stops(gate, self._site, self._entry, settings, clock)
+        self._access = Access(gate, self._site, self._entry, guard, clock)
         self._away = Away(guard.people, guard, self._site)
 
     def routes(self) -> list[web.RouteDef]:
@@ -78,6 +80,7 @@ class Console:
             web.post("/holds/{id}/stop", self._entry.form(self._stop)),
             web.post("/holds/{id}/resolve", self._entry.form(self._resolve)),
             web.get("/keys", self._entry.page(self._keys)),
+            *self._access.routes(),
             *self._agents.routes(),
             *self._rulings.routes(),
             *self._stops.routes(),
@@ -98,9 +101,9 @@ class Console:
         return self._site.file(asked.match_info["name"]) or self._site.problem(asked, "not_found", None)
 
     async def _door(self, asked: web.Request) -> web.StreamResponse:
-        then = forms.hold_id(asked.query.get("then"))
+        then = forms.onward(asked.query.get("then"))
         if self._guard.by_cookie(asked) is not None:
-            return render.see_other(f"/holds/{then}" if then else "/")
+            return render.see_other(forms.leads(then))
         return self._site.sign_in_page(asked, then)
 
     async def _events(self, asked: web.Request) -> web.StreamResponse:
@@ -108,7 +111,7 @@ class Console:
 
     async def _sign_in(self, asked: web.Request) -> web.StreamResponse:
         fields = await forms.read(asked)
-        then, person = forms.hold_id(fields.get("then")), fields.get("person", "")[:200]
+        then, person = forms.onward(fields.get("then")), fields.get("person", "")[:200]
         self._guard.check_door_form(asked, fields.get("csrf", ""))
         try:
             previous = asked.cookies.get(self._guard.cookie)
@@ -117,7 +120,7 @@ class Console:
             return self._site.sign_in_page(asked, then, failed=("unauthenticated", "The person or the password is wrong."), person=person)
         except Refused as refused:
             return self._site.sign_in_page(asked, then, failed=(refused.code, f"{refused.detail.capitalize()}."), person=person)
-        response = render.see_other(f"/holds/{then}" if then else "/")
+        response = render.see_other(forms.leads(then))
         self._guard.set_cookie(response, self._guard.cookie, session.token)
         self._guard.drop_cookie(response, self._guard.door_cookie)
         return response

@@ -12,6 +12,7 @@ import aiohttp_jinja2
 import jinja2
 
 from stagewarden.clock import NANOSECONDS
+from stagewarden.identity import terminals
 from stagewarden.web import render
 from stagewarden.web.console import forms, when
 
@@ -85,12 +86,14 @@ class Site:
         """The door. A deep link names the hold and nothing of it."""
         door = request.cookies.get(self._guard.door_cookie) or self._guard.new_door()
         # A link followed from elsewhere comes without our SameSite=Strict cookie; asked again by our own page, it brings it.
+        terminal = terminals.asking(then)
         crossed = request.headers.get("Sec-Fetch-Site") == "cross-site" and failed is None
         values = {
             "failed": None if failed is None else failed[1],
             "person": person,
             "then": then,
-            "then_short": forms.short(then),
+            "then_hold": forms.short(forms.hold_id(then)),
+            "then_letters": None if terminal is None else terminal.letters,
             "again": (f"/sign-in?then={then}" if then else "/sign-in") if crossed else None,
             "csrf": self._guard.door_token(door),
             "provider": self._people.provider_name,

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import orjson
 from aiohttp import web
 
-from stagewarden.clock import rfc3339
 from stagewarden.errors import Invalid
 from stagewarden.gate.grant_terms import Wanted
 from stagewarden.gate.people import VoteIntent
@@ -20,7 +19,9 @@ from stagewarden.web import render
 from stagewarden.web.people import answers, bodies, cursors, events, openapi, views
 from stagewarden.web.people.asked import NAMES, wanted
 from stagewarden.web.people.cursors import Cursors, page_of
+from stagewarden.web.people.query import check_query, flag
 from stagewarden.web.people.routes import DOCUMENT, EVENTS, PREFIX, Route
+from stagewarden.web.people.signing import Signing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,23 +30,17 @@ if TYPE_CHECKING:
 
     from stagewarden.gate.repeats import Repeats
     from stagewarden.identity.people import Caller
-    from stagewarden.model import JSON
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
-_LONGEST = 200  # characters of a query value
 
-
-class Api:
+class Api(Signing):
     """The handlers."""
 
     def __init__(self, gate: Gate, guard: Guard, settings: Settings, repeats: Repeats) -> None:
-        self._gate = gate
-        self._people = guard.people
-        self._guard = guard
+        super().__init__(gate, guard, Cursors(settings.cursor_key))
         self._settings = settings
         self._repeats = repeats
-        self._cursors = Cursors(settings.cursor_key)
         self._document = openapi.document(self.table(), settings.name)
 
     def table(self) -> tuple[Route, ...]:
@@ -53,7 +48,16 @@ class Api:
         page = cursors.PARAMETERS
         return (
             Route("POST", "/sessions", self._sign_in, needs="nobody", body=bodies.SignIn, gives=answers.Session, says="Sign in with a password."),
-            Route("DELETE", "/sessions", self._sign_out, stops=True, gives=answers.Nothing, says="End this session."),
+            Route(
+                "POST", "/terminals", self._open_terminal, needs="nobody", body=bodies.TerminalBody, gives=answers.TerminalSession,
+                says="Give a terminal the sign-in that a person lent it.",
+            ),
+            Route("GET", "/sessions", self._sessions, query=page, gives=answers.Sessions, says="List where the caller is signed in."),
+            Route(
+                "DELETE", "/sessions", self._sign_out, stops=True, query=("everywhere",), gives=answers.Nothing,
+                says="End this session, or every session of the caller.",
+            ),
+            Route("DELETE", "/sessions/{id}", self._end_session, stops=True, gives=answers.Nothing, says="End one of the caller's sessions."),
             Route("GET", "/me", self._me, gives=answers.Me, says="Say who the caller is."),
             Route("GET", "/holds", self._holds, query=("state", "mine", "asked", *page), gives=answers.Holds, says="List holds."),
             Route("GET", "/holds/{id}", self._hold, gives=answers.Hold, says="Show one hold; showing its bytes is recorded."),
@@ -132,7 +136,7 @@ class Api:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = self._guard.by_bearer(request) if route.needs == "caller" else None
-            _check_query(request, route.query)
+            check_query(request, route.query)
             body = None if route.body is None else await bodies.read(request, route.body, self._settings)
 
             async def act() -> object:
@@ -148,21 +152,9 @@ class Api:
 
         return handle
 
-    async def _sign_in(self, _: None, request: web.Request, body: bodies.SignIn) -> object:
-        session = await self._people.sign_in(body.person, body.password, peer=request.remote or "")
-        return {"token": session.token, "expires_at": rfc3339(session.expires_at_ns)}
-
-    async def _sign_out(self, _: Caller, request: web.Request) -> object:
-        self._people.sign_out(request.headers["Authorization"].partition(" ")[2].strip(" "))
-        return {}
-
-    async def _me(self, caller: Caller, _: web.Request) -> object:
-        functions: list[JSON] = [*sorted(self._gate.functions(caller))]
-        return {"person": caller.person, "program": caller.program, "functions": functions, "scopes": sorted(caller.scopes), "via": caller.via}
-
     async def _holds(self, caller: Caller, request: web.Request) -> object:
-        state, mine = request.query.get("state"), _flag(request, "mine")
-        whether = _flag(request, "asked") if "asked" in request.query else None
+        state, mine = request.query.get("state"), flag(request, "mine")
+        whether = flag(request, "asked") if "asked" in request.query else None
         asked = self._cursors.asked(request)
         held, place = await self._gate.list_holds(caller, state=state, mine=mine, cursor=asked.place, limit=asked.limit, asked=whether)
         return self._cursors.answer(request, (views.hold(view, caller, payload=False) for view in held), place)
@@ -190,7 +182,7 @@ class Api:
         return views.summary(await self._gate.roll_back(caller, request.match_info["id"], body.reason))
 
     async def _grants(self, caller: Caller, request: web.Request) -> object:
-        query, wider, asked = request.query, _flag(request, "wider"), self._cursors.asked(request)
+        query, wider, asked = request.query, flag(request, "wider"), self._cursors.asked(request)
         found, place = await self._gate.list_grants(
             caller, state=query.get("state"), agent=query.get("agent"), wider=wider, cursor=asked.place, limit=asked.limit
         )
@@ -251,23 +243,6 @@ class Api:
 
     async def _describe(self, _: Caller, __: web.Request) -> object:
         return self._document
-
-
-def _check_query(request: web.Request, known: tuple[str, ...]) -> None:
-    for name, value in request.query.items():
-        if name not in known:
-            raise Invalid(f"{name}: not a parameter here")
-        if len(request.query.getall(name)) > 1:
-            raise Invalid(f"{name}: given more than once")
-        if len(value) > _LONGEST:
-            raise Invalid(f"{name}: longer than {_LONGEST} characters")
-
-
-def _flag(request: web.Request, name: str) -> bool:
-    text = request.query.get(name, "false")
-    if text not in {"true", "false"}:
-        raise Invalid(f"{name}: expected true or false")
-    return text == "true"
 
 
 def _key(request: web.Request) -> str | None:

@@ -49,6 +49,13 @@ class SignIn(Body, frozen=True, kw_only=True):
     password: str
 
 
+class TerminalBody(Body, frozen=True, kw_only=True):
+    """`POST terminals`: the code a person lent, and what only the terminal that asked for it knows (RFC 7636)."""
+
+    code: str
+    verifier: str
+
+
 class EditBody(Body, frozen=True, kw_only=True):
     """The body to be sent instead, as text or as base64: one of the two."""
 

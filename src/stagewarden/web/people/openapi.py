@@ -48,6 +48,7 @@ QUERY: dict[str, tuple[str, Document]] = {
     "wider": ("Only those that ended and allowed more than was used.", {"type": "boolean", "default": False}),
     "mine": ("Only those the caller can approve.", {"type": "boolean", "default": False}),
     "agent": ("Of one agent.", {"type": "string", "maxLength": _LONGEST}),
+    "everywhere": ("True: every session of the caller, terminals too.", {"type": "boolean", "default": False}),
     "effect": ("With this effect.", {"type": "string", "enum": ["allow", "hold", "deny"]}),
     "workflow": ("Of one workflow.", {"type": "string", "maxLength": _LONGEST}),
     "stage": ("Of one stage.", {"type": "string", "enum": [*map(str, Stage)]}),

@@ -31,6 +31,9 @@ class Gate(Protocol):
     def functions(self, caller: Caller) -> frozenset[str]:
         """The functions a person holds now."""
 
+    def may_lend(self, caller: Caller) -> None:
+        """Raise NotAllowed unless this person may lend a terminal their sign-in."""
+
     async def list_holds(
         self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
     ) -> tuple[list[HoldView], str | None]:
@@ -154,6 +157,7 @@ class Settings:
     upstreams: tuple[str, ...]
     session_idle: float  # seconds
     session_absolute: float  # seconds
+    session_terminal: float = 43200.0  # seconds
     body: int = 256 << 10  # bytes; nothing people send is larger
     json_depth: int = 16
     cursor_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # shared by replicas, so that a page may come from any

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.people import AgentView, Engaged, HoldView
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.identity.people import Caller
+    from stagewarden.identity.sessions import Seen
     from stagewarden.model import JSON, Document, Hold
     from stagewarden.modes import Kill
 
@@ -126,3 +127,11 @@ def engaged(made: Engaged) -> Document:
 def kill(stop: Kill) -> Document:
     """A kill in force."""
     return {"id": stop.id, "scope": stop.scope, "by": stop.by, "at": rfc3339(stop.at_ns), "reason": stop.reason, "security": stop.security}
+
+
+def session(seen: Seen) -> Document:
+    """One place where the caller is signed in."""
+    return {
+        "id": seen.id, "place": seen.place, "label": seen.label, "opened_at": rfc3339(seen.opened_at_ns), "used_at": rfc3339(seen.seen_at_ns),
+        "ends_at": rfc3339(seen.ends_at_ns), "here": seen.here,
+    }  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession
 
 from stagewarden.gate import feed
-from stagewarden.identity.sessions import Sessions
+from stagewarden.identity.sessions import BROWSER, Sessions
 from stagewarden.web.people import events
 from tests.people_listener import PASSWORD, people_listener
 from tests.product import product, until
@@ -282,9 +282,9 @@ def test_looking_whether_a_session_holds_does_not_keep_it() -> None:
     token = sessions.open("ines", "proof").token
     for _ in range(2):
         clock.advance(29)
-        assert sessions.find(token, used=False) is not None
+        assert sessions.find(token, BROWSER, used=False) is not None
     clock.advance(2)
-    assert sessions.find(token, used=False) is None
+    assert sessions.find(token, BROWSER, used=False) is None
 
 
 async def test_a_client_that_does_not_read_is_let_go(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from stagewarden.store import Revision
 from stagewarden.web.people.api import Api
 from stagewarden.web.people.routes import EVENTS, PREFIX
 from tests.fakes import FOUR, PEOPLE, held
-from tests.people_listener import PROGRAMS
+from tests.people_listener import PASSWORD, PROGRAMS
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -31,6 +31,8 @@ EVERYBODY = set(ROLES) - set(NOBODY)
 # Route → who may; everybody else is refused. A route that is missing here fails the test.
 MAY = {
     ("DELETE", "/sessions"): EVERYBODY,
+    ("GET", "/sessions"): set(PEOPLE),
+    ("DELETE", "/sessions/{id}"): set(PEOPLE),
     ("GET", "/me"): EVERYBODY,
     ("GET", "/holds"): READERS,
     ("GET", "/holds/{id}"): READERS,
@@ -57,7 +59,7 @@ MAY = {
     ("GET", "/events"): READERS,
     ("GET", "/openapi.json"): EVERYBODY,
 }
-OPEN = {("POST", "/sessions")}
+OPEN = {("POST", "/sessions"), ("POST", "/terminals")}
 STANDS = {"/holds/{id}/resolve": HoldState.UNKNOWN, "/holds/{id}/rollback": HoldState.DONE}
 
 
@@ -83,6 +85,9 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     ruling = gate.record("deny", "route_not_listed")
     grant = gate.offer()
     gate.revisions.append(Revision("c_1", "waiting", "sha256:0", "sha256:1", gate.registry, 1, ()))
+    if path == "/sessions/{id}" and role in PEOPLE:
+        await served.people.sign_in(role, PASSWORD, place="bearer")
+    session = next((one.id for one in served.people.sessions(role, "")), "s_1")
     body = {
         "/holds/{id}/votes": {
             "decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest,
@@ -102,7 +107,7 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
         "/holds/{id}/rollback": {"reason": "set back to draft"},
         "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
     }.get(path)  # fmt: skip
-    named = {"/holds": hold.id, "/agent": "drafter-7", "/regis": "c_1", "/rulin": str(ruling["ruling"]), "/grant": grant.id}
+    named = {"/holds": hold.id, "/agent": "drafter-7", "/regis": "c_1", "/rulin": str(ruling["ruling"]), "/grant": grant.id, "/sessi": session}
     where = path.replace("{id}", named.get(path[:6], ""))
     headers = {
         "stranger": {},

@@ -16,6 +16,7 @@ from stagewarden.grants import Bound, Grant, GrantState, Terms, Use
 from stagewarden.grants.report import report
 from stagewarden.holds.seats import SeatView
 from stagewarden.identity.people import Caller
+from stagewarden.identity.sessions import Seen
 from stagewarden.model import Answer, HoldState, Seat, Stage, Tier, Vote
 from stagewarden.modes import Kill
 from stagewarden.registry import Widening
@@ -155,10 +156,11 @@ def seen(hold: Hold, why_not: str | None, *functions: str) -> HoldView:
         (views.agent(AgentView("drafter-7", registry().data.agents["drafter-7"], "paused", "aiko", "drill", NOW)), answers.Agent),
         (views.moded(AgentView("drafter-7", registry().data.agents["drafter-7"], "paused", owed=("log",))), answers.AgentModed),
         (views.kill(STOP), answers.Kill),
+        (views.session(Seen("s_1", "terminal", "ines@desk", NOW, NOW, NOW, here=True)), answers.SignedIn),
         (views.engaged(Engaged(STOP, ("log",))), answers.KillEngaged),
         (views.agent(AgentView("drafter-7", registry().data.agents["drafter-7"], "active")), answers.Agent),
     ],
-    ids=["payload", "no-payload", "answered", "edited", "changed", "grant", "revision", "agent-set", "moded", "kill", "engaged", "agent"],
+    ids=["payload", "no-payload", "answered", "edited", "changed", "grant", "revision", "agent-set", "moded", "kill", "session", "engaged", "agent"],
 )
 def test_an_answer_has_the_members_its_shape_names(document: dict[str, Any], shape: type) -> None:
     """All of them that must be there, none that is not named."""

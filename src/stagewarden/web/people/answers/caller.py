@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from stagewarden.web.people.answers.shape import Moment, Shape
+from stagewarden.web.people.answers.shape import Cursor, Moment, Shape
 
 
 class Nothing(Shape, frozen=True, kw_only=True):
@@ -18,6 +18,31 @@ class Session(Shape, frozen=True, kw_only=True):
     expires_at: Moment
 
 
+class TerminalSession(Session, frozen=True, kw_only=True):
+    """A bearer token for a terminal, shown once, and whose it is."""
+
+    person: str
+
+
+class SignedIn(Shape, frozen=True, kw_only=True):
+    """One place where the caller is signed in. `here`: the one that asks; `label`: what a terminal calls itself, unverified."""
+
+    id: str
+    place: Literal["browser", "bearer", "terminal"]
+    label: str
+    opened_at: Moment
+    used_at: Moment
+    ends_at: Moment
+    here: bool
+
+
+class Sessions(Shape, frozen=True, kw_only=True):
+    """The caller's own."""
+
+    items: list[SignedIn]
+    next: Cursor
+
+
 class Me(Shape, frozen=True, kw_only=True):
     """Who calls: a person with functions, or a program with scopes."""
 
@@ -25,4 +50,4 @@ class Me(Shape, frozen=True, kw_only=True):
     program: str | None
     functions: list[str]
     scopes: list[str]
-    via: Literal["password", "token", "session"]
+    via: Literal["password", "token", "session", "terminal"]
