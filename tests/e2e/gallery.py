@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from stagewarden.clock import new_id
+from stagewarden.identity.terminals import Asking, challenge_of
 from stagewarden.model import Answer, HoldState, Reason, Seat, Tier, Vote
 from stagewarden.modes import Kill, parse_scope
 from tests.fakes import HOUR, TEN, held
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from tests.people_listener import Served
 
 MINUTE = HOUR // 60
+TERMINAL = Asking(challenge_of("a verifier"), "x" * 22, 43121, "ines@desk-7.northfield.example")
+CARRIED = Asking(challenge_of("another verifier"), "x" * 22, 0, "ines@build-host")
 LETTER: Document = {
     "subject": "Spring price: 20 % off until 30 April",
     "price_line": "Home plan from € 39 a month",
@@ -144,6 +147,9 @@ def _pages(**holds: Hold) -> tuple[Shown, ...]:
         Shown("rulings", "ines", "/rulings"),
         Shown("stop", "aiko", "/stop"),
         Shown("keys", "ines", "/keys"),
+        Shown("access", "ines", "/access"),
+        Shown("terminal", "ines", f"/terminal?ask={TERMINAL}"),
+        Shown("terminal-carried", "ines", f"/terminal?ask={CARRIED}"),
         Shown("not-found", "ines", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAZ"),
     )
 

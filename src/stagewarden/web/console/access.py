@@ -87,7 +87,7 @@ class Access:
         lives = int(await self._people.terminal_lives(caller) * NANOSECONDS)
         values = {
             "here": "access", "ask": str(wanted), "letters": wanted.letters, "label": wanted.label, "port": wanted.port,
-            "until": when.moment(now + lives, now), "lives": when.span(lives),
+            "until": when.moment(now + lives, now), "lives": when.whole(lives),
             "again": f"/sign-in/away?again=yes&then={wanted}" if isinstance(refused, StepUp) and self._people.provider is not None else None,
             "refused": None if refused is None else str(refused),
         }  # fmt: skip

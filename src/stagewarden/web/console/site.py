@@ -98,8 +98,8 @@ class Site:
             "csrf": self._guard.door_token(door),
             "provider": self._people.provider_name,
             "password": self._people.password_sign_in or self._people.provider is None,
-            "idle": when.span(int(self._settings.session_idle * NANOSECONDS)),
-            "absolute": when.span(int(self._settings.session_absolute * NANOSECONDS)),
+            "idle": when.whole(int(self._settings.session_idle * NANOSECONDS)),
+            "absolute": when.whole(int(self._settings.session_absolute * NANOSECONDS)),
         }
         response = self.bare(request, "sign_in.html", values, None if failed is None else failed[0])
         self._guard.set_cookie(response, self._guard.door_cookie, door)

@@ -59,6 +59,14 @@ def span(ns: int) -> str:
     return f"{hours} h {rest} min" if rest else f"{hours} h"
 
 
+def whole(ns: int) -> str:
+    """The same in whole words, for a sentence: `8 hours`, `1 day 4 hours`, `30 minutes`."""
+    minutes = max(0, ns) // NANOSECONDS // 60
+    parts = ((minutes // 1440, "day"), (minutes // 60 % 24, "hour"), (minutes % 60, "minute"))
+    said = [f"{count} {unit}" if count == 1 else f"{count} {unit}s" for count, unit in parts if count]
+    return " ".join(said) or "under a minute"
+
+
 def _group(expires_ns: int, now_ns: int) -> str:
     when, now = _utc(expires_ns), _utc(now_ns)
     if expires_ns - now_ns <= 3600 * NANOSECONDS:

@@ -33,7 +33,7 @@ async def test_a_person_lends_a_terminal_their_sign_in(served: Served, http: Cli
     """Letters, label and length are shown first; yes gives a code to carry, and the code gives a token that is that person's."""
     csrf = await sign_in(http, served)
     status, page = await get(served, http, f"/terminal?ask={CARRIED}")
-    assert (status, CARRIED.letters in page, "ines@desk" in page, "12 h from now" in page) == (200, True, True, True)
+    assert (status, CARRIED.letters in page, "ines@desk" in page, "12 hours from now" in page) == (200, True, True, True)
     assert "swc_" not in page
     status, page = await post(served, http, "/terminal", {"csrf": csrf, "ask": str(CARRIED)})
     assert status == 200

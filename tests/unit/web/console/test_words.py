@@ -27,6 +27,15 @@ def test_effect(kind: str, body: dict[str, object], sentence: str) -> None:
     assert str(words.effect(held(NOON, body, kind=kind), payload=True)) == sentence
 
 
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [(0, "under a minute"), (1, "1 minute"), (30, "30 minutes"), (480, "8 hours"), (61, "1 hour 1 minute"), (2880, "2 days"), (1500, "1 day 1 hour")],
+)
+def test_a_span_in_whole_words(minutes: int, said: str) -> None:
+    """As a sentence says it."""
+    assert when.whole(minutes * MINUTE + 1) == said
+
+
 def test_effect_without_payload() -> None:
     """Nothing of the content is told to who may not see it."""
     assert "Winter" not in str(words.effect(held(NOON), payload=False))

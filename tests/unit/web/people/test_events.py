@@ -245,7 +245,9 @@ async def test_being_told_is_not_being_there(served: Served, http: ClientSession
     monkeypatch.setattr(events, "HEARTBEAT", 0.05)
     looks: list[bool] = []
     find = Sessions.find
-    monkeypatch.setattr(Sessions, "find", lambda sessions, token, *, used=True: looks.append(used) or find(sessions, token, used=used))
+    monkeypatch.setattr(
+        Sessions, "find", lambda sessions, token, places, *, used=True: looks.append(used) or find(sessions, token, places, used=used)
+    )
     async with at_a_page(http, served.url) as stream:
         for _ in range(4):
             await stream.block()
