@@ -102,6 +102,7 @@ LIMITS = {
     "policy.cache.age": f"at most {values.MAX_CACHE_AGE:.0f}s",
     "policy.memory": f"at least {values.MIN_WASM_MEMORY >> 20}MiB",
     "holds.settle": f"at most {values.MAX_SETTLE / 86_400:.0f}d",
+    "people.session.terminal": f"at most {values.MAX_TERMINAL / 3600:.0f}h",
     "holds.wait": f"at most {values.MAX_WAIT:.0f}s",
     "limits.body": f"at most {values.MAX_BODY >> 20}MiB",
     "limits.spool": f"at most {values.MAX_SPOOL >> 30}GiB",
