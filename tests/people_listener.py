@@ -38,6 +38,7 @@ class Served:
     gate: FakeGate
     tokens: dict[str, str]
     store: Store
+    troubles: dict[str, str]  # what does not work, as the pages are told
     gets: frozenset[str]  # every path of it that answers GET, with {names}
     people: People
 
@@ -53,6 +54,7 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     clock = SystemClock()
     gate = FakeGate(clock)
     tokens: dict[str, str] = {}
+    troubles: dict[str, str] = {}
     lines = []
     for name in PEOPLE:
         tokens[name], sha256 = new_token()
@@ -64,7 +66,7 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     _private(folder / "users.yaml", "".join(f'{name}: "{_hash()}"\n' for name in PEOPLE))
     sources = (TokenPeople(tokens=Secret("file:tokens.yaml")), PasswordPeople(users=Secret("file:users.yaml")))
     people = People(sources, Secrets(folder, {}), gate.registry, clock, PeopleSettings(), sandbox=True)
-    settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800)
+    settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800, troubles=lambda: troubles)
     store = Store(locate("sqlite:state.db", folder))
     await store.open()
     application = listener(gate, people, settings, clock, Repeats(store, Vault(bytes(32)), clock))
@@ -73,7 +75,7 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store, gets, people)
+        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store, troubles, gets, people)
     finally:
         gate.feed.close()
         await runner.cleanup()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -257,6 +257,7 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
         for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar)):
             group.create_task(work)
         if sidecar.rooms.config.listen.people is not None:
+            group.create_task(sidecar.readiness.keep())
             group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes, sidecar.reader))
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))
@@ -298,7 +299,7 @@ async def _listen(sidecar: Sidecar, clock: Clock, vault: Vault, stack: AsyncExit
         application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.refresh, hosts(config.listen.operations))
         sidecar.operations_address = await serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
-        settings = people_settings(config, config.listen.people, vault.derived("cursors/1"))
+        settings = replace(people_settings(config, config.listen.people, vault.derived("cursors/1")), troubles=lambda: sidecar.readiness.known)
         repeats = Repeats(sidecar.rooms.store, vault, clock)
         application = people_listener(sidecar.acts, sidecar.people, settings, clock, repeats)
         sidecar.people_address = await serve(application, config.listen.people.bind, sidecar.tls.context("people"), stack)

@@ -27,6 +27,7 @@ Details: TypeAlias = "Callable[[], Mapping[str, object]]"
 Handler: TypeAlias = "Callable[[web.Request], Awaitable[web.StreamResponse]]"
 Refresh: TypeAlias = "Callable[[], Awaitable[None]]"
 
+_KEPT = 1.0  # seconds what a page says may be old
 _DEADLINE = 2.0  # seconds for one probe, all parts together
 _EVERY, _LATE, _REMEMBER = 0.25, 1.0, 10.0  # seconds
 
@@ -66,6 +67,7 @@ class Readiness:
         self._checks = checks
         self._deadline = deadline  # seconds for one probe
         self._details = details
+        self.known: Mapping[str, str] = {}  # as last asked by `keep`
         self.started = False
         self.draining = False
 
@@ -76,6 +78,12 @@ class Readiness:
         said = await asyncio.gather(*(_ask(check, self._deadline) for check in self._checks.values()))
         found = {part: why for part, why in zip(self._checks, said, strict=True) if why is not None}
         return found if self.started else {"process": "starting", **found}
+
+    async def keep(self) -> None:
+        """Ask again and again until cancelled, so that pages can say what does not work without asking themselves."""
+        while True:
+            self.known = await self.reasons() if self.started else {}
+            await asyncio.sleep(_KEPT)
 
     def details(self) -> Mapping[str, object]:
         """Revisions in force and the last refused reload."""

@@ -14,7 +14,7 @@ import jinja2
 from stagewarden.clock import NANOSECONDS
 from stagewarden.identity import terminals
 from stagewarden.web import render
-from stagewarden.web.console import forms, when
+from stagewarden.web.console import forms, health, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,7 @@ class Site:
         """A page in the frame, for somebody signed in."""
         now = self._clock.now_ns()
         frame = {"me": self._me(caller), "csrf": self._guard.form_token(request), "shown": when.moment(now, now).clock, "said": None, "waiting": None}
+        frame["troubles"] = health.troubles(self._settings.troubles())
         return self.bare(request, template, {**frame, **values}, code)
 
     def sign_in_page(self, request: web.Request, then: str | None, *, failed: tuple[str, str] | None = None, person: str = "") -> web.Response:

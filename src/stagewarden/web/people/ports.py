@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from stagewarden.audit.reader import EVERY
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from stagewarden.audit.acts import Receipt
@@ -160,6 +161,7 @@ class Settings:
     session_terminal: float = 43200.0  # seconds
     body: int = 256 << 10  # bytes; nothing people send is larger
     json_depth: int = 16
+    troubles: Callable[[], Collection[str]] = tuple  # the parts of us that do not work now, as `/readyz` knows them
     cursor_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # shared by replicas, so that a page may come from any
 
     @property
