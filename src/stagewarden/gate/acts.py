@@ -16,8 +16,9 @@ from stagewarden.gate import bodies
 from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
 from stagewarden.gate.grant_acts import GrantActs
+from stagewarden.gate.inbox import Inboxes
 from stagewarden.gate.overview import Overview
-from stagewarden.gate.people import HoldView, ballot_of
+from stagewarden.gate.people import ballot_of
 from stagewarden.gate.proposals import Proposals
 from stagewarden.gate.rejudging import Rejudging
 from stagewarden.gate.resolving import Resolving
@@ -25,7 +26,6 @@ from stagewarden.gate.reviews import Reviewed
 from stagewarden.gate.revisions import Confirming
 from stagewarden.gate.surroundings import Surroundings
 from stagewarden.holds import lifecycle
-from stagewarden.holds.eligibility import eligible, seat_views
 from stagewarden.holds.paging import Filter
 from stagewarden.model import HoldState
 
@@ -35,15 +35,13 @@ if TYPE_CHECKING:
 
     from stagewarden.audit.reader import Reader, Wanted
     from stagewarden.gate.feed import Listener
-    from stagewarden.gate.people import VoteIntent
+    from stagewarden.gate.people import HoldView, VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Document, Hold
 
-_READS_PAYLOADS = frozenset({"security", "privacy"})
 
-
-class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed):
+class Acts(Overview, Inboxes, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
@@ -133,25 +131,6 @@ class Acts(Overview, GrantActs, Editing, Proposals, Confirming, Rejudging, Resol
         """A place among the events; ids and states, for whoever may read."""
         self._reads(caller)
         return self._rooms.feed.listen(name_of(caller), since)
-
-    # -- who may --
-
-    def _payload(self, caller: Caller, hold: Hold) -> bool:
-        if caller.person is None:
-            return "payloads" in caller.scopes
-        functions = self.functions(caller)
-        entry = self._rooms.registry.data.agents.get(hold.agent)
-        owners = {entry.owners.human, entry.owners.business, entry.owners.technical} if entry else set()
-        asked = {function for seat in hold.seats for function in seat.functions}
-        return caller.person in owners or not functions.isdisjoint(asked | _READS_PAYLOADS)
-
-    # -- views --
-
-    def _view(self, caller: Caller, hold: Hold) -> HoldView:
-        registry = self._rooms.registry
-        asked = sorted({function for seat in hold.seats for function in seat.functions} & self.functions(caller))
-        why_not = "a program's credential never votes" if caller.person is None else eligible(caller.person, hold, registry)
-        return HoldView(hold, tuple(seat_views(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
 
 
 def _states(wanted: str | None) -> frozenset[HoldState]:

@@ -11,6 +11,7 @@ from stagewarden.holds.desk import CHANNEL
 from stagewarden.holds.ending import Ending
 from stagewarden.holds.entries import Moved, view_digest
 from stagewarden.holds.escalating import Escalating
+from stagewarden.holds.inbox import Inbox
 from stagewarden.holds.releasing import Releasing
 from stagewarden.holds.resolving import Resolving
 from stagewarden.holds.reviewing import Reviewing
@@ -21,5 +22,5 @@ from stagewarden.store.outbox import OutboxEntry
 __all__ = ["CHANNEL", "Holds", "Moved", "NewHold", "OutboxEntry", "Vault", "view_digest"]
 
 
-class Holds(Counting, Covered, Voting, Ending, Escalating, Releasing, Resolving, Reviewing):
+class Holds(Counting, Covered, Voting, Ending, Escalating, Releasing, Resolving, Reviewing, Inbox):
     """All acts on holds; built once, with the store, the vault, the clock, and the configuration's holds and limits."""

@@ -18,6 +18,7 @@ from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, hold_body, vote_body
 from stagewarden.holds.hours import over_at
+from stagewarden.holds.lots import Lots, lot_of
 from stagewarden.holds.paging import PLACES
 from stagewarden.model import HoldState, Tier
 from stagewarden.store import writes
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.holds.crypto import Vault
     from stagewarden.holds.lifecycle import Event
+    from stagewarden.holds.lots import Lot
     from stagewarden.holds.paging import Filter
     from stagewarden.model import Document, Hold, Vote
     from stagewarden.store import Store
@@ -75,11 +77,13 @@ def named(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
 class Pen:
     """One write transaction on holds: what it moved, and the entries it wrote."""
 
-    def __init__(self, connection: AsyncConnection, vault: Vault, now_ns: int) -> None:
+    def __init__(self, connection: AsyncConnection, vault: Vault, lots: Lots, now_ns: int) -> None:
         self.connection = connection
         self.now_ns = now_ns
         self.touched: dict[str, Hold] = {}
+        self.lots: dict[str, Lot] = {}
         self._vault = vault
+        self._lots = lots
 
     async def load(self, hold_id: str, *, payload: bool = False) -> Hold:
         """The hold as it stands in this transaction; NotFound."""
@@ -98,6 +102,8 @@ class Pen:
         if result.rowcount != 1:
             raise Conflict(f"hold {hold.id} is no longer {hold.state}")
         moved = await self.load(hold.id, payload=hold.payload)
+        if moved.state is HoldState.PENDING:  # votes were cast, or became void
+            await self.sort(moved)
         self.touched[hold.id] = moved
         return Moved(moved, (await self._entry("hold", moved, hold_body(moved, hold.state, event, cause)),))
 
@@ -115,7 +121,7 @@ class Pen:
     async def add(self, hold: Hold, cause: Cause) -> Moved:
         """Store a fresh hold; Clash where one stands for the same repeat."""
         row = rows.stored(hold, self._vault)
-        await self.connection.execute(insert(holds).values(row))
+        await self.connection.execute(insert(holds).values({**row, "lot": await self._lot(hold)}))
         if not isinstance(hold.request.body, bytes):
             await bodies.store(self.connection, hold.id, self._vault.unwrap(hold.id, row["data_key"]), hold.request.body)
         self.touched[hold.id] = hold
@@ -133,10 +139,20 @@ class Pen:
             raise Conflict(f"hold {hold.id}: its payload is deleted")
         await self.connection.execute(insert(votes).values(rows.vote_row(vote, hold.id, self._vault.unwrap(hold.id, wrapped))))
 
+    async def sort(self, hold: Hold) -> None:
+        """Into its lot, as it stands in this transaction."""
+        await self.connection.execute(update(holds).where(holds.c.id == hold.id).values(lot=await self._lot(hold)))
+
     async def seal(self, hold: Hold, column: str, plain: bytes) -> bytes | None:
         """Ciphertext for a column of this hold; None where its payload is deleted already."""
         wrapped = await self.connection.scalar(select(holds.c.data_key).where(holds.c.id == hold.id))
         return None if wrapped is None else self._vault.unwrap(hold.id, wrapped).seal(column, plain)
+
+    async def _lot(self, hold: Hold) -> str:
+        lot = lot_of(hold)
+        identifier = await self._lots.put(self.connection, lot)
+        self.lots[identifier] = lot
+        return identifier
 
     async def _entry(self, kind: Any, hold: Hold, body: Document) -> OutboxEntry:
         return await put(self.connection, kind, hold.id, body, self.now_ns)
@@ -152,6 +168,7 @@ class Desk:
         self._terms = terms
         self._limits = limits
         self._deadlines = Deadlines(clock)
+        self._lots = Lots()
         self.changed = Bell()
 
     async def get(self, hold_id: str) -> Hold:
@@ -255,8 +272,9 @@ class Desk:
     async def _writing(self) -> AsyncIterator[Pen]:
         """One transaction; afterwards the clocks know the deadlines of what it moved."""
         async with self._store.writing() as connection:
-            pen = Pen(connection, self._vault, self._clock.now_ns())
+            pen = Pen(connection, self._vault, self._lots, self._clock.now_ns())
             yield pen
+        self._lots.learn(pen.lots)
         for hold in pen.touched.values():
             self._watch(hold)
 

@@ -56,6 +56,22 @@ class Asked(Protocol):
         """The question; its `principal` holds the chain."""
 
 
+class Voted(Asked, Protocol):
+    """What the seats that are filled depend on besides: the votes, and what they have to be about."""
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """Those that are not void."""
+
+    @property
+    def digest(self) -> str:
+        """Of the request."""
+
+    @property
+    def view_digest(self) -> str:
+        """Of what was shown."""
+
+
 def functions_held(person: str, asked: Asked, registry: Directory) -> frozenset[str]:
     """The functions an active person of the registry holds that some seat, filled or not, lists: enough to reject."""
     known = registry.data.people.get(person)
@@ -113,7 +129,7 @@ def candidates(asked: Asked, registry: Directory) -> dict[str, frozenset[str]]:
     return found
 
 
-def standing(hold: Hold, registry: Directory) -> tuple[Vote, ...]:
+def standing(hold: Voted, registry: Directory) -> tuple[Vote, ...]:
     """The approvals that count now: of this digest and view, by people eligible today, each human being once."""
     counted: list[Vote] = []
     for vote in hold.votes:
@@ -126,7 +142,7 @@ def standing(hold: Hold, registry: Directory) -> tuple[Vote, ...]:
     return tuple(counted)
 
 
-def seat_views(hold: Hold, registry: Directory) -> list[SeatView]:
+def seat_views(hold: Voted, registry: Directory) -> list[SeatView]:
     """The hold's seats as they stand now."""
     return fill(hold.seats, standing(hold, registry))
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from stagewarden.model import HoldState
 
 PLACES = Places(holds, "h")
+BY_DUE = Places(holds, "h", "expires_at_ns", newest=False)
+BY_END = Places(holds, "h", "ended_at_ns")
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,7 @@ def stored(hold: Hold, vault: Vault) -> dict[str, Any]:
         "questions": list(hold.questions),
         "authors": list(hold.authors),
         "principal": hold.question.get("principal", {}),
+        "destination": destination(hold.question),
         "method": hold.request.method,
         "path": hold.request.target.partition("?")[0],
         "data_key": wrapped,
@@ -88,8 +89,15 @@ CLEAR = (
 )  # fmt: skip
 
 
+def destination(question: Document) -> str | None:
+    """Where it would come out, by its registered name."""
+    action = question.get("action")
+    named = action.get("destination") if isinstance(action, dict) else None
+    return named if isinstance(named, str) else None
+
+
 def restored(row: RowMapping, votes: Iterable[RowMapping], payload: Payload | None) -> Hold:
-    """A row as a Hold; without `payload` its bytes are left unread: method, path and chain are all that is known of them."""
+    """A row as a Hold; without `payload` its bytes are left unread: method, path, chain and destination are all that is known of them."""
     hold = Hold(
         **{name: row[name] for name in CLEAR},
         state=HoldState(row["state"]),
@@ -101,7 +109,7 @@ def restored(row: RowMapping, votes: Iterable[RowMapping], payload: Payload | No
         authors=tuple(row["authors"]),
         votes=tuple(_vote(vote, payload) for vote in votes),
         request=Request(row["upstream"], row["method"], "", "", row["path"], (), b""),
-        question={"principal": row["principal"]},
+        question={"principal": row["principal"], **({} if row["destination"] is None else {"action": {"destination": row["destination"]}})},
         payload=False,
     )
     return hold if payload is None else _with_payload(hold, row, payload)

@@ -78,6 +78,8 @@ holds = Table(
     Column("resend", Boolean, nullable=False, server_default=false()),
     Column("settle_ns", BigInteger, nullable=False, server_default="0"),
     Column("evidence", LargeBinary),
+    Column("destination", String),  # by its registered name
+    Column("lot", String),  # NULL: of an earlier release, until the first list meets it
     Column("data_key", LargeBinary),  # NULL: payload deleted
     Column("request", LargeBinary),
     Column("question", LargeBinary),
@@ -90,7 +92,19 @@ holds = Table(
     Index("holds_agent", "agent", "state"),
     Index("holds_asset", "upstream", "asset"),
     Index("holds_alike", "agent", "kind", "upstream", "asked_at_ns", "id"),
+    Index("holds_lots", "state", "asked", "lot", "expires_at_ns", "asked_at_ns"),
+    Index("holds_due", "state", "asked", "expires_at_ns", "id", "lot"),
+    Index("holds_ended", "ended_at_ns", "id", "lot"),
     sqlite_autoincrement=True,
+)
+
+# What many holds have in common: all that decides who may vote on them, and by what lists are filtered (holds/lots.py). A row is never changed:
+# a vote puts its hold into another lot.
+lots = Table(
+    "lots",
+    metadata,
+    Column("id", String, primary_key=True),  # SHA-256 of the document
+    Column("document", Text, nullable=False),
 )
 
 # A large body of a hold, in pieces, so that nobody ever has to hold it whole.
@@ -119,6 +133,7 @@ votes = Table(
     Column("at_ns", BigInteger, nullable=False),
     Column("void_at_ns", BigInteger, nullable=False, default=0),
     Index("one_vote_per_person", "hold", "person", unique=True, sqlite_where=text("void_at_ns = 0"), postgresql_where=text("void_at_ns = 0")),
+    Index("votes_of", "person", "at_ns"),
     sqlite_autoincrement=True,
 )
 

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _repeats()
     _registries()
     _grants()
+    _inbox()
 
 
 def _columns() -> None:
@@ -41,6 +42,8 @@ def _columns() -> None:
             sa.Column("settle_ns", sa.BigInteger, nullable=False, server_default="0"),
             sa.Column("evidence", sa.LargeBinary),
             sa.Column("claimed_by", sa.String),
+            sa.Column("destination", sa.String),
+            sa.Column("lot", sa.String),  # from the first list that meets the hold (holds/lots.py): what a lot says is the house's to say
         ):
             holds.add_column(column)
     op.drop_index("one_hold_per_repeat", "holds")
@@ -163,3 +166,11 @@ def _grants() -> None:
     )
     op.create_index("ix_grant_uses_ruling", "grant_uses", ["ruling"])
     op.create_index("grant_uses_grant", "grant_uses", ["grant", "state"])
+
+
+def _inbox() -> None:
+    op.create_table("lots", sa.Column("id", sa.String, primary_key=True), sa.Column("document", sa.Text, nullable=False))
+    op.create_index("holds_lots", "holds", ["state", "asked", "lot", "expires_at_ns", "asked_at_ns"])
+    op.create_index("holds_due", "holds", ["state", "asked", "expires_at_ns", "id", "lot"])
+    op.create_index("holds_ended", "holds", ["ended_at_ns", "id", "lot"])
+    op.create_index("votes_of", "votes", ["person", "at_ns"])

@@ -1,0 +1,213 @@
+"""The inbox: what waits for one person, for others, or for somebody to take it up; what is decided; and how much of it there is.
+
+Whether a hold waits for a person is computed here, at each reading, from the registry and the votes; answers are kept only for one revision
+of the registry. Reads no payload, and leaves no `read` entry.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from stagewarden.clock import NANOSECONDS
+from stagewarden.errors import NotFound
+from stagewarden.gate.views import Views
+from stagewarden.holds.inbox import Ended, Which
+from stagewarden.holds.lots import Standing, standing_of
+from stagewarden.model import Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from stagewarden.gate.people import HoldView
+    from stagewarden.gate.rooms import Rooms
+    from stagewarden.holds.inbox import Glance, Tally
+    from stagewarden.holds.lots import Lot
+    from stagewarden.identity.people import Caller
+    from stagewarden.model import Hold
+
+Tab: TypeAlias = Literal["mine", "others", "all", "proposals", "done"]
+TABS: tuple[Tab, ...] = get_args(Tab)
+FILTERS = ("tier", "workflow", "channel", "why")
+SOON_NS = 3600 * NANOSECONDS
+DAY_NS = 24 * SOON_NS
+_READERS, _LOTS = 256, 20_000  # people whose answers are kept, and of one person
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One list as it is asked for. `why`: the code of a reason for holding; `soon`: due within the hour; `text`: in an id, asset, agent, workflow."""
+
+    tab: Tab = "mine"
+    tier: str | None = None
+    workflow: str | None = None
+    channel: str | None = None
+    why: str | None = None
+    soon: bool = False
+    text: str = ""
+    place: str | None = None
+    limit: int = 50
+
+    @property
+    def narrowed(self) -> bool:
+        """Whether anything is left out of the tab."""
+        return self.soon or bool(self.text) or any(getattr(self, name) is not None for name in FILTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One list. `counts`: what waits under each tab; `matched`: how many the filters leave (None: not known, among what is decided).
+
+    `choices`: per filter the values there are, with how many holds each would leave; `soon`: how many the filters leave that are due within
+    the hour; `high`: holds of high tier that this person has decided within a day, and that wait for them.
+    """
+
+    views: tuple[HoldView, ...]
+    following: str | None
+    under_way: tuple[HoldView, ...]
+    counts: Mapping[Tab, int]
+    matched: int | None
+    choices: Mapping[str, Mapping[str, int]]
+    soon: int
+    oldest_ns: int | None
+    high: tuple[int, int]
+    last: HoldView | None
+    ended_today: int
+
+
+@dataclass(slots=True)
+class _Answers:
+    """For one revision of the registry: person and confirmed functions → lot → where they stand."""
+
+    revision: str = ""
+    known: dict[tuple[str, frozenset[str]], dict[str, Standing]] = field(default_factory=dict)
+
+
+class Inboxes(Views):
+    """Reading; the view of one hold is the acts'."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        super().__init__(rooms)
+        self._answers = _Answers()
+
+    async def inbox(self, caller: Caller, wanted: Wanted) -> Shown:
+        """One page of one list, with the counts of all."""
+        self._reads(caller)
+        now = self._rooms.clock.now_ns()
+        async with self._rooms.holds.glance() as glance:
+            every = await glance.tallies(now + SOON_NS)
+            tabs = self._tabs(caller, every)
+            counts: dict[Tab, int] = {tab: sum(tally.count for tally in tallies) for tab, tallies in tabs.items()}
+            mine, here = tabs["mine"], tabs.get(wanted.tab, ())
+            shown = Shown(
+                (), None, (), counts, None, _choices(here, wanted), sum(tally.soon for tally in _left(here, wanted)),
+                min((tally.oldest_ns for tally in mine), default=None), await self._load(glance, caller, mine, now), None, 0,
+            )  # fmt: skip
+            if wanted.tab == "done":
+                return await self._decided(glance, caller, wanted, shown)
+            which = _which(wanted, here, now)
+            found, following = await glance.page(which, wanted.place, wanted.limit)
+            matched = await glance.count(which) if wanted.text else sum(tally.soon if wanted.soon else tally.count for tally in _left(here, wanted))
+            last = await glance.last_voted(caller.person) if caller.person is not None and not found else None
+            return replace(
+                shown, views=self._views(caller, found), following=following, matched=matched,
+                last=None if last is None else self._view(caller, last), ended_today=0 if found else await glance.ended_since(now - now % DAY_NS),
+            )  # fmt: skip
+
+    async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
+        """The hold that waits for this person after that one, in the inbox's order; past the end the first; None when there is no other."""
+        self._reads(caller)
+        now = self._rooms.clock.now_ns()
+        async with self._rooms.holds.glance() as glance:
+            place = await glance.place_of(hold_id)
+            if place is None:
+                raise NotFound(f"hold {hold_id}: no such hold")
+            which = _which(Wanted(), self._tabs(caller, await glance.tallies(now))["mine"], now)
+            for start in (place, None):
+                found, _ = await glance.page(which, start, 2)
+                if others := [hold.id for hold in found if hold.id != hold_id]:
+                    return others[0]
+        return None
+
+    async def _decided(self, glance: Glance, caller: Caller, wanted: Wanted, shown: Shown) -> Shown:
+        ended = Ended(wanted.tier, wanted.workflow, wanted.channel, wanted.why, wanted.text)
+        found, following = await glance.ended(ended, wanted.place, wanted.limit)
+        first = wanted.place is None and not wanted.narrowed
+        under_way = await glance.under_way(wanted.limit) if first else ()
+        named = _named(await glance.ended_lots())
+        return replace(
+            shown, views=self._views(caller, found), following=following, under_way=self._views(caller, under_way),
+            choices={name: dict.fromkeys(values, 0) for name, values in named.items()},
+        )  # fmt: skip
+
+    def _tabs(self, caller: Caller, every: tuple[Tally, ...]) -> dict[Tab, tuple[Tally, ...]]:
+        asked = tuple(tally for tally in every if tally.asked)
+        known = self._known(caller)
+        mine = {tally.id for tally in asked if known is not None and self._standing(caller, tally, known).mine}
+        return {
+            "mine": tuple(tally for tally in asked if tally.id in mine), "others": tuple(tally for tally in asked if tally.id not in mine),
+            "all": asked, "proposals": tuple(tally for tally in every if not tally.asked),
+        }  # fmt: skip
+
+    def _known(self, caller: Caller) -> dict[str, Standing] | None:
+        """What was computed for this person from this registry; None for a program, whom nothing waits for."""
+        if caller.person is None:
+            return None
+        answers = self._answers
+        if answers.revision != self._rooms.registry.revision or len(answers.known) > _READERS:
+            answers = self._answers = _Answers(self._rooms.registry.revision)
+        known = answers.known.setdefault((caller.person, self.functions(caller)), {})
+        if len(known) > _LOTS:
+            known.clear()
+        return known
+
+    def _standing(self, caller: Caller, tally: Tally, known: dict[str, Standing]) -> Standing:
+        found = known.get(tally.id)
+        if found is None:
+            found = known[tally.id] = standing_of(caller.person or "", self.functions(caller), tally.lot, self._rooms.registry)
+        return found
+
+    async def _load(self, glance: Glance, caller: Caller, mine: tuple[Tally, ...], now: int) -> tuple[int, int]:
+        waiting = sum(tally.count for tally in mine if tally.lot.tier is Tier.HIGH)
+        return (await glance.high_votes(caller.person, now - DAY_NS) if waiting and caller.person is not None else 0), waiting
+
+    def _views(self, caller: Caller, holds: Iterable[Hold]) -> tuple[HoldView, ...]:
+        return tuple(self._view(caller, hold) for hold in holds)
+
+
+def _left(tallies: Iterable[Tally], wanted: Wanted, but: str = "") -> Iterator[Tally]:
+    """What the filters leave, text apart, and that one."""
+    return (tally for tally in tallies if all(name == but or _passes(tally.lot, name, wanted) for name in FILTERS))
+
+
+def _passes(lot: Lot, name: str, wanted: Wanted) -> bool:
+    value = getattr(wanted, name)
+    return value is None or value in _values(lot, name)
+
+
+def _values(lot: Lot, name: str) -> tuple[str, ...]:
+    return lot.codes if name == "why" else (str(getattr(lot, name)),)
+
+
+def _choices(tallies: tuple[Tally, ...], wanted: Wanted) -> dict[str, dict[str, int]]:
+    """Per filter: its values, and how many holds each would leave beside the other filters."""
+    choices: dict[str, dict[str, int]] = {}
+    for name in FILTERS:
+        counted: Counter[str] = Counter()
+        for tally in _left(tallies, wanted, name):
+            counted.update(dict.fromkeys(_values(tally.lot, name), tally.soon if wanted.soon else tally.count))
+        choices[name] = dict(sorted(counted.items()))
+    return choices
+
+
+def _named(lots: Iterable[Lot]) -> dict[str, list[str]]:
+    known = tuple(lots)
+    return {name: sorted({value for lot in known for value in _values(lot, name)}) for name in FILTERS}
+
+
+def _which(wanted: Wanted, tallies: tuple[Tally, ...], now_ns: int) -> Which:
+    text = wanted.text.lower()
+    left = {tally.id: tally.lot for tally in _left(tallies, wanted)}
+    found = frozenset(name for name, lot in left.items() if text and (text in lot.agent.lower() or text in lot.workflow.lower()))
+    return Which(wanted.tab != "proposals", frozenset(left), now_ns + SOON_NS if wanted.soon else None, text, found)

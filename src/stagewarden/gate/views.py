@@ -1,0 +1,37 @@
+"""A hold as one caller may see it: its seats as they stand, whether its bytes are shown, and why this caller cannot approve it.
+
+Must never show more than "Who may do what" (lifecycles.md) lets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stagewarden.gate.callers import Callers
+from stagewarden.gate.people import HoldView
+from stagewarden.holds.eligibility import eligible, seat_views
+
+if TYPE_CHECKING:
+    from stagewarden.identity.people import Caller
+    from stagewarden.model import Hold
+
+_READS_PAYLOADS = frozenset({"security", "privacy"})
+
+
+class Views(Callers):
+    """Base of the acts that show holds."""
+
+    def _payload(self, caller: Caller, hold: Hold) -> bool:
+        if caller.person is None:
+            return "payloads" in caller.scopes
+        functions = self.functions(caller)
+        entry = self._rooms.registry.data.agents.get(hold.agent)
+        owners = {entry.owners.human, entry.owners.business, entry.owners.technical} if entry else set()
+        asked = {function for seat in hold.seats for function in seat.functions}
+        return caller.person in owners or not functions.isdisjoint(asked | _READS_PAYLOADS)
+
+    def _view(self, caller: Caller, hold: Hold) -> HoldView:
+        registry = self._rooms.registry
+        asked = sorted({function for seat in hold.seats for function in seat.functions} & self.functions(caller))
+        why_not = "a program's credential never votes" if caller.person is None else eligible(caller.person, hold, registry)
+        return HoldView(hold, tuple(seat_views(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))

@@ -1,0 +1,198 @@
+"""What waits, as lists show it: counted by lot, ordered by when it is due, read a page at a time.
+
+However many holds wait, what is read is one row for each lot and one page. No payload is ever read here.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Text, and_, case, cast, func, or_, select, true
+
+from stagewarden.holds import lifecycle
+from stagewarden.holds.desk import Desk, fetch
+from stagewarden.holds.paging import BY_DUE, BY_END
+from stagewarden.model import HoldState, Tier
+from stagewarden.store.tables import holds, votes
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from stagewarden.holds.lots import Lot, Lots
+    from stagewarden.model import Hold
+    from stagewarden.store.places import Places
+
+_STRAYS = 500  # holds of an earlier release that get their lots in one transaction
+_LATELY = 1000  # ended holds whose lots say what there is to filter by
+_UNDER_WAY = tuple(sorted(map(str, lifecycle.OPEN - {HoldState.PENDING})))
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Holds of one lot that wait: how many, since when the first of them, how many are due soon. `asked` False: proposals."""
+
+    id: str
+    lot: Lot
+    asked: bool
+    count: int
+    oldest_ns: int
+    soon: int
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Holds that wait: of these lots, due by then; `text`: in an id or asset, or of the lots it was `found` in."""
+
+    asked: bool
+    lots: frozenset[str]
+    due_by_ns: int | None = None
+    text: str = ""
+    found: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Holds that have ended."""
+
+    tier: str | None = None
+    workflow: str | None = None
+    channel: str | None = None
+    code: str | None = None
+    text: str = ""
+
+
+class Glance:
+    """One consistent view of what waits."""
+
+    def __init__(self, connection: AsyncConnection, lots: Lots) -> None:
+        self._connection = connection
+        self._lots = lots
+        self._every: dict[bool, frozenset[str]] = {}
+
+    async def tallies(self, soon_ns: int) -> tuple[Tally, ...]:
+        """Of all that waits, proposals included. Must come first: what a list leaves out depends on it."""
+        soon = func.sum(case((holds.c.expires_at_ns <= soon_ns, 1), else_=0))
+        counted = select(holds.c.asked, holds.c.lot, func.count(), func.min(holds.c.asked_at_ns), soon)
+        query = counted.where(holds.c.state == "pending").group_by(holds.c.asked, holds.c.lot)
+        found = [tuple(row) for row in await self._connection.execute(query)]
+        known = await self._lots.read(self._connection, {row[1] for row in found if row[1] is not None})
+        told = tuple(Tally(lot, known[lot], bool(asked), count, oldest, int(soon)) for asked, lot, count, oldest, soon in found if lot in known)
+        self._every = {asked: frozenset(tally.id for tally in told if tally.asked is asked) for asked in (True, False)}
+        return told
+
+    async def page(self, which: Which, place: str | None, limit: int) -> tuple[tuple[Hold, ...], str | None]:
+        """Those due first, without payload; the place the next page begins after, or None at the end. Invalid for a place not ours."""
+        if not which.lots:
+            return (), None
+        return await self._page(BY_DUE, self._where(which), place, limit)
+
+    async def count(self, which: Which) -> int:
+        """How many."""
+        if not which.lots:
+            return 0
+        return await self._connection.scalar(select(func.count()).where(*self._where(which))) or 0
+
+    async def under_way(self, limit: int) -> tuple[Hold, ...]:
+        """Decided, and not yet at its end."""
+        return tuple(await fetch(self._connection, None, holds.c.state.in_(_UNDER_WAY), order=(holds.c.approved_at_ns.desc(),), limit=limit))
+
+    async def ended(self, wanted: Ended, place: str | None, limit: int) -> tuple[tuple[Hold, ...], str | None]:
+        """What ended last comes first."""
+        conditions: list[ColumnElement[bool]] = [holds.c.ended_at_ns > 0]
+        channel = func.coalesce(holds.c.destination, holds.c.upstream)
+        for column, value in ((holds.c.tier, wanted.tier), (holds.c.workflow, wanted.workflow), (channel, wanted.channel)):
+            if value is not None:
+                conditions.append(column == value)
+        if wanted.code is not None:
+            conditions.append(cast(holds.c.reasons, Text).contains(f'"code": "{wanted.code}"', autoescape=True))
+        if wanted.text:
+            conditions.append(or_(*(_contains(holds.c[name], wanted.text) for name in ("id", "agent", "workflow", "asset"))))
+        return await self._page(BY_END, tuple(conditions), place, limit)
+
+    async def ended_lots(self) -> frozenset[Lot]:
+        """Of what ended lately."""
+        lately = select(holds.c.lot).where(holds.c.ended_at_ns > 0).order_by(*BY_END.order()).limit(_LATELY).subquery()
+        found = (await self._connection.execute(select(lately.c.lot).distinct())).scalars()
+        return frozenset((await self._lots.read(self._connection, {lot for lot in found if lot is not None})).values())
+
+    async def ended_since(self, since_ns: int) -> int:
+        """How many have ended since then."""
+        return await self._connection.scalar(select(func.count()).where(holds.c.ended_at_ns >= max(1, since_ns))) or 0
+
+    async def high_votes(self, person: str, since_ns: int) -> int:
+        """How many holds of high tier this person has decided since then."""
+        theirs = (votes.c.person == person, votes.c.at_ns >= since_ns, holds.c.tier == str(Tier.HIGH))
+        return await self._connection.scalar(select(func.count()).select_from(votes.join(holds, votes.c.hold == holds.c.id)).where(*theirs)) or 0
+
+    async def last_voted(self, person: str) -> Hold | None:
+        """The hold this person voted on last."""
+        last = select(votes.c.hold).where(votes.c.person == person).order_by(votes.c.at_ns.desc()).limit(1)
+        found = await fetch(self._connection, None, holds.c.id == last.scalar_subquery())
+        return found[0] if found else None
+
+    async def place_of(self, hold_id: str) -> str | None:
+        """Where a hold stands, or stood, in the order of what waits."""
+        row = (await self._connection.execute(select(holds.c.expires_at_ns).where(holds.c.id == hold_id))).first()
+        return None if row is None else BY_DUE.at(row.expires_at_ns, hold_id)
+
+    async def _page(
+        self, order: Places, where: tuple[ColumnElement[bool], ...], place: str | None, limit: int
+    ) -> tuple[tuple[Hold, ...], str | None]:
+        """Walked in the index first: a row is wide, and most of those passed over are not shown."""
+        after = () if place is None else (order.after(place),)
+        wanted = select(holds.c.id).where(*where, *after).order_by(*order.order()).limit(limit + 1)
+        found = await fetch(self._connection, None, holds.c.id.in_(wanted), order=order.order())
+        page = tuple(found[:limit])
+        return page, order.at(getattr(page[-1], order.time), page[-1].id) if len(found) > limit else None
+
+    def _where(self, which: Which) -> tuple[ColumnElement[bool], ...]:
+        conditions = [holds.c.state == "pending", holds.c.asked.is_(which.asked), self._among(which)]
+        if which.due_by_ns is not None:
+            conditions.append(holds.c.expires_at_ns <= which.due_by_ns)
+        if which.text:
+            named = or_(*(_contains(holds.c[name], which.text) for name in ("id", "asset")))
+            conditions.append(or_(named, _lot().in_(which.found)) if which.found else named)
+        return tuple(conditions)
+
+    def _among(self, which: Which) -> ColumnElement[bool]:
+        """By the shorter of two lists: the lots that are meant, and those that are not."""
+        others = self._every[which.asked] - which.lots
+        if not others:
+            return true()
+        return _lot().in_(which.lots) if len(which.lots) <= len(others) else _lot().not_in(others)
+
+
+class Inbox(Desk):
+    """Reading what waits."""
+
+    @asynccontextmanager
+    async def glance(self) -> AsyncIterator[Glance]:
+        """One consistent view."""
+        await self._sort_strays()
+        async with self._store.reading() as connection:
+            yield Glance(connection, self._lots)
+
+    async def _sort_strays(self) -> None:
+        """What waits and has no lot was opened by an earlier release: it gets one."""
+        stray = and_(holds.c.state == "pending", holds.c.lot.is_(None))
+        while True:
+            async with self._store.reading() as connection:
+                if await connection.scalar(select(holds.c.id).where(stray).limit(1)) is None:
+                    return
+            async with self._writing() as pen:
+                for hold in await fetch(pen.connection, None, stray, limit=_STRAYS):
+                    await pen.sort(hold)
+
+
+def _lot() -> ColumnElement[str]:
+    """Lists are walked in the order they are shown in: an index on lots would have every hold of them sorted first."""
+    return func.coalesce(holds.c.lot, "")
+
+
+def _contains(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
+    return func.lower(column).contains(text.lower(), autoescape=True)
