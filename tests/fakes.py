@@ -18,6 +18,7 @@ from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StepUp
 from stagewarden.gate import council
 from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
+from stagewarden.gate.inbox import FILTERS, Shown
 from stagewarden.gate.overview import DAYS, AgentPicture, Past, Traffic, WorkflowPicture
 from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, WorkflowReviews
 from stagewarden.gate.reach import reach, ways
@@ -27,6 +28,8 @@ from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle, signals
 from stagewarden.holds.counting import Days
 from stagewarden.holds.eligibility import eligible, functions_held, seat_views
+from stagewarden.holds.lots import lot_of, standing_of
+from stagewarden.holds.rows import destination
 from stagewarden.holds.seats import filled
 from stagewarden.holds.signals import Review
 from stagewarden.model import Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
@@ -56,7 +59,8 @@ if TYPE_CHECKING:
 
     from stagewarden.clock import Clock
     from stagewarden.gate.feed import Listener
-    from stagewarden.gate.grant_terms import Wanted
+    from stagewarden.gate.grant_terms import Wanted as WantedGrant
+    from stagewarden.gate.inbox import Selection
     from stagewarden.gate.people import VoteIntent
     from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller
@@ -200,6 +204,74 @@ class FakeGate:
         shown = [view for view in views if not mine or view.why_not is None]
         return shown[start : start + limit], str(start + limit) if len(shown) > start + limit else None
 
+    async def inbox(self, caller: Caller, wanted: Selection) -> Shown:
+        """As the gate: due first, or ended last first; without payload."""
+        self._reads(caller)
+        now = self.clock.now_ns()
+        tabs = self._tabs(caller)
+        mine = tabs["mine"]
+        here = sorted(tabs.get(wanted.tab, ()), key=lambda hold: (hold.expires_at_ns, hold.id))
+        if wanted.tab == "done":
+            here = sorted((hold for hold in self.holds.values() if hold.ended_at_ns), key=lambda hold: (-hold.ended_at_ns, hold.id))
+        left = [hold for hold in here if self._left(hold, wanted, now)]
+        start = int(wanted.place or 0)
+        voted = [(vote.at_ns, hold) for hold in self.holds.values() for vote in hold.votes if vote.person == caller.person]
+        last = max(voted, key=lambda pair: pair[0])[1] if voted and not left else None
+        under_way = [hold for hold in self.holds.values() if hold.state in lifecycle.OPEN - {HoldState.PENDING}] if wanted.tab == "done" else []
+        high = [hold for hold in mine if hold.tier is Tier.HIGH]
+        return Shown(
+            views=tuple(self._view(caller, self._bare(hold)) for hold in left[start : start + wanted.limit]),
+            following=str(start + wanted.limit) if len(left) > start + wanted.limit else None,
+            under_way=tuple(self._view(caller, self._bare(hold)) for hold in under_way),
+            counts={tab: len(held) for tab, held in tabs.items()},
+            matched=None if wanted.tab == "done" else len(left),
+            choices={name: self._choices(here, name) for name in FILTERS},
+            soon=sum(hold.expires_at_ns <= now + HOUR for hold in left),
+            oldest_ns=min((hold.asked_at_ns for hold in mine), default=None),
+            high=(sum(hold.tier is Tier.HIGH for _, hold in voted) if high else 0, len(high)),
+            last=None if last is None else self._view(caller, self._bare(last)),
+            ended_today=sum(hold.ended_at_ns >= now - now % (24 * HOUR) for hold in self.holds.values()) if not left else 0,
+        )
+
+    async def fresh(self, caller: Caller, wanted: Selection, since_ns: int) -> int:
+        """As the gate."""
+        here = self._tabs(caller).get(wanted.tab, [])
+        return sum(hold.asked_at_ns > since_ns and self._left(hold, wanted, self.clock.now_ns()) for hold in here)
+
+    async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
+        """As the gate."""
+        at = self._hold(hold_id)
+        others = sorted((hold.expires_at_ns, hold.id) for hold in self._tabs(caller)["mine"] if hold.id != hold_id)
+        behind = [place for place in others if place > (at.expires_at_ns, at.id)]
+        return next((name for _, name in (*behind, *others)), None)
+
+    def _tabs(self, caller: Caller) -> dict[str, list[Hold]]:
+        pending = [hold for hold in self.holds.values() if hold.state is HoldState.PENDING]
+        asked = [hold for hold in pending if hold.asked]
+        functions = self.functions(caller)
+        mine = [hold for hold in asked if caller.person and standing_of(caller.person, functions, lot_of(hold), self.registry).mine]
+        others = [hold for hold in asked if hold not in mine]
+        return {"mine": mine, "others": others, "all": asked, "proposals": [hold for hold in pending if not hold.asked]}
+
+    @staticmethod
+    def _left(hold: Hold, wanted: Selection, now: int) -> bool:
+        lot = lot_of(hold)
+        same = all(getattr(wanted, name) in {None, getattr(lot, name)} for name in ("tier", "workflow", "channel"))
+        text = wanted.text.lower() in "\n".join((hold.id, hold.asset or "", lot.agent, lot.workflow)).lower()
+        return same and wanted.why in {None, *lot.codes} and text and (not wanted.soon or hold.expires_at_ns <= now + HOUR)
+
+    @staticmethod
+    def _choices(holds: list[Hold], name: str) -> dict[str, int]:
+        found = [value for hold in holds for value in (lot_of(hold).codes if name == "why" else (str(getattr(lot_of(hold), name)),))]
+        return {value: found.count(value) for value in sorted(set(found))}
+
+    @staticmethod
+    def _bare(hold: Hold) -> Hold:
+        """As lists have it."""
+        request = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
+        action: Document = {"destination": destination(hold.question)}
+        return replace(hold, payload=False, request=request, question={"principal": hold.question["principal"], "action": action})
+
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One."""
         self._reads(caller)
@@ -314,7 +386,7 @@ class FakeGate:
         self._reads(caller)
         return self._grant_view(caller, self._grant(grant_id))
 
-    async def ask_grant(self, caller: Caller, wanted: Wanted) -> GrantView:
+    async def ask_grant(self, caller: Caller, wanted: WantedGrant) -> GrantView:
         """Ask."""
         if caller.person is None or not self.functions(caller):
             raise NotAllowed("a grant is asked for by a person of the registry")

@@ -36,7 +36,7 @@ _READERS, _LOTS = 256, 20_000  # people whose answers are kept, and of one perso
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Selection:
     """One list as it is asked for. `why`: the code of a reason for holding; `soon`: due within the hour; `text`: in an id, asset, agent, workflow."""
 
     tab: Tab = "mine"
@@ -91,7 +91,7 @@ class Inboxes(Views):
         super().__init__(rooms)
         self._answers = _Answers()
 
-    async def inbox(self, caller: Caller, wanted: Wanted) -> Shown:
+    async def inbox(self, caller: Caller, wanted: Selection) -> Shown:
         """One page of one list, with the counts of all."""
         self._reads(caller)
         now = self._rooms.clock.now_ns()
@@ -115,6 +115,14 @@ class Inboxes(Views):
                 last=None if last is None else self._view(caller, last), ended_today=0 if found else await glance.ended_since(now - now % DAY_NS),
             )  # fmt: skip
 
+    async def fresh(self, caller: Caller, wanted: Selection, since_ns: int) -> int:
+        """How many holds of this list were asked for after then; none among what is decided."""
+        self._reads(caller)
+        now = self._rooms.clock.now_ns()
+        async with self._rooms.holds.glance() as glance:
+            here = self._tabs(caller, await glance.tallies(now)).get(wanted.tab, ())
+            return await glance.count(replace(_which(wanted, here, now), after_ns=since_ns))
+
     async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
         """The hold that waits for this person after that one, in the inbox's order; past the end the first; None when there is no other."""
         self._reads(caller)
@@ -123,14 +131,14 @@ class Inboxes(Views):
             place = await glance.place_of(hold_id)
             if place is None:
                 raise NotFound(f"hold {hold_id}: no such hold")
-            which = _which(Wanted(), self._tabs(caller, await glance.tallies(now))["mine"], now)
+            which = _which(Selection(), self._tabs(caller, await glance.tallies(now))["mine"], now)
             for start in (place, None):
                 found, _ = await glance.page(which, start, 2)
                 if others := [hold.id for hold in found if hold.id != hold_id]:
                     return others[0]
         return None
 
-    async def _decided(self, glance: Glance, caller: Caller, wanted: Wanted, shown: Shown) -> Shown:
+    async def _decided(self, glance: Glance, caller: Caller, wanted: Selection, shown: Shown) -> Shown:
         ended = Ended(wanted.tier, wanted.workflow, wanted.channel, wanted.why, wanted.text)
         found, following = await glance.ended(ended, wanted.place, wanted.limit)
         first = wanted.place is None and not wanted.narrowed
@@ -176,12 +184,12 @@ class Inboxes(Views):
         return tuple(self._view(caller, hold) for hold in holds)
 
 
-def _left(tallies: Iterable[Tally], wanted: Wanted, but: str = "") -> Iterator[Tally]:
+def _left(tallies: Iterable[Tally], wanted: Selection, but: str = "") -> Iterator[Tally]:
     """What the filters leave, text apart, and that one."""
     return (tally for tally in tallies if all(name == but or _passes(tally.lot, name, wanted) for name in FILTERS))
 
 
-def _passes(lot: Lot, name: str, wanted: Wanted) -> bool:
+def _passes(lot: Lot, name: str, wanted: Selection) -> bool:
     value = getattr(wanted, name)
     return value is None or value in _values(lot, name)
 
@@ -190,7 +198,7 @@ def _values(lot: Lot, name: str) -> tuple[str, ...]:
     return lot.codes if name == "why" else (str(getattr(lot, name)),)
 
 
-def _choices(tallies: tuple[Tally, ...], wanted: Wanted) -> dict[str, dict[str, int]]:
+def _choices(tallies: tuple[Tally, ...], wanted: Selection) -> dict[str, dict[str, int]]:
     """Per filter: its values, and how many holds each would leave beside the other filters."""
     choices: dict[str, dict[str, int]] = {}
     for name in FILTERS:
@@ -206,8 +214,8 @@ def _named(lots: Iterable[Lot]) -> dict[str, list[str]]:
     return {name: sorted({value for lot in known for value in _values(lot, name)}) for name in FILTERS}
 
 
-def _which(wanted: Wanted, tallies: tuple[Tally, ...], now_ns: int) -> Which:
+def _which(wanted: Selection, tallies: tuple[Tally, ...], now_ns: int) -> Which:
     text = wanted.text.lower()
     left = {tally.id: tally.lot for tally in _left(tallies, wanted)}
     found = frozenset(name for name, lot in left.items() if text and (text in lot.agent.lower() or text in lot.workflow.lower()))
-    return Which(wanted.tab != "proposals", frozenset(left), now_ns + SOON_NS if wanted.soon else None, text, found)
+    return Which(wanted.tab != "proposals", frozenset(left), now_ns + SOON_NS if wanted.soon else None, text=text, found=found)

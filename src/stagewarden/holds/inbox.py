@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, and_, case, cast, func, or_, select, true
+from sqlalchemy import Text, and_, case, cast, false, func, or_, select, true
 
 from stagewarden.holds import lifecycle
-from stagewarden.holds.desk import Desk, fetch
+from stagewarden.holds.desk import Desk, fetch, named
 from stagewarden.holds.paging import BY_DUE, BY_END
 from stagewarden.model import HoldState, Tier
 from stagewarden.store.tables import holds, votes
@@ -46,11 +46,12 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Holds that wait: of these lots, due by then; `text`: in an id or asset, or of the lots it was `found` in."""
+    """Holds that wait: of these lots, due by then, asked for after then; `text`: in an id or asset, or of the lots it was `found` in."""
 
     asked: bool
     lots: frozenset[str]
     due_by_ns: int | None = None
+    after_ns: int | None = None
     text: str = ""
     found: frozenset[str] = frozenset()
 
@@ -107,7 +108,7 @@ class Glance:
         channel = func.coalesce(holds.c.destination, holds.c.upstream)
         for column, value in ((holds.c.tier, wanted.tier), (holds.c.workflow, wanted.workflow), (channel, wanted.channel)):
             if value is not None:
-                conditions.append(column == value)
+                conditions.append(named(column, value))
         if wanted.code is not None:
             conditions.append(cast(holds.c.reasons, Text).contains(f'"code": "{wanted.code}"', autoescape=True))
         if wanted.text:
@@ -137,7 +138,7 @@ class Glance:
 
     async def place_of(self, hold_id: str) -> str | None:
         """Where a hold stands, or stood, in the order of what waits."""
-        row = (await self._connection.execute(select(holds.c.expires_at_ns).where(holds.c.id == hold_id))).first()
+        row = (await self._connection.execute(select(holds.c.expires_at_ns).where(named(holds.c.id, hold_id)))).first()
         return None if row is None else BY_DUE.at(row.expires_at_ns, hold_id)
 
     async def _page(
@@ -154,6 +155,8 @@ class Glance:
         conditions = [holds.c.state == "pending", holds.c.asked.is_(which.asked), self._among(which)]
         if which.due_by_ns is not None:
             conditions.append(holds.c.expires_at_ns <= which.due_by_ns)
+        if which.after_ns is not None:
+            conditions.append(holds.c.asked_at_ns > which.after_ns)
         if which.text:
             named = or_(*(_contains(holds.c[name], which.text) for name in ("id", "asset")))
             conditions.append(or_(named, _lot().in_(which.found)) if which.found else named)
@@ -195,4 +198,4 @@ def _lot() -> ColumnElement[str]:
 
 
 def _contains(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    return func.lower(column).contains(text.lower(), autoescape=True)
+    return false() if "\0" in text else func.lower(column).contains(text.lower(), autoescape=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.feed import Listener
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.grant_terms import Wanted as WantedGrant
+    from stagewarden.gate.inbox import Selection, Shown
     from stagewarden.gate.overview import AgentPicture, Past, Traffic, WorkflowPicture
     from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, VoteIntent, WorkflowReviews
     from stagewarden.gate.revisions import RevisionView
@@ -39,6 +40,15 @@ class Gate(Protocol):
         self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
     ) -> tuple[list[HoldView], str | None]:
         """Holds, newest first, and the cursor of the next page."""
+
+    async def inbox(self, caller: Caller, wanted: Selection) -> Shown:
+        """One page of what waits, or of what is decided, with the counts of all."""
+
+    async def fresh(self, caller: Caller, wanted: Selection, since_ns: int) -> int:
+        """How many holds were added to a list since then."""
+
+    async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
+        """The hold that waits for this person after that one, in the inbox's order; past the end the first; None when there is no other."""
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes is recorded."""
