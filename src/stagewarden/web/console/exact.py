@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stretch of text. `hidden`: `text` names a character that cannot be seen; `changed`: marked as different."""
+    """A stretch of text. `hidden`: `text` names a character that cannot be seen; `changed`: marked as different; `note`: our words, not theirs."""
 
     text: str
     hidden: bool = False
     changed: bool = False
+    note: bool = False
 
 
 # Blank although their category is a letter or a symbol; combining grapheme joiner; Mongolian and ideographic variation selectors.
@@ -36,8 +37,13 @@ _PRIVATE = "\ue000-\uf8ff\U000f0000-\U0010ffff"
 _EMOJI_STYLE = "(?<![\u203c-\u3299\U0001f000-\U0001faff#*0-9\u00a9\u00ae])\ufe0f"
 _HIDDEN = re.compile(f"[{_BLANK}{_CONTROL}{_FORMAT}{_WIDE}{_SPACES}{_PRIVATE}]|{_EMOJI_STYLE}")
 
+_ESCAPED = 4  # bytes `&#34;` takes besides the one it stands for
+_FRAMED = 90  # of a hidden character's frame and name
+_WORK = 400_000  # sum of products of token counts that one page compares
+
 _TAGS = range(0xE0000, 0xE0080)
 _KIB, _MIB = 1 << 10, 1 << 20
+_HEX = 16 << 10  # bytes shown in hexadecimal
 _SHORT = 12  # ids up to this long are not shortened
 _LONGEST_NAME = 120
 _NAMES = {
@@ -82,6 +88,53 @@ def count(text: str) -> int:
     return sum(1 for _ in _HIDDEN.finditer(text))
 
 
+def cost(text: str) -> int:
+    """Bytes of markup it takes, at most."""
+    return len(text.encode(errors="surrogatepass")) + _ESCAPED * sum(text.count(each) for each in "&<>\"'") + _FRAMED * count(text)
+
+
+class Room:
+    """How much of what an agent wrote one page takes; what finds no room is counted in its place, never dropped unsaid.
+
+    One for one part of a page, used up as it is built: bytes of markup, and the work of comparing words.
+    """
+
+    __slots__ = ("_left", "_work")
+
+    def __init__(self, left: int = 1 << 20) -> None:
+        self._left = left
+        self._work = _WORK
+
+    def spend(self, number: int) -> bool:
+        """Whether so many bytes had room; they are taken if so."""
+        if number > self._left:
+            return False
+        self._left -= number
+        return True
+
+    def work(self, number: int) -> bool:
+        """Whether so much comparing may still be done; it is counted if so."""
+        if number > self._work:
+            return False
+        self._work -= number
+        return True
+
+    def take(self, text: str, *, changed: bool = False) -> tuple[Run, ...]:
+        """The text in runs, as far as there is room, and how much more of it there is."""
+        if self.spend(cost(text)):
+            return reveal(text, changed=changed)
+        kept = self._fits(text)
+        self._left -= cost(text[:kept])
+        return (*reveal(text[:kept], changed=changed), Run(f"{len(text) - kept:,} more characters", changed=changed, note=True))
+
+    def _fits(self, text: str) -> int:
+        low, high = 0, min(len(text), self._left)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if cost(text[:middle]) <= self._left else (low, middle - 1)
+        return low
+
+
 def name(character: str) -> str:
     """`U+202E right-to-left override`."""
     point = ord(character)
@@ -105,19 +158,24 @@ class Bytes:
     text: bool
 
 
-def content(data: bytes) -> Bytes:
-    """All of `data`, readable."""
+def content(data: bytes, room: Room | None = None) -> Bytes:
+    """All of `data` that has room, readable; the rest counted."""
+    room = room or Room()
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        lines = "\n".join(data[at : at + 16].hex(" ") for at in range(0, len(data), 16))
-        return Bytes((Run(lines),), len(data), 0, text=False)
-    return Bytes(reveal(text), len(data), count(text), text=True)
+        shown = data[:_HEX]
+        lines = "\n".join(shown[at : at + 16].hex(" ") for at in range(0, len(shown), 16))
+        rest = (Run(f"{len(data) - _HEX:,} more bytes", note=True),) if len(data) > _HEX else ()
+        return Bytes((Run(lines), *rest), len(data), 0, text=False)
+    return Bytes(room.take(text), len(data), count(text), text=True)
 
 
-def body(held: Body) -> Bytes:
+def body(held: Body, room: Room | None = None) -> Bytes:
     """A request's body; a large one is named instead of shown."""
-    return content(held) if isinstance(held, bytes) else Bytes((Run(f"a file of {size(held.size)}, {held.digest}"),), held.size, 0, text=True)
+    if isinstance(held, bytes):
+        return content(held, room)
+    return Bytes((Run(f"a file of {size(held.size)}, {held.digest}"),), held.size, 0, text=True)
 
 
 def short(text: str) -> str:

@@ -139,6 +139,8 @@ def _type(request: Request) -> str:
 
 
 def _is_file(kind: str, body: Body, found: str | None) -> bool:
+    if not isinstance(body, bytes):
+        return True
     return bool(body) and (kind.startswith(_TOLD) or kind in _DOCUMENTS or found is not None)
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from stagewarden.model import Headers, Hold, Reason
     from stagewarden.web.console.exact import Bytes, Run
 
+_EXACT = 256 << 10  # bytes of markup for the exact request, and for the answer
+
 Pair = tuple[tuple["Run", ...], tuple["Run", ...]]
 
 
@@ -145,11 +147,11 @@ def _content(hold: Hold) -> Content:
     return Content(
         changes=changes(request, hold.before, described(hold.question)),
         headers=_pairs(request.headers),
-        body=exact.body(request.body),
+        body=exact.body(request.body, exact.Room(_EXACT)),
         authority=f"{hold.upstream}, {request.scheme}://{request.authority}",
         says=tuple((exact.reveal(name), exact.reveal(value)) for name, value in said.items()),
         says_hidden=sum(exact.count(name) + exact.count(value) for name, value in said.items()),
-        answer=None if response is None else Answered(response.status, _pairs(response.headers), exact.content(response.body)),
+        answer=None if response is None else Answered(response.status, _pairs(response.headers), exact.content(response.body, exact.Room(_EXACT))),
     )
 
 

@@ -45,7 +45,7 @@ def test_against_what_was_there() -> None:
         (b"", "application/json", "/p?status=publish&x=", ["?status", "?x"]),
         (b"just text", "text/plain", "/p", ["body"]),
         (b'["a"]', "application/json", "/p", ["body"]),
-        (b"\xff\xfe", "application/octet-stream", "/p", []),
+        (b"\xff\xfe", "application/octet-stream", "/p", ["body"]),
     ],
     ids=["json", "form", "query", "text", "array", "binary"],
 )
@@ -81,7 +81,7 @@ def test_found() -> None:
     text = '<a href="https://ours.example@evil.example/x">x</a> //cdn.example/y <iframe src=x> <FORM> <img onerror=alert(1)> javascript:alert(1)'
     seen = found.look([text])
     assert dict(seen.hosts) == {"evil.example": 1, "cdn.example": 1}
-    assert dict(seen.kinds) == {"scripts": 0, "frames": 1, "forms": 1, "handlers": 1, "script links": 1}
+    assert dict(seen.kinds) == {"scripts": 0, "frames": 1, "forms": 1, "pictures": 1, "styles": 0, "handlers": 1, "script links": 1}
 
 
 @pytest.mark.parametrize("text", ["<" * 200_000, "//" * 100_000, "<a " + "x" * 200_000, "on" * 100_000 + "<"], ids=["<", "//", "tag", "on"])
