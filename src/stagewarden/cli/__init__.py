@@ -19,6 +19,8 @@ _COMMANDS = {
     "init": "init",
     "opa": "opa",
     "policy": "policy",
+    "login": "login",
+    "logout": "login",
     "holds": "people",
     "agents": "stopping",
     "grants": "grants",

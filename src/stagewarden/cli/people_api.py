@@ -15,6 +15,7 @@ from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Re
 import click
 
 from stagewarden import config as configuration
+from stagewarden.cli import logins
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
 from stagewarden.cli.exits import Finding, Unreachable
@@ -34,7 +35,12 @@ _PEOPLE, _AGENTS = "/api/v1", "/.stagewarden"
 _PAGE, _USUAL = 200, 50
 _DEADLINE = 30.0
 _MOST = 64 << 20
+_UNKNOWN = "urn:stagewarden:problem:unauthenticated"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class NotKnown(Finding):
+    """The listener does not know this credential, or it is over."""
 
 
 class _Stays(HTTPRedirectHandler):
@@ -46,24 +52,26 @@ class _Stays(HTTPRedirectHandler):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One listener, one token; `prefix`: what all of its paths begin with."""
+    """One listener, one token ("": none yet); `prefix`: what all of its paths begin with; `hint`: what helps where the token is not known."""
 
     url: str
     token: str = field(repr=False)
     prefix: str = _PEOPLE
+    hint: str = ""
     opener: OpenerDirector = field(default_factory=lambda: build_opener(ProxyHandler({}), _Stays), repr=False)
 
     def ask(self, method: str, path: str, body: Document | None = None, query: Mapping[str, str] | None = None) -> Document:
         """The answer as JSON. Finding with the listener's own words on a refusal, Unreachable when nobody answers."""
         url = f"{self.url}{self.prefix}{path}{'?' + urlencode(query) if query else ''}"
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {self.token}", **({"Content-Type": "application/json"} if data is not None else {})}
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        headers |= {"Content-Type": "application/json"} if data is not None else {}
         try:
             with self.opener.open(Request(url, data=data, headers=headers, method=method), timeout=_DEADLINE) as answer:  # noqa: S310 - http(s) only, see `client`
                 return _document(answer.read(_MOST))
         except HTTPError as refusal:
             with refusal:
-                raise Finding(_said(refusal)) from None
+                raise _refused(refusal, self.hint) from None
         except (URLError, OSError, HTTPException) as failure:
             raise Unreachable(f"nobody answers at {printable(self.url)}: {printable(str(getattr(failure, 'reason', failure)))}") from None
 
@@ -72,7 +80,9 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
     """Where the people's listener is, whose token, and for whom the answer is."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="For machines."),
-        click.option("--token", default=TOKEN, show_default=True, metavar="REF", help="Where the token is: file:PATH or env:NAME."),
+        click.option(
+            "--token", default=TOKEN, show_default=True, metavar="REF", help="Where the token is: file:PATH or env:NAME; else what `login` gave."
+        ),
         click.option("--config", type=FILE, help="The configuration file that names the people's listener."),
         click.option("--url", help="The people's listener, for example http://127.0.0.1:8081."),
     ):
@@ -122,8 +132,19 @@ def segment(identifier: str) -> str:
 
 
 def client(url: str | None, config: Path | None, token: str) -> Client:
-    """The client of the people's listener for these options."""
-    return _client(url or _listener(config), token, _PEOPLE)
+    """The client of the people's listener for these options; without a token of its own, with what `stagewarden login` gave for that listener."""
+    where = listener(url, config)
+    if token == TOKEN and not Secrets(Path.cwd()).known(Secret(TOKEN)):
+        login = logins.of(where)
+        if login is None:
+            raise click.UsageError(f"no token: STAGEWARDEN_TOKEN is not set, and nobody is signed in to {printable(where)} here: `stagewarden login`")
+        return Client(where, login.token, hint="; sign in again: `stagewarden login`")
+    return _client(where, token, _PEOPLE)
+
+
+def listener(url: str | None, config: Path | None) -> str:
+    """Where the people's listener is; an address to which a token may be sent."""
+    return _safe(url or _listener(config))
 
 
 def agents_client(url: str | None, config: Path | None, key: str) -> Client:
@@ -138,16 +159,20 @@ def agents_client(url: str | None, config: Path | None, key: str) -> Client:
 
 
 def _client(where: str, token: str, prefix: str) -> Client:
+    try:
+        return Client(_safe(where), Secrets(Path.cwd()).text(Secret(token)), prefix)
+    except ConfigError as failure:
+        raise click.UsageError(f"no token: {'; '.join(f'{each.file or token} {each.message}' for each in failure.problems)}") from failure
+
+
+def _safe(where: str) -> str:
     """The token never leaves in clear text over a network."""
     parts = urlsplit(where)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.UsageError(f"--url: {printable(where)} is not an http or https address")
     if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
         raise click.UsageError("--url: a token is not sent over plain http to another machine; use https")
-    try:
-        return Client(where.rstrip("/"), Secrets(Path.cwd()).text(Secret(token)), prefix)
-    except ConfigError as failure:
-        raise click.UsageError(f"no token: {'; '.join(f'{each.file or token} {each.message}' for each in failure.problems)}") from failure
+    return where.rstrip("/")
 
 
 def load(config: Path) -> Config:
@@ -183,11 +208,13 @@ def _document(data: bytes) -> Document:
     return document
 
 
-def _said(refusal: HTTPError) -> str:
+def _refused(refusal: HTTPError, hint: str) -> Finding:
+    """In the listener's own words."""
     try:
         problem = json.loads(refusal.read(_MOST))
     except (ValueError, OSError):
         problem = None
     if not isinstance(problem, dict) or "title" not in problem:
-        return f"refused with {refusal.code} by something that is not the people's API"
-    return printable(": ".join(str(problem[name]) for name in ("title", "detail") if problem.get(name)))
+        return Finding(f"refused with {refusal.code} by something that is not the people's API")
+    said = printable(": ".join(str(problem[name]) for name in ("title", "detail") if problem.get(name)))
+    return NotKnown(said + hint) if problem.get("type") == _UNKNOWN else Finding(said)

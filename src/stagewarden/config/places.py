@@ -17,19 +17,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """`search` is PATH; `cache` is ours (XDG base directories: `XDG_CACHE_HOME`, else `~/.cache`)."""
+    """`search` is PATH; the others are ours (XDG base directories: `XDG_CACHE_HOME`, else `~/.cache`; `XDG_STATE_HOME`, else `~/.local/state`).
+
+    `far`: whoever sits at this terminal came over the network, and so has their browser elsewhere.
+    """
 
     search: str
     cache: Path
+    state: Path = Path("/nonexistent")
+    far: bool = False
 
     @classmethod
     def of(cls, environ: Mapping[str, str] | None = None) -> Places:
         """The places of this process, or of `environ`."""
         known = os.environ if environ is None else environ
-        base = Path(known.get("XDG_CACHE_HOME", ""))
-        if not base.is_absolute():  # the specification: relative paths are invalid and ignored
-            base = Path(known.get("HOME", "/")) / ".cache"
-        return cls(known.get("PATH", os.defpath), base / "stagewarden")
+        cache, state = _base(known, "XDG_CACHE_HOME", ".cache"), _base(known, "XDG_STATE_HOME", ".local/state")
+        return cls(known.get("PATH", os.defpath), cache / "stagewarden", state / "stagewarden", bool(known.get("SSH_CONNECTION")))
+
+
+def _base(known: Mapping[str, str], name: str, usual: str) -> Path:
+    base = Path(known.get(name, ""))
+    # the specification: relative paths are invalid and ignored
+    return base if base.is_absolute() else Path(known.get("HOME", "/")) / usual
 
 
 def stops_path(config: Config) -> Path:

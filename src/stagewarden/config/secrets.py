@@ -49,6 +49,11 @@ class Secrets:
             raise _refused(secret.reference, "is empty", "put the secret there")
         return value
 
+    def known(self, secret: Secret) -> bool:
+        """Whether there is anything to read: a variable that is set, or any file."""
+        kind, _, place = secret.reference.partition(":")
+        return kind != "env" or place in self._environ
+
     def public(self, file: File) -> str:
         """A file that is no secret, such as a certificate; raises ConfigError (missing, empty, not UTF-8, open to everybody's writing)."""
         value = self._file(file.reference, private=False)
