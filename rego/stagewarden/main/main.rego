@@ -29,7 +29,7 @@ _outcome := ["deny", broken] if {
 	count(broken) > 0
 } else := ["deny", denies] if {
 	count(denies) > 0
-} else := ["hold", holds] if {
+} else := ["hold", (holds | hurried)] if {
 	count(holds) > 0
 	not approval.complete
 } else := ["allow", allows] if {

@@ -16,6 +16,7 @@ noes := {
 	"held: offer": [testing.queueing({"facts": {"offers": [1]}}), {}],
 	"held: internal export": [testing.sharing({"action": {"destination": "archive", "external": false}}), {}],
 	"held: too few votes": [testing.asking(testing.approved_by([["max", "manager"]])), {}],
+	"held: one vote of two": one_of_two,
 	"held: own vote": [testing.asking(testing.approved_by([["olivia", "reviewer"]])), {}],
 	"denied: stage": [testing.drafting({"action": {"stage": "queue", "asset": {"state": "draft"}}}), {}],
 	"denied: kind": [testing.drafting({"action": {"kind": "contact.sync"}}), {}],

@@ -48,10 +48,11 @@ settle := data.registry.tiers[hold_tier].settle
 # title: The seats of a hold, sorted
 # description: |
 #   Seats by decision domain count towards the number of people the tier asks for; of the tier's own seats only what is
-#   missing is added.
+#   missing is added, and one person more where recent reviews look hurried.
 required := [{"functions": functions, "count": number} |
-	some functions in sort(object.keys(_domain) | {added | some added in _added})
-	number := object.get(_domain, [functions], 0) + count([1 | some added in _added; added == functions])
+	some functions in sort(((object.keys(_domain) | {added | some added in _added}) | _second))
+	asked := count([1 | some added in _added; added == functions]) + count({1 | functions in _second})
+	number := object.get(_domain, [functions], 0) + asked
 ]
 
 # Seats by decision domain: the union over all rules; the same functions twice make one seat with the higher count.

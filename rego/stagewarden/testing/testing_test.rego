@@ -57,6 +57,7 @@ question := {
 		"mode": "active",
 		"sample": false,
 		"thresholds": [],
+		"review": [],
 		"release": {"fingerprint": null, "validated": true},
 	},
 }

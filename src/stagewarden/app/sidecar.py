@@ -253,7 +253,14 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
 async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
-        beside = (sidecar.watch.run(), sidecar.watch.follow(), sidecar.replicas.run(), sidecar.replicas.tend(), sidecar.loop_watch.watch())
+        beside = (
+            sidecar.watch.run(),
+            sidecar.watch.follow(),
+            sidecar.watch.signals(),
+            sidecar.replicas.run(),
+            sidecar.replicas.tend(),
+            sidecar.loop_watch.watch(),
+        )
         for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar)):
             group.create_task(work)
         if sidecar.rooms.config.listen.people is not None:

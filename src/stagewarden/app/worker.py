@@ -141,7 +141,7 @@ class Worker:
         collector.settle()
         self.send(Ready(registry.revision))
         async with asyncio.TaskGroup() as group:
-            works = (self._account(), LoopWatch(self._clock, self._metrics.loop_lag).watch(), Watch(rooms).follow())
+            works = (self._account(), LoopWatch(self._clock, self._metrics.loop_lag).watch(), Watch(rooms).follow(), Watch(rooms).signals())
             beside = [group.create_task(each) for each in works]
             grace = await self._drain
             listener.drain()

@@ -65,7 +65,7 @@ class Editing(Callers):
             looked = await self._looked(hold, match)
             # (4) Judged from the start: classified, then the policy.
             edited = self._classified(hold, request, match, looked, caller.person)
-            question = asking.edited(hold.question, edited, rooms.circumstances(hold.agent))
+            question = asking.edited(hold.question, edited, rooms.circumstances(hold.agent, hold.workflow))
             verdict = _asking(hold, await rooms.decider.decide(question))
             # (5) Every seat is asked again, by people who are left.
             fresh = await self._fresh(hold, edited, verdict, question.document, looked)

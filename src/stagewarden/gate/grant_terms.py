@@ -205,7 +205,7 @@ def _duration(name: str, text: str) -> int:
 
 def _question(terms: Terms, by: str, rooms: Rooms, grants: list[JSON]) -> Question:
     """Such an action, with nothing in it: its fields without values, started by somebody who may start the workflow."""
-    now = rooms.circumstances(terms.agent)
+    now = rooms.circumstances(terms.agent, terms.workflow)
     initiators = rooms.registry.data.workflows[terms.workflow].initiators
     chain: list[JSON] = [
         {"kind": "human", "id": initiators[0] if initiators else by, "verified": True}, {"kind": "agent", "id": terms.agent, "verified": True}

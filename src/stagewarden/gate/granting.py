@@ -48,7 +48,7 @@ async def decide(rooms: Rooms, draft: Draft, parts: Parts) -> Verdict:
     for _ in range(_TRIES):
         draft.granted = await rooms.grants.standing(place)
         shown: list[JSON] = [_shown(rooms, grant, _outside(grant, parts)) for grant in draft.granted]
-        question = draft.question = build(parts, rooms.circumstances(principal.agent), shown)
+        question = draft.question = build(parts, rooms.circumstances(principal.agent, principal.workflow), shown)
         verdict = await rooms.decider.decide(question)
         grant = _leaned_on(verdict, draft.granted)
         if grant is None:

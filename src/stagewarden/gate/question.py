@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 class Circumstances(msgspec.Struct, frozen=True):
-    """What stands besides the request: the clock, the registry's revision, the environment and the agent's mode."""
+    """What stands besides the request: the clock, the registry's revision, the environment, the agent's mode, what reviews look like."""
 
     now_ns: int
     registry: str
     environment: str
     mode: str
+    review: tuple[str, ...] = ()
 
     def state(self) -> Document:
         """`input.state`. Sampling, thresholds and releases come with their issues: until then they say nothing."""
         return {
             "registry": self.registry, "environment": self.environment, "mode": self.mode, "sample": False, "thresholds": [],
-            "release": {"fingerprint": None, "validated": True},
+            "review": [*self.review], "release": {"fingerprint": None, "validated": True},
         }  # fmt: skip
 
 
@@ -69,11 +70,14 @@ def again(
 ) -> Question:
     """The stored question with time, registry, mode and look-up new, and the approval added (lifecycles.md, "The release question").
 
+    What reviews looked like stays as it was when people were asked, like a sample that was drawn: no vote on this hold asks for one more.
     Of grants only the one that approved it in advance counts: any other would have to be spent, and nobody spends one for a hold.
     """
+    asked = stored["state"]
+    review = asked.get("review", []) if isinstance(asked, dict) else []  # of an earlier release: nothing was said
     document: Document = {
-        **stored, "time": rfc3339(circumstances.now_ns), "time_ns": circumstances.now_ns, "state": circumstances.state(), "approval": approval,
-        "grants": grants or [],
+        **stored, "time": rfc3339(circumstances.now_ns), "time_ns": circumstances.now_ns, "state": {**circumstances.state(), "review": review},
+        "approval": approval, "grants": grants or [],
     }  # fmt: skip
     action = stored["action"]
     if looked is not None and isinstance(action, dict) and isinstance(action["asset"], dict):

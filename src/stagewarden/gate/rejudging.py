@@ -33,7 +33,7 @@ class Rejudging(Callers):
         """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
         if hold.state not in JUDGED:
             return True
-        question = asking.again(hold.question, self._rooms.circumstances(hold.agent), None, None)
+        question = asking.again(hold.question, self._rooms.circumstances(hold.agent, hold.workflow), None, None)
         verdict = await self._rooms.decider.decide(question)
         if isinstance(verdict, Deny):
             await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons))

@@ -156,7 +156,7 @@ class Releases:
             return
         # (5) Ask the policy again, with the approval; it keeps the last word.
         granted = await granting.of_hold(rooms, hold)
-        question = asking.again(hold.question, rooms.circumstances(hold.agent), looked, asking.approval(hold, counting), granted)
+        question = asking.again(hold.question, rooms.circumstances(hold.agent, hold.workflow), looked, asking.approval(hold, counting), granted)
         verdict = await rooms.decider.decide(question)
         if stop := self._stopped(hold):  # meanwhile: the policy may have seen the mode before we did
             await self._stop(hold, stop)

@@ -14,6 +14,8 @@ from stagewarden.model import Deny
 from stagewarden.modes import scopes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from stagewarden.audit.remote import Log
     from stagewarden.classify import RouteTable
     from stagewarden.clock import Clock
@@ -60,10 +62,12 @@ class Rooms:
     shared: Shared | None = None  # where replicas share the stops, in the process that follows them
     streams: Streams = field(default_factory=Streams)
     feed: Feed = field(default_factory=Feed)
+    signals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # workflow → what its reviews look like; replaced by the watch
 
-    def circumstances(self, agent: str) -> Circumstances:
+    def circumstances(self, agent: str, workflow: str | None) -> Circumstances:
         """What stands at this moment, the agent's mode included: one that is no stop is the policy's to answer for."""
-        return Circumstances(self.clock.now_ns(), self.registry.revision, self.config.environment, self.mode(agent))
+        review = self.signals.get(workflow or "", ())
+        return Circumstances(self.clock.now_ns(), self.registry.revision, self.config.environment, self.mode(agent), review)
 
     def mode(self, agent: str) -> str:
         """The stricter of the registry's and the stored mode; an agent nobody registered counts as active and is the policy's to deny."""

@@ -13,6 +13,7 @@ import structlog
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import CannotTell, StagewardenError
+from stagewarden.gate import reviews
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _TICK = 0.25  # seconds
 _FOLLOW = 0.025  # seconds until a stop reaches the answers that are on their way
+_SIGNALS = 30.0  # seconds between two looks at what reviews look like
 _EVERY_SECOND, _EVERY_HOUR = 4, 14_400  # ticks
 
 
@@ -67,6 +69,15 @@ class Watch:
                     self._rooms.streams.cut(self._rooms.stopped_now)
                     self._epoch = epoch
                     self._time(epoch)
+
+    async def signals(self) -> None:
+        """Until cancelled: what the reviews of each workflow look like now, for the questions to come. What cannot be read stays as it was."""
+        while True:
+            try:
+                self._rooms.signals = await reviews.current(self._rooms)
+            except CannotTell as failure:
+                self._logger.warning("signals", code=failure.code, cause=str(failure))
+            await asyncio.sleep(_SIGNALS)
 
     def _time(self, epoch: int) -> None:
         """How long each order to stop took until it was obeyed here, open answers included."""

@@ -58,6 +58,17 @@ def test_the_release_question_renews_circumstances_and_keeps_the_rest():
     assert stored["action"]["asset"]["digest"] == "sha256:1", "the stored question is never changed"
 
 
+def test_what_reviews_looked_like_stays_as_it_was_when_people_were_asked():
+    """Like a sample that was drawn: no vote on a hold asks for one person more on it, and none fewer. An earlier release's says nothing."""
+    stored = build(parts(), Circumstances(NOW, "rev", "production", "active", ("run",))).document
+    assert stored["state"]["review"] == ["run"]
+    assert again(stored, CIRCUMSTANCES, None, None).document["state"]["review"] == ["run"]
+    later = Circumstances(NOW, "rev", "production", "active", ("always", "fast"))
+    assert again(build(parts(), CIRCUMSTANCES).document, later, None, None).document["state"]["review"] == []
+    old = {**stored, "state": {name: value for name, value in stored["state"].items() if name != "review"}}
+    assert again(old, later, None, None).document["state"]["review"] == []
+
+
 @pytest.mark.parametrize("looked", [None, Looked({}, b"{}", "draft", "sha256:1")])
 def test_the_release_question_is_valid_too(looked, a_hold):
     """With an approval the question is valid against the schema as well."""

@@ -1,15 +1,17 @@
 """Rubber-stamp signals through the real gate: who is told what, and that nothing points at anybody (reference/governance.md C2.16)."""
 
+import asyncio
 from dataclasses import asdict, replace
 
 import pytest
 from sqlalchemy import insert
 
 from stagewarden.errors import NotAllowed
+from stagewarden.gate.reviews import current
 from stagewarden.holds.signals import Review
 from stagewarden.identity.people import Caller
 from stagewarden.store.tables import reviews
-from tests.product import product
+from tests.product import populated, product, until
 
 PROGRAM = Caller(None, "bot", frozenset({"read"}), "token")
 WRITE = ("POST", "/newsroom/articles/7/publish")
@@ -115,3 +117,54 @@ async def test_numbers_of_few_are_not_shown(running):
     _, newsletter = await acts.workflow_reviews(someone("lena"))
     assert (newsletter.measures.count, newsletter.signals) == (30, ("run", "always"))
     assert "ines" not in str(newsletter)
+
+
+async def current_state(running):
+    """As the watch does every half minute."""
+    running.sidecar.rooms.signals = await current(running.sidecar.rooms)
+    return dict(running.sidecar.rooms.signals)
+
+
+async def asked(running, hold):
+    """Its seats, and why."""
+    shown = (await running.person("GET", f"/holds/{hold}", "ines")).json
+    return [(seat["functions"], seat["needed"]) for seat in shown["seats"]], [reason["code"] for reason in shown["reasons"]]
+
+
+SECOND_PERSON = {"    purpose: inform readers\n": "    purpose: inform readers\n    second_person: [always]\n"}
+
+
+async def test_a_workflow_that_says_so_asks_a_second_person(tmp_path):
+    """While its reviews look hurried a hold asks two, and says why. What was asked before asks as it did."""
+    source = populated(tmp_path, "  zoe: {functions: [reviewer], name: Zoe Adler}\n")
+    async with product(tmp_path / "house", source=source, **SECOND_PERSON) as running:
+        for number in ("7", "8"):
+            running.newsroom.articles[number] = {"id": number, "status": "draft", "title": "t", "body": "b", "offers": [], "claims": []}
+        before = await held(running)
+        await voted(running, 30)
+        assert await current_state(running) == {"newsletter": ("run", "always")}
+        after = (await running.ask("POST", "/newsroom/articles/8/publish")).json["hold"]["id"]
+        assert await asked(running, before) == ([(["reviewer"], 1)], ["publish_not_granted", "restricted"])
+        seats, codes = await asked(running, after)
+        assert (seats, "threshold_crossed" in codes) == ([(["reviewer"], 2)], True)
+        assert (await running.vote(before, "ines", "reviewer")).status == 200
+        assert await running.ended(before) == "done"
+        assert (await running.vote(after, "ines", "reviewer")).json["state"] == "pending"
+        await voted(running, 30, person="tomas", decision="reject")
+        assert await current_state(running) == {"newsletter": ("run",)}
+        await running.vote(after, "zoe", "reviewer")
+        assert await running.ended(after) == "done"
+        assert len(running.newsroom.arrivals) == 2
+
+
+async def test_the_policy_is_told_by_the_clockwork(tmp_path):
+    """A sidecar that starts with hurried reviews in its database knows them before anybody votes again."""
+    async with product(tmp_path / "house") as running:
+        await voted(running, 30)
+        rooms = running.sidecar.rooms
+        rooms.signals = {}
+        watching = asyncio.create_task(running.sidecar.watch.signals())
+        await until(lambda: rooms.signals)
+        watching.cancel()
+        assert rooms.circumstances("drafter", "newsletter").review == ("run", "always")
+        assert rooms.circumstances("poster", "briefs").review == rooms.circumstances("torn", None).review == ()
