@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from stagewarden.audit import entries, reader
 from stagewarden.audit.acts import Receipt
 from stagewarden.classify import RouteTable
 from stagewarden.clock import new_id, rfc3339
-from stagewarden.config import Route, Upstream
+from stagewarden.config import Route, Upstream, units
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StepUp
 from stagewarden.gate import council
 from stagewarden.gate.feed import Feed
@@ -22,8 +23,9 @@ from stagewarden.gate.inbox import FILTERS, Shown
 from stagewarden.gate.overview import DAYS, AgentPicture, Past, Traffic, WorkflowPicture
 from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, WorkflowReviews
 from stagewarden.gate.reach import reach, ways
-from stagewarden.gate.revisions import RevisionView
+from stagewarden.gate.revisions import RevisionView, why_not
 from stagewarden.grants import Grant, GrantState, Terms
+from stagewarden.grants import lifecycle as grant_cycle
 from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle, signals
 from stagewarden.holds.counting import Days
@@ -50,7 +52,9 @@ from stagewarden.registry import (
     TierRule,
     TierSeat,
     Workflow,
+    widenings,
 )
+from stagewarden.store.revisions import Confirmation
 from tests.unit.audit.parts import ruling
 
 if TYPE_CHECKING:
@@ -376,7 +380,10 @@ class FakeGate:
     ) -> tuple[list[GrantView], str | None]:
         """Newest first."""
         self._reads(caller)
-        found = [grant for grant in self.grants.values() if state in {None, grant.state} and agent in {None, grant.terms.agent} and not wider]
+        if state not in {None, "open", "ended", *GrantState}:
+            raise Invalid("state: not one")
+        states = {"open": grant_cycle.OPEN, "ended": grant_cycle.ENDED}.get(state or "", frozenset({state}) if state else frozenset(GrantState))
+        found = [one for one in reversed(self.grants.values()) if one.state in states and agent in {None, one.terms.agent} and not wider]
         start = int(cursor or 0)
         shown = [self._grant_view(caller, grant) for grant in found[start : start + limit]]
         return shown, str(start + limit) if len(found) > start + limit else None
@@ -392,7 +399,13 @@ class FakeGate:
             raise NotAllowed("a grant is asked for by a person of the registry")
         if wanted.agent not in self.registry.data.agents:
             raise Invalid("agent: not registered")
-        return self._grant_view(caller, self.offer(caller.person))
+        grant = self.offer(caller.person)
+        terms = replace(
+            grant.terms, agent=wanted.agent, workflow=wanted.workflow, stage=Stage(wanted.stage), kind=wanted.kind, upstream=wanted.upstream,
+            uses=wanted.uses, ttl=int(units.seconds(wanted.ttl)), evidence=wanted.evidence, fields=wanted.fields, bounds=wanted.bounds,
+        )  # fmt: skip
+        self.grants[grant.id] = replace(grant, terms=terms, digest=terms.fingerprint())
+        return self._grant_view(caller, self.grants[grant.id])
 
     async def vote_grant(self, caller: Caller, grant_id: str, given: GrantBallot) -> GrantView:
         """Check and count."""
@@ -402,7 +415,12 @@ class FakeGate:
         council.Council(self.registry).check(given, grant)
         now = self.clock.now_ns()
         vote = Vote(new_id("v", now), caller.person, given.function, given.decision, given.reason, None, given.digest, given.digest, now)
-        self.grants[grant_id] = replace(grant, votes=(*grant.votes, vote))
+        grant = replace(grant, votes=(*grant.votes, vote))
+        if given.decision == "reject":
+            grant = replace(grant, state=GrantState.REJECTED, ended_at_ns=now, ended_by=caller.person, ended_why=given.reason)
+        elif council.Council(self.registry).filled(grant):
+            grant = replace(grant, state=GrantState.ACTIVE, approved_at_ns=now, expires_at_ns=now + grant.terms.ttl * 1_000_000_000)
+        self.grants[grant_id] = grant
         return self._grant_view(caller, self.grants[grant_id])
 
     async def complete_grant(self, caller: Caller, grant_id: str, reason: str) -> GrantView:
@@ -425,7 +443,8 @@ class FakeGate:
 
     def _grant_view(self, caller: Caller, grant: Grant) -> GrantView:
         why = "a program's credential never votes" if caller.person is None else council.why_not(caller.person, grant, self.registry)
-        return GrantView(grant, council.seat_views(grant, self.registry), why, (), report(grant, ()))
+        functions = sorted({function for seat in grant.seats for function in seat.functions} & self.functions(caller))
+        return GrantView(grant, council.seat_views(grant, self.registry), why, tuple(functions), report(grant, ()))
 
     async def resolve(self, caller: Caller, hold_id: str, result: str, evidence: str) -> Hold:
         """What became of it."""
@@ -584,7 +603,7 @@ class FakeGate:
     async def waiting_revisions(self, caller: Caller) -> list[RevisionView]:
         """What was put into `revisions`."""
         self._reads(caller)
-        return [RevisionView(one, (), None) for one in self.revisions]
+        return [self._revision_view(caller, one) for one in self.revisions]
 
     async def confirm_revision(self, caller: Caller, revision_id: str, digest: str) -> RevisionView:
         """One person's word."""
@@ -595,7 +614,15 @@ class FakeGate:
             raise NotFound("no such revision")
         if found.digest != digest:
             raise Conflict("digest: another")
-        return RevisionView(found, (), None)
+        if (why := self._revision_view(caller, found).why_not) is not None:
+            raise NotAllowed(why)
+        said = dataclasses.replace(found, confirmations=(*found.confirmations, Confirmation(caller.person, self.clock.now_ns())))
+        self.revisions = [said if one.id == said.id else one for one in self.revisions]
+        return self._revision_view(caller, said)
+
+    def _revision_view(self, caller: Caller, one: Revision) -> RevisionView:
+        widens = widenings(self.registry.data, one.registry.data)
+        return RevisionView(one, widens, why_not(caller, self.registry, one, widens))
 
     async def rulings(
         self, caller: Caller, wanted: reader.Wanted = reader.EVERY, *, cursor: str | None = None, limit: int = 50

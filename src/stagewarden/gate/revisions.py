@@ -129,11 +129,14 @@ class Confirming(Callers):
 
     def _seen(self, caller: Caller, known: Revision, found: Revision) -> RevisionView:
         widens = widenings(known.registry.data, found.registry.data)
-        return RevisionView(found, widens, _why_not(caller, known.registry, found, widens))
+        return RevisionView(found, widens, why_not(caller, known.registry, found, widens))
 
 
-def _why_not(caller: Caller, in_force: Registry, found: Revision, widens: tuple[Widening, ...]) -> str | None:
-    """A person of the registry in force, who gains nothing, and whose word is not there yet: under any id that either registry knows."""
+def why_not(caller: Caller, in_force: Registry, found: Revision, widens: tuple[Widening, ...]) -> str | None:
+    """Why this caller cannot confirm it.
+
+    None: a person of the registry in force, who gains nothing, and whose word is not there yet: under any id that either registry knows.
+    """
     person = caller.person
     if person is None:
         return "a program's credential confirms nothing"

@@ -1,18 +1,28 @@
-"""The console's pages of agents: which there are, and one with its mode. Stopping never waits for a reason."""
+"""The console's pages of agents: which there are, one with its mode, what was done to it. Stopping never waits for a reason.
+
+An agent's page opens with the state database and the log down: it has the stop button on it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
-from stagewarden.modes import RANK, STOPPING
+from stagewarden.audit.reader import Wanted
+from stagewarden.errors import CannotTell, Conflict, Invalid, NotAllowed, NotFound
+from stagewarden.modes import STOPPING
 from stagewarden.web import render
-from stagewarden.web.console import when
+from stagewarden.web.console import standing
+from stagewarden.web.console.entry import Refusal
+from stagewarden.web.console.grant import line as grant_line
 from stagewarden.web.console.stops import said
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeVar
+
     from stagewarden.clock import Clock
     from stagewarden.gate.people import AgentView
     from stagewarden.identity.people import Caller
@@ -20,12 +30,11 @@ if TYPE_CHECKING:
     from stagewarden.web.console.site import Site
     from stagewarden.web.people.ports import Gate
 
-_TIGHTER = (
-    ("recommend_only", "Only recommend", "Any listed person, alone. It goes on reading; each of its writes waits for people."),
-    ("paused", "Pause now", "Any listed person, alone. Every request of it is refused, and what was approved does not go out."),
-    ("revoked", "Revoke for good", "Any listed person, alone. Final: this identity never acts again."),
-)
-_LOOSER = (("active", "Resume"), ("recommend_only", "Only recommend"))
+    Found = TypeVar("Found")
+
+_PATIENCE = 2.0  # seconds that a page waits for what is beside the stop button
+_RECENT, _ACTS = 8, 50
+_MODES = (("", "Any mode"), ("active", "Active"), ("recommend_only", "Only recommends"), ("stopped", "Paused or revoked"))
 
 
 class Agents:
@@ -38,54 +47,87 @@ class Agents:
         self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
-        """List, one, and its mode."""
+        """List, one, its mode, what was done to it."""
         return [
             web.get("/agents", self._entry.page(self._list)),
             web.get("/agents/{id}", self._entry.page(self._agent)),
+            web.get("/agents/{id}/history", self._entry.page(self._history)),
             web.post("/agents/{id}/mode", self._entry.form(self._mode)),
         ]
 
     async def _list(self, asked: web.Request, caller: Caller) -> web.Response:
-        """Every registered agent."""
         found = await self._gate.list_agents(caller)
+        chosen = {name: asked.query.get(name, "") for name in ("mode", "workflow", "owner")}
+        shown = [one for one in found if _matches(one, chosen)]
         rows = [
             {"id": one.id, "mode": one.mode, "stages": one.agent.stages, "workflows": one.agent.workflows, "owner": one.agent.owners.human}
-            for one in found
+            for one in shown
         ]
-        stopped = sum(one.mode in STOPPING for one in found)
-        return self._site.page(asked, caller, "agents.html", {"here": "agents", "agents": rows, "stopped": stopped, "refused": None})
-
-    async def _agent(self, asked: web.Request, caller: Caller, refused: tuple[str, str] | None = None) -> web.Response:
-        """One agent: mode, owners, reach."""
-        view = next((one for one in await self._gate.list_agents(caller) if one.id == asked.match_info["id"]), None)
-        if view is None:
-            raise NotFound("no such agent")
         values = {
-            "here": "agents",
-            "agent": self._facts(view),
-            "said": said(asked),
-            "refused": None if refused is None else refused[1],
-        }
-        return self._site.page(asked, caller, "agent.html", values, None if refused is None else refused[0])
+            "here": "agents", "agents": rows, "all": len(found), "stopped": sum(one.mode in STOPPING for one in found), "chosen": chosen,
+            "modes": _MODES, "workflows": sorted({name for one in found for name in one.agent.workflows}),
+            "owners": sorted({name for one in found for name in _owners(one)}), "refused": None,
+        }  # fmt: skip
+        return self._site.page(asked, caller, "agents.html", values)
+
+    async def _agent(self, asked: web.Request, caller: Caller, refused: Refusal | None = None) -> web.Response:
+        identifier, now = asked.match_info["id"], self._clock.now_ns()
+        picture = await self._gate.show_agent(caller, identifier)
+        traffic, grants, rulings = await asyncio.gather(
+            _or_none(self._gate.traffic(caller, agent=identifier)),
+            _or_none(self._gate.list_grants(caller, state="open", agent=identifier, wider=False, cursor=None, limit=_RECENT)),
+            _or_none(self._gate.rulings(caller, Wanted(agent=identifier), limit=_RECENT)),
+        )
+        values = {
+            "here": "agents", "agent": standing.agent(picture, now), "traffic": traffic, "said": said(asked), "refused": refused,
+            "onward": f"agent:{identifier}",
+            "figures": None if traffic is None else standing.figures(traffic),
+            "holds": () if traffic is None else standing.waiting(traffic.holds, now),
+            "waits": 0 if traffic is None else sum(hold.state in {"settling", "approved", "claimed"} for hold in traffic.holds),
+            "grants": None if grants is None else [grant_line(view, now) for view in grants[0]],
+            "rulings": None if rulings is None else [standing.decided(item, now) for item in rulings[0]],
+        }  # fmt: skip
+        return self._site.page(asked, caller, "agent.html", values, None if refused is None else refused.code)
+
+    async def _history(self, asked: web.Request, caller: Caller) -> web.Response:
+        identifier, now = asked.match_info["id"], self._clock.now_ns()
+        await self._gate.show_agent(caller, identifier)
+        found, following = await self._gate.history(caller, f"agent:{identifier}", asked.query.get("cursor"), _ACTS)
+        values = {
+            "here": "agents", "id": identifier, "acts": [standing.past(each, now) for each in found],
+            "following": f"{asked.path}?cursor={following}" if following else None,
+        }  # fmt: skip
+        return self._site.page(asked, caller, "history.html", values)
 
     async def _mode(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
-        """Give it another mode."""
+        """Give it another mode; to revoke takes the agent's name, typed."""
+        identifier, mode = asked.match_info["id"], fields.get("mode", "")
+        if mode == "revoked" and fields.get("typed", "").strip() != identifier:
+            return await self._agent(asked, caller, Refusal("invalid", "To revoke it, type its name exactly as it stands above."))
         try:
-            view = await self._gate.set_mode(caller, asked.match_info["id"], fields.get("mode", ""), fields.get("reason", ""))
+            view = await self._gate.set_mode(caller, identifier, mode, fields.get("reason", ""))
         except (NotAllowed, Invalid, Conflict) as failure:
-            return await self._agent(asked, caller, (failure.code, f"{failure}."))
+            return await self._agent(asked, caller, Refusal.of(failure))
         return render.see_other(f"{asked.rel_url.parent}?said={view.mode}{'-owed' if view.owed else ''}")
 
-    def _facts(self, view: AgentView) -> dict[str, object]:
-        entry, owners, now = view.agent, view.agent.owners, self._clock.now_ns()
-        facts = (
-            ("human", owners.human), ("business", owners.business), ("technical", owners.technical), ("account", owners.service_account),
-            ("stages", ", ".join(entry.stages)), ("workflows", ", ".join(entry.workflows)), ("connectors", ", ".join(entry.connectors)),
-        )  # fmt: skip
-        return {
-            "id": view.id, "mode": view.mode, "by": view.mode_by, "reason": view.mode_reason,
-            "at": when.moment(view.mode_at_ns, now), "facts": [(label, value) for label, value in facts if value], "security": view.mode_security,
-            "observed": when.moment(view.observed_until_ns, now) if view.observed_until_ns > now else None,
-            "tighter": [each for each in _TIGHTER if RANK[each[0]] > RANK[view.mode]],
-            "looser": [each for each in _LOOSER if RANK[each[0]] < RANK[view.mode] != RANK["revoked"]],
-        }  # fmt: skip
+
+async def _or_none(asking: Awaitable[Found]) -> Found | None:
+    """What is asked, or None where it cannot be told in time: the page has more to show than that."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await asking
+    except (CannotTell, TimeoutError, NotFound):
+        return None
+
+
+def _owners(view: AgentView) -> set[str]:
+    return {name for name in (view.agent.owners.human, view.agent.owners.business, view.agent.owners.technical) if name}
+
+
+def _matches(view: AgentView, chosen: dict[str, str]) -> bool:
+    mode = chosen["mode"]
+    return (
+        (not mode or (view.mode in STOPPING if mode == "stopped" else view.mode == mode))
+        and (not chosen["workflow"] or chosen["workflow"] in view.agent.workflows)
+        and (not chosen["owner"] or chosen["owner"] in _owners(view))
+    )

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 
+from stagewarden.errors import StepUp
 from stagewarden.gate.repeats import Write
 from stagewarden.web import render
 from stagewarden.web.console import forms
+from stagewarden.web.console.site import WAITS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aiohttp import web
 
+    from stagewarden.errors import StagewardenError
     from stagewarden.gate.repeats import Repeats
     from stagewarden.identity.people import Caller
+    from stagewarden.web.console.waiting import Waiting
     from stagewarden.web.people.guard import Guard
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -24,19 +29,38 @@ if TYPE_CHECKING:
     Act = Callable[[web.Request, Caller, dict[str, str]], Awaitable[web.StreamResponse]]
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an act was not done, as the page says it; `again`: a fresh sign-in would let it."""
+
+    code: str
+    text: str
+    again: bool = False
+
+    @classmethod
+    def of(cls, failure: StagewardenError) -> Refusal:
+        """In a sentence."""
+        text = str(failure)
+        return cls(failure.code, f"{text[:1].upper()}{text[1:]}.", isinstance(failure, StepUp))
+
+
 class Entry:
     """What stands before each handler."""
 
-    def __init__(self, guard: Guard, repeats: Repeats) -> None:
+    def __init__(self, guard: Guard, repeats: Repeats, waiting: Waiting) -> None:
         self._guard = guard
         self._repeats = repeats
+        self._waiting = waiting
 
     def page(self, act: Page) -> Handler:
         """Somebody signed in, or the door."""
 
         async def handle(asked: web.Request) -> web.StreamResponse:
             caller = self._guard.by_cookie(asked)
-            return await act(asked, caller) if caller is not None else render.see_other(door(asked))
+            if caller is None:
+                return render.see_other(door(asked))
+            asked[WAITS] = await self._waiting.of(caller)
+            return await act(asked, caller)
 
         return handle
 
@@ -49,17 +73,25 @@ class Entry:
                 return render.see_other(door(asked))
             fields = await forms.read(asked)
             self._guard.check_form(asked, fields.get("csrf", ""))
+            self._waiting.forget(caller)
             return await act(asked, caller, fields)
 
         return handle
 
-    async def once(self, caller: Caller, where: str, fields: dict[str, str], act: Callable[[], Awaitable[object]]) -> object:
-        """A page sent twice (a double click, a page sent again) is one act; the first one's answer, as JSON keeps it."""
+    async def once(
+        self, caller: Caller, where: str, fields: dict[str, str], act: Callable[[], Awaitable[object]], *, stops: bool = False
+    ) -> object:  # fmt: skip
+        """A page sent twice (a double click, a page sent again) is one act; the first one's answer, as JSON keeps it.
+
+        `stops`: it is done also where nothing can be remembered.
+        """
         request = orjson.dumps([where, sorted(fields.items())])
-        return await (self._repeats.once(Write(f"{caller.person}/console", fields["key"], request), act) if fields.get("key") else act())
+        if not fields.get("key"):
+            return await act()
+        return await self._repeats.once(Write(f"{caller.person}/console", fields["key"], request, stops=stops), act)
 
 
 def door(asked: web.Request) -> str:
     """Where somebody signs in, on their way to what they asked for."""
-    then = forms.hold_id(asked.match_info.get("id")) or forms.onward(asked.query.get("ask"))
+    then = forms.onward(asked.match_info.get("id")) or forms.onward(asked.query.get("ask"))
     return f"/sign-in?then={then}" if then else "/sign-in"

@@ -25,6 +25,9 @@ _FORM = "application/x-www-form-urlencoded"
 _ANSWER = "answer-"
 _READ = "read-"  # and a section's name; `sections` names all that can be marked
 _HOLD = re.compile(r"h_[0-9A-Z]{26}")
+_PLACES = {"h": "/holds", "g": "/grants", "k": "/stop", "c": "/registry"}
+_ID = re.compile(rf"[{''.join(_PLACES)}]_[0-9A-Z]{{26}}")
+_AGENT = re.compile(r"agent:([A-Za-z0-9][A-Za-z0-9._~@:+-]{0,199})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,22 @@ def hold_id(text: str | None) -> str | None:
 
 
 def onward(text: str | None) -> str | None:
-    """Where a sign-in may lead: a hold's id, or what a terminal asks. Or None: nothing else is ever followed or repeated."""
-    return text if text and (_HOLD.fullmatch(text) or terminals.asking(text)) else None
+    """Where a sign-in may lead: a hold, grant, stop or revision by its id, an agent, or what a terminal asks.
+
+    Or None: nothing else is ever followed or repeated.
+    """
+    return text if text and (_ID.fullmatch(text) or _AGENT.fullmatch(text) or terminals.asking(text)) else None
 
 
 def leads(then: str | None) -> str:
     """The page that `onward` text opens; the inbox without any."""
     if then is None:
         return "/"
-    return f"/holds/{then}" if _HOLD.fullmatch(then) else f"/terminal?ask={quote(then, safe='')}"
+    if _ID.fullmatch(then):
+        return f"{_PLACES[then[0]]}/{then}"
+    if named := _AGENT.fullmatch(then):
+        return f"/agents/{quote(named[1], safe='')}"
+    return f"/terminal?ask={quote(then, safe='')}"
 
 
 def kept(fields: Mapping[str, str]) -> Kept:

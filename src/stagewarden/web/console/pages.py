@@ -17,9 +17,13 @@ from stagewarden.web.console.access import Access
 from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
 from stagewarden.web.console.entry import Entry
+from stagewarden.web.console.grants import Grants
+from stagewarden.web.console.revisions import Revisions
 from stagewarden.web.console.rulings import Rulings
 from stagewarden.web.console.site import Site
 from stagewarden.web.console.stops import Stops
+from stagewarden.web.console.waiting import Waiting
+from stagewarden.web.console.workflows import Workflows
 from stagewarden.web.people import events
 from stagewarden.wire import spool
 
@@ -57,11 +61,14 @@ class Console:
         self._guard = guard
         self._clock = clock
         self._site = Site(gate, guard.people, guard, settings, clock)
-        self._entry = Entry(guard, repeats)
+        self._entry = Entry(guard, repeats, Waiting(gate, clock))
         self._agents = Agents(gate, self._site, self._entry, clock)
         self._rulings = Rulings(gate, self._site, self._entry)
         self._stops = Stops(gate, self._site, self._entry, settings, clock)
         self._access = Access(gate, self._site, self._entry, guard, clock)
+        self._workflows = Workflows(gate, self._site, self._entry, clock)
+        self._grants = Grants(gate, self._site, self._entry, clock)
+        self._revisions = Revisions(gate, self._site, self._entry, clock)
         self._away = Away(guard.people, guard, self._site)
 
     def routes(self) -> list[web.RouteDef]:
@@ -84,6 +91,9 @@ class Console:
             *self._agents.routes(),
             *self._rulings.routes(),
             *self._stops.routes(),
+            *self._workflows.routes(),
+            *self._grants.routes(),
+            *self._revisions.routes(),
         ]
 
     def attach(self, application: web.Application) -> None:

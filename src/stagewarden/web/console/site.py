@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import aiohttp_jinja2
 import jinja2
+from aiohttp import web
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.identity import terminals
@@ -19,14 +21,13 @@ from stagewarden.web.console import forms, health, when
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aiohttp import web
-
     from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller, People
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
 _TYPES = {"console.css": "text/css", "console.js": "text/javascript", "mark.svg": "image/svg+xml"}
+WAITS = web.RequestKey("waits", object)  # what waits for the reader, as `entry` found it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +80,11 @@ class Site:
     def page(self, request: web.Request, caller: Caller, template: str, values: Mapping[str, object], code: str | None = None) -> web.Response:
         """A page in the frame, for somebody signed in."""
         now = self._clock.now_ns()
-        frame = {"me": self._me(caller), "csrf": self._guard.form_token(request), "shown": when.moment(now, now).clock, "said": None, "waiting": None}
-        frame["troubles"] = health.troubles(self._settings.troubles())
+        frame = {
+            "me": self._me(caller), "csrf": self._guard.form_token(request), "key": secrets.token_urlsafe(12), "waits": request.get(WAITS),
+            "shown": when.moment(now, now).clock, "said": None, "refused": None, "waiting": None, "onward": None,
+            "troubles": health.troubles(self._settings.troubles()),
+        }  # fmt: skip
         return self.bare(request, template, {**frame, **values}, code)
 
     def sign_in_page(self, request: web.Request, then: str | None, *, failed: tuple[str, str] | None = None, person: str = "") -> web.Response:

@@ -37,6 +37,11 @@ def moment(ns: int, now_ns: int) -> Moment:
     return Moment(f"{date}{when:%H:%M} UTC", rfc3339(ns))
 
 
+def logged(text: str, now_ns: int) -> Moment:
+    """A time as the log writes it (RFC 3339)."""
+    return moment(int(datetime.fromisoformat(text).timestamp()) * NANOSECONDS, now_ns)
+
+
 def due(asked_ns: int, expires_ns: int, now_ns: int) -> Due:
     """Where a hold stands between asked and due."""
     left = max(0, expires_ns - now_ns)

@@ -315,7 +315,7 @@ async def test_stopping(served: Served, http: ClientSession) -> None:
     assert "workflow:newsletter" in page
     (kill,) = served.gate.engaged
     status, page = await post(served, http, "/stop/lift", {"csrf": csrf, "kill": kill.id, "reason": "over"})
-    assert (status, "loosening takes the function security or technical" in page, served.gate.engaged) == (403, True, [kill])
+    assert (status, "Loosening takes the function security or technical" in page, served.gate.engaged) == (403, True, [kill])
     http.cookie_jar.clear()
     csrf = await sign_in(http, served, "aiko")
     await post(served, http, "/stop/lift", {"csrf": csrf, "kill": kill.id, "reason": "over"})
