@@ -562,7 +562,7 @@ class FakeGate:
         return entry is None or entry.channel != "internal"
 
     def _did(self, act: str, scope: str, mode: str, caller: Caller, reason: str) -> None:
-        security = "security" in self.functions(caller)
+        security = "security" in self.functions(caller) and act != "unkill" and mode != "active"
         self.past.append(Past(act, scope, mode, _name(caller), reason, self.clock.now_ns(), security, relapse=False, observed_until_ns=0))
 
     async def set_mode(self, caller: Caller, agent: str, mode: str, reason: str) -> AgentView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
@@ -74,14 +75,14 @@ class Grants:
         view = await self._gate.show_grant(caller, asked.match_info["id"])
         values = {
             "here": "grants", "g": grant.page(view, caller, self._clock.now_ns()), "said": _SAID.get(asked.query.get("said", "")),
-            "refused": refused, "kept": kept or {},
+            "refused": refused, "kept": defaultdict(str, kept or {}),
         }  # fmt: skip
         return self._site.page(asked, caller, "grant.html", values, None if refused is None else refused.code)
 
     async def _asking(self, asked: web.Request, caller: Caller, refused: Refusal | None = None, kept: dict[str, str] | None = None) -> web.Response:
         """First whom it is for, then what: only what the route table lists and the workflow does not prohibit can be chosen."""
-        kept = kept or {}
-        chosen = kept.get("agent") or asked.query.get("agent", ""), kept.get("workflow") or asked.query.get("workflow", "")
+        kept = defaultdict(str, kept or {})
+        chosen = kept["agent"] or asked.query.get("agent", ""), kept["workflow"] or asked.query.get("workflow", "")
         agents, flows = await self._gate.list_agents(caller), {one.id: one for one in await self._gate.list_workflows(caller)}
         pairs = [(one.id, name) for one in agents for name in one.agent.workflows if name in flows and chosen[0] in {"", one.id}]
         pair = chosen if chosen in pairs else pairs[0] if chosen[0] and len(pairs) == 1 else None

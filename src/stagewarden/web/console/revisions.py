@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
 from aiohttp import web
 
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
@@ -86,9 +87,22 @@ class Revisions:
 
 
 def _change(one: Widening) -> dict[str, object]:
-    """A place where more would be possible: what was and what would be, where both are told."""
+    """A place where more would be possible: what was and what would be, where both are told; of lists, what comes and what goes."""
     before, arrow, after = one.text.partition(" → ")
-    return {
-        "what": _SECTIONS.get(one.place.partition(".")[0], "Something changes"), "place": one.place, "gains": one.gains,
-        "before": before if arrow else None, "after": after if arrow else one.text,
-    }  # fmt: skip
+    old, new = (_listed(before), _listed(after)) if arrow else (None, None)
+    told: dict[str, object] = {"before": before if arrow else None, "after": after if arrow else one.text, "added": "", "gone": ""}
+    if old is not None and new is not None:
+        told = {
+            "before": ", ".join(old) or "none", "after": ", ".join(new) or "none", "added": ", ".join(each for each in new if each not in old),
+            "gone": ", ".join(each for each in old if each not in new),
+        }  # fmt: skip
+    return {"what": _SECTIONS.get(one.place.partition(".")[0], "Something changes"), "place": one.place, "gains": one.gains, **told}
+
+
+def _listed(text: str) -> list[str] | None:
+    """A list of names as the registry's document has it; None for anything else, or for what was too long to be quoted whole."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return [str(each) for each in found] if isinstance(found, list) and all(isinstance(each, str) for each in found) else None
