@@ -412,6 +412,8 @@ class FakeGate:
         grant = self._grant(grant_id)
         if caller.person is None:
             raise NotAllowed("a program's credential never votes")
+        if grant.state is not GrantState.REQUESTED or given.digest != grant.digest:
+            raise Conflict("digest: the vote is about other terms than the grant's")
         council.Council(self.registry).check(given, grant)
         now = self.clock.now_ns()
         vote = Vote(new_id("v", now), caller.person, given.function, given.decision, given.reason, None, given.digest, given.digest, now)
