@@ -30,6 +30,7 @@ from stagewarden.identity.agents import AgentIdentities
 from stagewarden.identity.fetch import fetch
 from stagewarden.metrics import Metrics
 from stagewarden.modes import Modes, Shared
+from stagewarden.notify import Ledger
 from stagewarden.store import Store, locate
 from stagewarden.wire.spool import Spools
 from stagewarden.wire.upstream import endpoint
@@ -117,7 +118,7 @@ class Building:
         rooms = Rooms(
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
             grants=grants, modes=modes, sender=self._sender(pool), recorder=recorder, assets=locks, stops=Stops(modes, holds, log, recorder),
-            log=log, store=store, spools=self._spools(), shared=shared,
+            log=log, store=store, spools=self._spools(), ledger=Ledger(store, clock), shared=shared,
         )  # fmt: skip
         if shared is not None:
             shared.told = rooms.stops.obeyed
@@ -142,7 +143,7 @@ class Building:
             config=config, registry=self.registry, clock=clock, identities=identities, routes=self._routes(), decider=decider, holds=holds,
             grants=grants, modes=modes, sender=self._sender(pool), recorder=recorder, assets=borrowed.locks,
             stops=Stops(modes, holds, borrowed.log, recorder), log=borrowed.log, store=store, spools=self._spools(),
-            places=borrowed.places,
+            ledger=Ledger(store, clock), places=borrowed.places,
         )  # fmt: skip
 
     async def _shared(self, modes: Modes, store: Store) -> Shared | None:
@@ -165,7 +166,10 @@ class Building:
 
     def _holds(self, store: Store) -> Holds:
         config = self.config
-        return Holds(store, Vault(self.secrets.key(config.holds.key)), self.clock, config.holds, config.limits)
+        holds = Holds(store, Vault(self.secrets.key(config.holds.key)), self.clock, config.holds, config.limits)
+        # In a fleet another replica may be the one that delivers; what nobody fetches is forgotten after some days.
+        holds.heard = bool(config.notify) or not store.exclusive
+        return holds
 
     def _spools(self) -> Spools:
         """Each process bounds its own; the reserve they leave alone is looked at on the disk itself."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from stagewarden import notify
 from stagewarden import registry as registries
 from stagewarden.app.building import Building, state
 from stagewarden.app.doors import cut_off, hosts, open_agents, people_settings, serve
+from stagewarden.app.heralds import heralds
 from stagewarden.app.house import House, HouseEnded
 from stagewarden.audit import entries
 from stagewarden.audit.entries import Standing
@@ -160,7 +162,8 @@ async def running(
     clock = clock or SystemClock()
     secrets = Secrets(config.base, environ)
     registry = registries.load(config.base / config.registry)
-    _refuse((*registries.check(config, registry, environ=environ), *certificates.of_upstreams(config, secrets, clock.now_ns())))
+    channels = notify.problems(config, secrets)
+    _refuse((*registries.check(config, registry, environ=environ), *certificates.of_upstreams(config, secrets, clock.now_ns()), *channels))
     tls = ListenersTls(config, secrets, clock)
     async with AsyncExitStack() as stack:
         store = state(config, secrets)
@@ -177,7 +180,7 @@ async def running(
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
         own = [address for address in bound if address is not None]
         pool.refuse(own)
-        sidecar.background = asyncio.create_task(_clockwork(sidecar, own))
+        sidecar.background = asyncio.create_task(_clockwork(sidecar, own, secrets))
         try:
             if sidecar.house is not None:
                 await _filled(sidecar.house, sidecar.background)
@@ -250,7 +253,7 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
     )
 
 
-async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
+async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]], secrets: Secrets) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
         beside = (
@@ -261,7 +264,7 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
             sidecar.replicas.tend(),
             sidecar.loop_watch.watch(),
         )
-        for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar)):
+        for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar), heralds(sidecar.rooms, secrets)):
             group.create_task(work)
         if sidecar.rooms.config.listen.people is not None:
             group.create_task(sidecar.readiness.keep())

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 VERSION = 1
 GENESIS = hashlib.sha256(b"stagewarden/audit/genesis/1").hexdigest()  # `prev` of the entry with seq 0
 MAX_LINE = 1 << 20  # bytes; bounds what a reader ever holds
-# `refusals` extends audit.md: one summary a second of what was refused before anybody was identified (contract section 3).
+# Extending audit.md: `refusals`, one summary a second of what was refused before anybody was identified (contract section 3); `delivery`, a
+# notification that a person had sent again; `adapter`, a vote through an adapter that was begun, or refused.
 KINDS = frozenset({
     "ruling", "outcome", "hold", "vote", "grant", "mode", "kill", "release", "policy", "registry", "config", "read", "erase", "start", "heartbeat",
-    "recovered", "refusals",
+    "recovered", "refusals", "delivery", "adapter",
 })  # fmt: skip
 # These are made by entries.py, which lets only canonical values through; all others pass `members`.
 _KNOWN_CANONICAL = frozenset({"ruling", "outcome"})

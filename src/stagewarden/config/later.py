@@ -32,7 +32,6 @@ class Later:
 
 CONFIGURATION: Mapping[tuple[type, str], Later] = {
     (shapes.Config, "evidence"): Later("evidence feeds", "remove the section; claims and offers ask for people", (None, {})),
-    (shapes.Config, "notify"): Later("notifications", "write `notify: []`; the console's inbox shows what waits", (None, [])),
     (shapes.Policy, "verification_key"): Later("signed bundles", "write null, and protect the bundle file by its permissions"),
     (shapes.Policy, "max_age"): Later("refusing writes on an old policy"),
     (shapes.Audit, "key"): Later("signed checkpoints", "remove the key; the log is hash-chained and `audit verify` says `unanchored`"),

@@ -6,13 +6,15 @@ Frozen values and nothing else: what may stand together is said in rules.py. Nev
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
 from stagewarden.config.units import Bind, Bytes, File, Rate, Seconds, Secret, TimeOfDay
 from stagewarden.config.yaml_source import Source
-from stagewarden.model import Stage
+from stagewarden.model import Function, Stage, Tier
+
+NotifyEvent: TypeAlias = Literal["opened", "escalated", "reminder", "decided", "expired", "unknown", "stop"]
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -238,6 +240,46 @@ class People(Struct, frozen=True, kw_only=True):
     step_up: StepUp = StepUp()
 
 
+class NotifyBase(Struct, frozen=True, kw_only=True):
+    """What every channel of notifications has: a name, and what it is told of. A list that names nothing leaves nothing out."""
+
+    name: str
+    events: tuple[NotifyEvent, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    functions: tuple[Function, ...] = ()
+    workflows: tuple[str, ...] = ()
+    ca: File | None = None  # PEM; the only authorities that count there, instead of the system's
+    timeout: Seconds = Seconds(10)  # of one attempt
+
+
+class WebhookChannel(NotifyBase, frozen=True, kw_only=True, tag="webhook", tag_field="kind"):
+    """Standard Webhooks; each secret (`whsec_…`) signs, so that one can take the place of another."""
+
+    url: str
+    secrets: tuple[Secret, ...]
+
+
+class SlackChannel(NotifyBase, frozen=True, kw_only=True, tag="slack", tag_field="kind"):
+    """A Slack-compatible incoming webhook, whose URL is its secret."""
+
+    url: Secret
+
+
+class EmailChannel(NotifyBase, frozen=True, kw_only=True, tag="email", tag_field="kind"):
+    """Mail to people's own addresses (`people.NAME.email` of the registry), and to a list for each function."""
+
+    server: str  # HOST:PORT
+    sender: str = msgspec.field(name="from")
+    tls: Literal["starttls", "implicit", "none"] = "starttls"
+    user: str | None = None
+    password: Secret | None = None
+    people: bool = True
+    to: dict[Function, tuple[str, ...]] = {}
+
+
+NotifyChannel: TypeAlias = WebhookChannel | SlackChannel | EmailChannel
+
+
 class Stops(Struct, frozen=True, kw_only=True):
     """Kills and agents' modes. `max_staleness`: how long a replica goes on writing that does not hear of the others' stops."""
 
@@ -285,6 +327,7 @@ class Config(Struct, frozen=True, kw_only=True):
     policy: Policy = Policy()
     holds: Holds = Holds()
     people: People = People()
+    notify: tuple[WebhookChannel | SlackChannel | EmailChannel, ...] = ()
     stops: Stops = Stops()
     state: str = "sqlite:state.db"
     audit: Audit = Audit()

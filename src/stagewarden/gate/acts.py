@@ -17,6 +17,7 @@ from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
 from stagewarden.gate.grant_acts import GrantActs
 from stagewarden.gate.inbox import Inboxes
+from stagewarden.gate.notifying import Notifying
 from stagewarden.gate.overview import Overview
 from stagewarden.gate.people import ballot_of
 from stagewarden.gate.proposals import Proposals
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from stagewarden.model import Body, Document, Hold
 
 
-class Acts(Overview, Inboxes, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed):
+class Acts(Overview, Inboxes, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed, Notifying):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:

@@ -14,7 +14,7 @@ from stagewarden.model import Deny
 from stagewarden.modes import scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from stagewarden.audit.remote import Log
     from stagewarden.classify import RouteTable
@@ -31,11 +31,16 @@ if TYPE_CHECKING:
     from stagewarden.identity.agents import AgentIdentities
     from stagewarden.model import Action, Hold, Ruling, Stage
     from stagewarden.modes import Modes, Shared
+    from stagewarden.notify import Ledger
     from stagewarden.registry import Registry
     from stagewarden.store import Store
     from stagewarden.wire.spool import Spools
 
 _ALONE = Alone()
+
+
+def _nobody() -> None:
+    """Nobody delivers here."""
 
 
 @dataclass(slots=True)
@@ -58,11 +63,13 @@ class Rooms:
     log: Log
     store: Store
     spools: Spools
+    ledger: Ledger
     places: Places = _ALONE
     shared: Shared | None = None  # where replicas share the stops, in the process that follows them
     streams: Streams = field(default_factory=Streams)
     feed: Feed = field(default_factory=Feed)
     signals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # workflow → what its reviews look like; replaced by the watch
+    deliver_now: Callable[[], None] = _nobody  # wakes who delivers notifications here
 
     def circumstances(self, agent: str, workflow: str | None) -> Circumstances:
         """What stands at this moment, the agent's mode included: one that is no stop is the policy's to answer for."""

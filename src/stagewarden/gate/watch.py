@@ -101,6 +101,7 @@ class Watch:
         if tick % _EVERY_HOUR == 0:
             await self._rooms.holds.purge()
             await self._rooms.holds.forget_reviews()
+            await self._rooms.ledger.purge()
 
     async def gauges(self) -> None:
         """Set what is read at a scrape: stops in force and free space; then holds waiting, which need the state."""
@@ -114,6 +115,7 @@ class Watch:
         metrics.pending(waiting)
         metrics.grants_active(await rooms.grants.active())
         metrics.proposals(await rooms.holds.proposed())
+        metrics.deliveries(await rooms.ledger.standing())
 
     def checks(self) -> dict[str, Callable[[], Awaitable[str | None]]]:
         """The parts that must work before agents are served; each says None, or why not. The policy is tested at start and reload only."""

@@ -16,19 +16,20 @@ from stagewarden.errors import Conflict, NotFound
 from stagewarden.holds import bodies, lifecycle, rows
 from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
-from stagewarden.holds.entries import Cause, Moved, hold_body, vote_body
+from stagewarden.holds.entries import Cause, Moved, hold_body, people_hear, vote_body
 from stagewarden.holds.hours import over_at
 from stagewarden.holds.lots import Lots, lot_of
 from stagewarden.holds.paging import PLACES
 from stagewarden.model import HoldState, Tier
 from stagewarden.store import writes
+from stagewarden.store.notices import Heard, note
 from stagewarden.store.outbox import OutboxEntry, put
 from stagewarden.store.tables import holds, outbox, votes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from stagewarden import config
@@ -170,11 +171,20 @@ class Desk:
         self._deadlines = Deadlines(clock)
         self._lots = Lots()
         self.changed = Bell()
+        self.heard = False  # whether anybody delivers notices of what is struck off the outbox; said by the wiring
 
     async def get(self, hold_id: str) -> Hold:
         """One hold with its payload; NotFound."""
         async with self._store.reading() as connection:
             found = await fetch(connection, self._vault, named(holds.c.id, hold_id))
+        if not found:
+            raise NotFound(f"hold {hold_id}: no such hold")
+        return found[0]
+
+    async def glance(self, hold_id: str) -> Hold:
+        """One hold without its payload; NotFound."""
+        async with self._store.reading() as connection:
+            found = await fetch(connection, None, named(holds.c.id, hold_id))
         if not found:
             raise NotFound(f"hold {hold_id}: no such hold")
         return found[0]
@@ -239,7 +249,10 @@ class Desk:
         rung: set[str] = set()
         async with self._store.writing() as connection:
             for batch in _batches(wanted):
-                rung.update((await connection.execute(select(outbox.c.hold).where(outbox.c.id.in_(batch)))).scalars())
+                struck = (await connection.execute(select(outbox).where(outbox.c.id.in_(batch)).order_by(outbox.c.number))).mappings().all()
+                rung.update(row["hold"] for row in struck)
+                if self.heard:
+                    await note(connection, [heard for row in struck if (heard := _heard(row)) is not None])
                 await connection.execute(delete(outbox).where(outbox.c.id.in_(batch)))
             for batch in _batches(tuple(rung), TOLD_AT_ONCE):
                 await self._store.notify(connection, CHANNEL, " ".join((self._store.instance, *batch)))
@@ -309,6 +322,11 @@ class Desk:
         """Conflict when the deadline that runs for this hold is over on either clock; the release loop will expire it."""
         if self._deadlines.over(hold):
             raise Conflict(f"hold {hold.id}: its time is over")
+
+
+def _heard(row: RowMapping) -> Heard | None:
+    event = people_hear(row["body"]) if row["kind"] == "hold" else None
+    return None if event is None else Heard(row["id"], row["hold"], event, str(row["body"]["state"]), row["created_ns"])
 
 
 def _batches(ids: Sequence[str], size: int = _BATCH) -> Iterable[Sequence[str]]:

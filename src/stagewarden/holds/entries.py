@@ -15,7 +15,7 @@ from stagewarden.holds.ballot import note_digest
 from stagewarden.wire.canonical import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from stagewarden.holds.lifecycle import Event
     from stagewarden.holds.signals import Review
@@ -50,6 +50,22 @@ def hold_body(hold: Hold, was: HoldState | None, event: Event | str, cause: Caus
         "action": hold.kind, "asset": hold.asset, "tier": str(hold.tier), "digest": hold.digest, "view_digest": hold.view_digest,
         "by": cause.by, "reason": cause.reason, "attempt": hold.attempt, "successor": hold.successor, **found,
     }  # fmt: skip
+
+
+def people_hear(body: Document) -> str | None:
+    """What of an entry people are to be told outside the console (contract section 2, `notify`), as an event's name; None: nothing."""
+    event, was, state = body.get("event"), body.get("from"), body.get("state")
+    if event in _HEARD:
+        return _HEARD[str(event)]
+    if was == state:
+        return None
+    if state in {"rejected", "sent_back"} or (state in {"approved", "settling"} and was == "pending"):
+        return "decided"
+    return {"expired": "expired", "unknown": "unknown", "stopped": "stop"}.get(str(state))
+
+
+# Seats that votes lapsed from are open again.
+_HEARD: Mapping[str, str] = {"opened": "opened", "taken_up": "opened", "votes_lapsed": "opened", "escalated": "escalated", "reminded": "reminder"}
 
 
 def vote_body(hold: Hold, vote: Vote) -> Document:

@@ -65,6 +65,14 @@ OVERRIDES: Final = Family(f"{_P}overrides_total", "counter", "Overrides by peopl
 ESCALATIONS: Final = Family(
     f"{_P}escalations_total", "counter", "Holds to which others were called, by why people were asked", ("trigger",), (labels.TRIGGERS,)
 )
+NOTIFICATIONS: Final = Family(
+    f"{_P}notifications_total", "counter", "Attempts to deliver a notification, by kind of channel", ("channel", "result"),
+    (labels.CHANNELS, labels.ATTEMPTS),
+)  # fmt: skip
+DELIVERIES: Final = Family(
+    f"{_P}deliveries", "gauge", "Notifications that wait for their receiver, and those given up, which somebody can send again", ("state",),
+    (labels.DELIVERIES,),
+)  # fmt: skip
 DIGEST_MISMATCH: Final = Family(f"{_P}digest_mismatch_total", "counter", "Approved content that was no longer the same when it was to be sent")
 GRANTS: Final = Family(f"{_P}grants_total", "counter", "What became of grants", ("stage", "event"), (labels.STAGES, labels.GRANT_EVENTS))
 GRANT_USES: Final = Family(

@@ -204,6 +204,14 @@ class Metrics:
         """Proposals nobody has taken up; nobody is waited for."""
         self._all.counts[families.PROPOSALS].set(count)
 
+    def notified(self, channel: str, result: str) -> None:
+        """One attempt to deliver a notification: the channel's kind, and `ok` or `failed`."""
+        self._all.counts[families.NOTIFICATIONS].add((channel, result))
+
+    def deliveries(self, standing: Mapping[str, int]) -> None:
+        """How many notifications wait, and how many are dead."""
+        self._all.counts[families.DELIVERIES].replace({(state,): standing.get(state, 0) for state in labels.DELIVERIES})
+
     # -- grants --------------------------------------------------------------------------------------------------------
 
     def granted(self, grant: Granted, facts: Iterable[Fact]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stagewarden import config as configuration
-from stagewarden.config import JwtIdentity, KeyIdentity, MtlsIdentity, OidcPeople, PasswordPeople, Secret, Secrets, TokenPeople
+from stagewarden.config import EmailChannel, JwtIdentity, KeyIdentity, MtlsIdentity, OidcPeople, PasswordPeople, Secret, Secrets, TokenPeople
 from stagewarden.config import rules as config_rules
 from stagewarden.config.rules.addresses import is_loopback
 from stagewarden.config.spiffe import trust_domain_of
@@ -132,7 +132,20 @@ def groups(config: Config, registry: Registry) -> Iterator[Problem]:
             yield Problem(file, line, f"people.{name}.group", "is a directory group, and no provider says groups", remedy)
 
 
-RULES: tuple[Callable[[Config, Registry], Iterator[Problem]], ...] = (destinations, kinds, workflows, identities, voters, groups)
+def notified(config: Config, registry: Registry) -> Iterator[Problem]:
+    """A channel's workflows exist; mail to people's own addresses finds some."""
+    for index, channel in enumerate(config.notify):
+        for number, workflow in enumerate(channel.workflows):
+            if workflow not in registry.data.workflows:
+                place: Place = ("notify", index, "workflows", number)
+                yield config.source.problem(place, f"`{workflow}` is not a workflow of the registry", "mend the spelling, or remove it")
+        addressed = any(person.active and person.email for person in registry.data.people.values())
+        if isinstance(channel, EmailChannel) and channel.people and not any(channel.to.values()) and not addressed:
+            message = "is sent to people's own addresses, and nobody in the registry has one"
+            yield config.source.problem(("notify", index), message, "write `email:` at people in the registry, or `to:` here", severity="warning")
+
+
+RULES: tuple[Callable[[Config, Registry], Iterator[Problem]], ...] = (destinations, kinds, workflows, identities, voters, groups, notified)
 
 
 def _references(config: Config) -> Iterator[tuple[Place, Secret]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from stagewarden.config import reading, yaml_source
+from stagewarden.config.rules.notify import ADDRESS
 from stagewarden.config.rules.values import ID, ID_REMEDY
 from stagewarden.config.spiffe import trust_domain_of
 from stagewarden.errors import ConfigError, Problem
@@ -144,6 +145,8 @@ def _mark(identity: shapes.AgentIdentity) -> tuple[str, ...] | None:
 def _people(registry: Registry) -> Iterator[Problem]:
     people: dict[tuple[str, str], str] = {}
     for name, person in registry.data.people.items():
+        if person.email is not None and not ADDRESS.fullmatch(person.email):
+            yield _problem(registry, ("people", name, "email"), "is not an e-mail address", "write the address alone, as in rita@example.org")
         if person.identity is None:
             continue
         pair_of = (person.identity.issuer, person.identity.subject)

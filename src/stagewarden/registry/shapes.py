@@ -32,6 +32,7 @@ class Person(Struct, frozen=True, kw_only=True):
     group: str | None = None
     delegate: str | None = None  # who stands by when a hold that waits for this person is escalated; holds the function too
     active: bool = True  # false: left
+    email: str | None = None  # where notifications go; says nothing about who signs in
     conflicts: tuple[str, ...] = ()  # `workflow:ID`, `agent:ID`: what this human being never approves
 
 

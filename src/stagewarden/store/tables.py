@@ -314,3 +314,69 @@ grant_uses = Table(
     Index("grant_uses_grant", "grant", "state"),
     sqlite_autoincrement=True,
 )
+
+# What people are to hear of, written by the transaction that strikes its entry off the outbox: it is in the log, and in nobody's ear yet.
+notices = Table(
+    "notices",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("entry", String, nullable=False, unique=True),  # the log entry's id
+    Column("hold", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("state", String, nullable=False),  # where the hold stood then
+    Column("at_ns", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# One message to one receiver. `once` is what makes it one: the same call to the same person is not written twice. `body` holds ids, codes
+# and moments: nothing an agent or a person wrote.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("once", String, nullable=False, unique=True),
+    Column("channel", String, nullable=False),
+    Column("target", String, nullable=False),  # whom within the channel: a person, an address, or "" for the channel itself
+    Column("event", String, nullable=False),
+    Column("subject", String, nullable=False),  # a hold, a kill or an agent
+    Column("body", JSON, nullable=False),
+    Column("state", String, nullable=False),  # waiting, sending, delivered, dead
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("asked_at_ns", BigInteger, nullable=False),
+    Column("next_ns", BigInteger, nullable=False),
+    Column("lease_until_ns", BigInteger, nullable=False, server_default="0"),
+    Column("claim", String),  # of the attempt under way
+    Column("ended_ns", BigInteger, nullable=False, server_default="0"),
+    Column("code", String),  # what the last attempt came to
+    Column("resent_by", String),
+    Index("deliveries_due", "channel", "state", "next_ns"),
+    Index("deliveries_newest", "asked_at_ns", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Channels whose receiver said that it is gone for good (410): off until somebody sends there again, or the address changes.
+silenced = Table(
+    "silenced_channels",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("address", String, nullable=False),  # a digest: an address may be a secret
+    Column("since_ns", BigInteger, nullable=False),
+)
+
+# Votes through adapters: an id is good once, a token is good once, and one seat of a hold may be filled so.
+adapter_votes = Table(
+    "adapter_votes",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("adapter", String, nullable=False),
+    Column("callback", String, nullable=False),  # the adapter's own id for it
+    Column("token", String, nullable=False, unique=True),  # digest of issuer and token id
+    Column("hold", String, nullable=False),
+    Column("person", String, nullable=False),
+    Column("state", String, nullable=False),  # begun, cast, refused
+    Column("at_ns", BigInteger, nullable=False),
+    Index("one_callback", "adapter", "callback", unique=True),
+    Index("one_seat_by_adapter", "hold", unique=True, sqlite_where=text("state != 'refused'"), postgresql_where=text("state != 'refused'")),
+    sqlite_autoincrement=True,
+)

@@ -136,6 +136,21 @@ def server_context() -> ssl.SSLContext:
     return context
 
 
+def client_context(ca: str | None) -> ssl.SSLContext:
+    """TLS 1.2 or later, certificate and name required; `ca`: PEM of the only authorities that count, None: the system's.
+
+    Not `create_default_context`: that one obeys SSLKEYLOGFILE.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    if ca is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        context.load_verify_locations(cadata=ca)
+    return context
+
+
 def _asked(config: Config, name: str) -> ssl.VerifyMode:
     """Required, but where agents may sign in by a certificate or by something else."""
     kinds = [isinstance(each, MtlsIdentity) for each in config.identity.agents] if name == "agents" else []

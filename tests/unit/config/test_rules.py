@@ -39,7 +39,50 @@ def with_tls(changes: dict[str, object], *agents: dict[str, object]) -> dict[str
     return document
 
 
+def notified(*channels: dict[str, object], url: str | None = "https://approve.example") -> dict[str, object]:
+    """These channels, and a console to lead to."""
+    return changed("notify", [*channels]) | {"people": {"url": url}}
+
+
+HOOK = {"name": "desk", "kind": "webhook", "url": "https://receiver.example/hook", "secrets": ["file:secrets/hook"]}
+MAIL = {"name": "mail", "kind": "email", "server": "mail.example:587", "from": "warden@example.org"}
+CHAT = {"name": "chat", "kind": "slack", "url": "file:secrets/chat"}
+NOTIFY_ERRORS = {
+    "without_a_console": (notified(HOOK, url=None), "notify", "needs `people.url`"),
+    "a_name_that_is_none": (notified(HOOK | {"name": "The Desk"}), "notify[0].name", "not a name"),
+    "a_name_twice": (notified(HOOK, CHAT | {"name": "desk"}), "notify[1].name", "is there twice"),
+    "no_time": (notified(HOOK | {"timeout": "0s"}), "notify[0].timeout", "not between"),
+    "too_much_time": (notified(HOOK | {"timeout": "61s"}), "notify[0].timeout", "not between"),
+    "too_many": (notified(*(copy.deepcopy(HOOK) | {"name": f"desk{number}"} for number in range(21))), "notify", "more than 20"),
+    "plain_http": (notified(HOOK | {"url": "http://receiver.example/"}), "notify[0].url", "plain http"),
+    "another_scheme": (notified(HOOK | {"url": "ftp://receiver.example/"}), "notify[0].url", "not an https URL"),
+    "no_url": (notified(HOOK | {"url": "receiver"}), "notify[0].url", "not an https URL"),
+    "a_broken_url": (notified(HOOK | {"url": "https://[::1/"}), "notify[0].url", "not a URL"),
+    "a_line_break": (notified(HOOK | {"url": "https://receiver.example/\r\nX: y"}), "notify[0].url", "not an https URL"),
+    "a_credential": (notified(HOOK | {"url": "https://u:hunter2@receiver.example/"}), "notify[0].url", "carries a credential"),
+    "metadata": (notified(HOOK | {"url": "https://169.254.169.254/"}), "notify[0].url", "no receiver has"),
+    "metadata_six": (notified(HOOK | {"url": "https://[fe80::1]/"}), "notify[0].url", "no receiver has"),
+    "everywhere": (notified(HOOK | {"url": "https://0.0.0.0/"}), "notify[0].url", "no receiver has"),
+    "no_secret": (notified(HOOK | {"secrets": []}), "notify[0].secrets", "not 1 to 5"),
+    "many_secrets": (notified(HOOK | {"secrets": ["file:s"] * 6}), "notify[0].secrets", "not 1 to 5"),
+    "a_secret_in_line": (notified(HOOK | {"secrets": ["whsec_hunter2"]}), "notify[0].secrets[0]", "not a reference to a secret"),
+    "a_chat_url_in_line": (notified(CHAT | {"url": "https://hooks.example/hunter2"}), "notify[0].url", "not a reference to a secret"),
+    "an_event_nobody_knows": (notified(HOOK | {"events": ["closed"]}), "notify[0].events[0]", "not a value known here"),
+    "a_tier_nobody_knows": (notified(HOOK | {"tiers": ["severe"]}), "notify[0].tiers[0]", "not a value known here"),
+    "a_kind_nobody_knows": (notified(HOOK | {"kind": "pager"}), "notify[0].kind", "not a kind known here"),
+    "a_key_nobody_knows": (notified(HOOK | {"retries": 3}), "notify[0].retries", "unknown key"),
+    "no_port": (notified(MAIL | {"server": "mail.example"}), "notify[0].server", "not HOST:PORT"),
+    "mail_in_clear": (notified(MAIL | {"tls": "none"}), "notify[0].tls", "to another machine"),
+    "half_a_login": (notified(MAIL | {"user": "warden"}), "notify[0]", "one of `user` and `password`"),
+    "a_sender_with_a_name": (notified(MAIL | {"from": "Warden <warden@example.org>"}), "notify[0].from", "not an e-mail address"),
+    "a_list_of_words": (notified(MAIL | {"to": {"legal": ["everybody"]}}), "notify[0].to.legal[0]", "not an e-mail address"),
+    "a_recipient_with_a_header": (notified(MAIL | {"to": {"legal": ["a@b.example\nBcc: c@d.example"]}}), "notify[0].to.legal[0]", "not an e-mail"),
+    "a_function_nobody_knows": (notified(MAIL | {"to": {"janitor": []}}), "notify[0].to.janitor", "not a value known here"),
+    "nobody": (notified(MAIL | {"people": False}), "notify[0]", "sent to nobody"),
+}  # fmt: skip
+
 ERRORS = {
+    **NOTIFY_ERRORS,
     # names and values
     "name": (changed("name", "News room"), "name", "not a name"),
     "upstream_name": (changed("upstreams.CMS", OTHER | {"mount": "/b"}), "upstreams.CMS", "not a name"),

@@ -110,7 +110,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
 def test_the_dashboard_has_its_rows_one_data_source_and_a_word_for_each_panel() -> None:
     """Ids are unique, panels do not overlap, every query goes to the chosen data source."""
     assert [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"] == [
-        "Service and objectives", "Decisions", "Holds", "Audit log", "Policy engine", "Grants",
+        "Service and objectives", "Decisions", "Holds", "Audit log", "Policy engine", "Grants", "Notifications",
     ]  # fmt: skip
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     assert {target["datasource"]["uid"] for panel in PANELS for target in panel["targets"]} == {"${datasource}"}

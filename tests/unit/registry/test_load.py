@@ -39,6 +39,7 @@ def test_the_document_is_the_data_with_every_default(tmp_path):
         "group": None,
         "delegate": None,
         "active": True,
+        "email": None,
         "conflicts": [],
     }
     assert document["agents"]["drafter"]["mode"] == "active"

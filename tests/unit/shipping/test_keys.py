@@ -12,7 +12,7 @@ from msgspec import inspect
 
 from stagewarden import config as configuration
 from stagewarden.config import later, shapes
-from stagewarden.config.rules import identity, values
+from stagewarden.config.rules import identity, notify, values
 from stagewarden.config.units import PARSERS, Bind, Bytes, File, Rate, Seconds, Secret, TimeOfDay
 from stagewarden.errors import ConfigError
 from stagewarden.model import Stage
@@ -47,7 +47,7 @@ def below(shape: inspect.Type, key: str, default: object) -> Iterator[tuple[str,
     if isinstance(shape, inspect.UnionType) and any(isinstance(one, inspect.NoneType) for one in shape.types):
         (shape,) = (one for one in shape.types if not isinstance(one, inspect.NoneType))
     match shape:
-        case inspect.VarTupleType(item_type=inspect.StructType() | inspect.UnionType() as item):
+        case inspect.VarTupleType(item_type=inspect.StructType() | inspect.UnionType() as item) if getattr(item, "cls", None) not in PARSERS:
             for one in item.types if isinstance(item, inspect.UnionType) else (item,):
                 yield from leaves(one, f"{key}[{one.tag or ''}].")  # type: ignore[attr-defined]
         case inspect.DictType(value_type=inspect.StructType() as value):
@@ -106,6 +106,8 @@ LIMITS = {
     "holds.wait": f"at most {values.MAX_WAIT:.0f}s",
     "limits.body": f"at most {values.MAX_BODY >> 20}MiB",
     "limits.spool": f"at most {values.MAX_SPOOL >> 30}GiB",
+    "notify[webhook].secrets": f"at most {notify.MOST_SECRETS}",
+    **{f"notify[{kind}].timeout": f"at most {notify.LONGEST:.0f}s" for kind in ("webhook", "slack", "email")},
     "limits.json_depth": f"at most {values.MAX_JSON_DEPTH}",
 }
 
@@ -170,8 +172,8 @@ def test_what_is_not_in_this_release() -> None:
 def test_a_later_key_is_refused_by_name(tmp_path: Path) -> None:
     """As the manual says: refused, and named."""
     path = tmp_path / "stagewarden.yaml"
-    path.write_text("version: 1\nname: x\nregistry: registry.yaml\nupstreams: {}\nnotify: [{kind: webhook}]\n")
-    with pytest.raises(ConfigError, match="not in this release: notifications"):
+    path.write_text("version: 1\nname: x\nregistry: registry.yaml\nupstreams: {}\naudit: {key: 'file:k'}\n")
+    with pytest.raises(ConfigError, match="not in this release: signed checkpoints"):
         configuration.load(path)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from stagewarden.config.rules import identity, listeners, routes, upstreams, values
+from stagewarden.config.rules import identity, listeners, notify, routes, upstreams, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +36,9 @@ RULES: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     upstreams.credentials,
     routes.routes,
     routes.overlaps,
+    notify.names,
+    notify.receivers,
+    notify.mail,
 )
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 from typing import TYPE_CHECKING
 
 from stagewarden.errors import UpstreamUnavailable
+from stagewarden.wire.tls import client_context
 from stagewarden.wire.upstream.addresses import OwnListeners, Resolved, resolve
 from stagewarden.wire.upstream.connection import Connection
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
     from types import TracebackType
 
@@ -202,13 +203,6 @@ class Lease:
 
 
 def _tls_context(ca: str | None) -> ssl.SSLContext:
-    """TLS 1.2 or later, certificate and name required. Not `create_default_context`: that one obeys SSLKEYLOGFILE."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context = client_context(ca)
     context.set_alpn_protocols(["http/1.1"])
-    if ca is None:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    else:
-        context.load_verify_locations(cadata=ca)
     return context

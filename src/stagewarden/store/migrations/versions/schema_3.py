@@ -23,6 +23,7 @@ def upgrade() -> None:
     _registries()
     _grants()
     _inbox()
+    _notifications()
 
 
 def _columns() -> None:
@@ -174,3 +175,50 @@ def _inbox() -> None:
     op.create_index("holds_due", "holds", ["state", "asked", "expires_at_ns", "id", "lot"])
     op.create_index("holds_ended", "holds", ["ended_at_ns", "id", "lot"])
     op.create_index("votes_of", "votes", ["person", "at_ns"])
+
+
+def _notifications() -> None:
+    op.create_table(
+        "notices",
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+        sa.Column("entry", sa.String, nullable=False, unique=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("hold", "event", "state")),
+        sa.Column("at_ns", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+        *(sa.Column(name, sa.String, nullable=False, unique=True) for name in ("id", "once")),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("channel", "target", "event", "subject")),
+        sa.Column("body", sa.JSON, nullable=False),
+        sa.Column("state", sa.String, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in ("asked_at_ns", "next_ns")),
+        sa.Column("lease_until_ns", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("claim", sa.String),
+        sa.Column("ended_ns", sa.BigInteger, nullable=False, server_default="0"),
+        sa.Column("code", sa.String),
+        sa.Column("resent_by", sa.String),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("deliveries_due", "deliveries", ["channel", "state", "next_ns"])
+    op.create_index("deliveries_newest", "deliveries", ["asked_at_ns", "id"])
+    op.create_table(
+        "silenced_channels",
+        sa.Column("channel", sa.String, primary_key=True),
+        sa.Column("address", sa.String, nullable=False),
+        sa.Column("since_ns", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "adapter_votes",
+        sa.Column("number", _SERIAL, primary_key=True, autoincrement=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("adapter", "callback")),
+        sa.Column("token", sa.String, nullable=False, unique=True),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("hold", "person", "state")),
+        sa.Column("at_ns", sa.BigInteger, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    standing = sa.text("state != 'refused'")
+    op.create_index("one_callback", "adapter_votes", ["adapter", "callback"], unique=True)
+    op.create_index("one_seat_by_adapter", "adapter_votes", ["hold"], unique=True, sqlite_where=standing, postgresql_where=standing)
