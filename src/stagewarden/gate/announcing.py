@@ -92,7 +92,7 @@ class Announcer:
 
     async def _of(self, pending: Pending) -> list[NewDelivery]:
         try:
-            hold = await self._rooms.holds.glance(pending.hold)
+            hold = await self._rooms.holds.without_payload(pending.hold)
         except NotFound:
             return []
         if pending.event in _CALLS and (hold.state is not HoldState.PENDING or not hold.asked):

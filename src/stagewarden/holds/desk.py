@@ -181,7 +181,7 @@ class Desk:
             raise NotFound(f"hold {hold_id}: no such hold")
         return found[0]
 
-    async def glance(self, hold_id: str) -> Hold:
+    async def without_payload(self, hold_id: str) -> Hold:
         """One hold without its payload; NotFound."""
         async with self._store.reading() as connection:
             found = await fetch(connection, None, named(holds.c.id, hold_id))
