@@ -128,6 +128,7 @@ class Office:
     console: str
     issuer: str
     clock: Shifted
+    authority: Path
     _trusted: ssl.SSLContext
 
     @asynccontextmanager
@@ -155,7 +156,7 @@ async def office(folder: Path, groups: Mapping[str, list[str]], **people: object
             (folder / "secrets" / "provider").write_text(SECRET + "\n")
             (folder / "secrets" / "provider").chmod(0o600)
             async with running(configuration.load(made.config), clock=shifted) as sidecar, aiohttp.ClientSession() as session:
-                yield Office(Product(sidecar, made, session, newsroom), console, issuer, shifted, authority.client())
+                yield Office(Product(sidecar, made, session, newsroom), console, issuer, shifted, authority.file, authority.client())
 
 
 def _production(path: Path, issuer: str, console: str, people: Mapping[str, object]) -> None:

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from stagewarden.errors import BadCredential, CannotTell, Refused
+from stagewarden.identity import terminals
 from stagewarden.identity.oidc import Wanted
 from stagewarden.web import render
 from stagewarden.web.console import forms
@@ -42,11 +43,11 @@ class Away:
         ]
 
     async def _leave(self, asked: web.Request) -> web.StreamResponse:
-        """To the provider; `again` where a grave act wants the person asked anew."""
+        """To the provider; `again` where a grave act wants the person asked anew, as a terminal's sign-in always does."""
         if self._people.provider is None:
             return self._site.problem(asked, "not_found", None)
         then, browser = forms.onward(asked.query.get("then")), self._guard.new_door()
-        strength = self._people.strength if asked.query.get("again") == "yes" else None
+        strength = self._people.strength if asked.query.get("again") == "yes" or terminals.asking(then) else None
         try:
             place = await self._people.provider.begin(browser, Wanted(then, strength, asked.cookies.get(self._guard.cookie)))
         except CannotTell as failure:
