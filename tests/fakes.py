@@ -67,9 +67,9 @@ if TYPE_CHECKING:
     from stagewarden.gate.inbox import Selection
     from stagewarden.gate.people import VoteIntent
     from stagewarden.grants import Ballot as GrantBallot
-    from stagewarden.identity.people import Caller
+    from stagewarden.identity.people import Caller, People, ProgramToken
     from stagewarden.model import Body, Document
-    from stagewarden.store import Revision
+    from stagewarden.store import Revision, Store
 
 HOUR = 3600 * 1_000_000_000
 PEOPLE = {
@@ -173,6 +173,7 @@ class FakeGate:
     routes: RouteTable = field(default_factory=routes)
     seen: dict[tuple[str, str], int] = field(default_factory=dict)  # hold and person → when its content was first shown to them
     reviews: list[Review] = field(default_factory=list)
+    store: Store | None = None
     stale: bool = False  # nobody has just signed in
 
     def add(self, hold: Hold) -> Hold:
@@ -191,6 +192,14 @@ class FakeGate:
             raise NotAllowed("a terminal is lent a sign-in by a person who is signed in to the console")
         if self.stale:
             raise StepUp("this takes a sign-in not older than 300 s")
+
+    async def program_tokens(self, caller: Caller, people: People) -> list[ProgramToken]:
+        """One's own, or all for security and technical."""
+        if caller.person is None:
+            raise NotAllowed("a program is shown no tokens")
+        assert self.store is not None
+        everything = not self.functions(caller).isdisjoint({"security", "technical"})
+        return [one for one in await people.programs(self.store) if everything or one.creator == caller.person]
 
     async def list_holds(
         self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None

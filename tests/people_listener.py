@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "correct horse battery"
 PROGRAMS = {"reader": ("read",), "stopper": ("stop",), "auditor": ("read", "payloads")}
+CREATORS = {"reader": "ines"}
 
 
 @dataclass(slots=True)
@@ -61,7 +62,8 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
         lines.append(f'- {{sha256: "{sha256}", person: {name}, expires: "2099-01-01"}}')
     for name, scopes in PROGRAMS.items():
         tokens[name], sha256 = new_token()
-        lines.append(f'- {{sha256: "{sha256}", program: {name}, scopes: [{", ".join(scopes)}], expires: "2099-01-01"}}')
+        creator = f", creator: {CREATORS[name]}" if name in CREATORS else ""
+        lines.append(f'- {{sha256: "{sha256}", program: {name}, scopes: [{", ".join(scopes)}], expires: "2099-01-01"{creator}}}')
     _private(folder / "tokens.yaml", "\n".join(lines) + "\n")
     _private(folder / "users.yaml", "".join(f'{name}: "{_hash()}"\n' for name in PEOPLE))
     sources = (TokenPeople(tokens=Secret("file:tokens.yaml")), PasswordPeople(users=Secret("file:users.yaml")))
@@ -69,6 +71,7 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800, troubles=lambda: troubles)
     store = Store(locate("sqlite:state.db", folder))
     await store.open()
+    gate.store = store
     application = listener(gate, people, settings, clock, Repeats(store, Vault(bytes(32)), clock))
     gets = frozenset(route.resource.canonical for route in application.router.routes() if route.method == "GET" and route.resource is not None)
     runner = web.AppRunner(application, access_log=None)

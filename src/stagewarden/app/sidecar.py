@@ -191,6 +191,8 @@ async def running(
             sidecar.background.cancel()
             await asyncio.wait([sidecar.background])
         await sidecar.rooms.recorder.summarize_refusals()
+        with contextlib.suppress(CannotTell):
+            await people.uses.keep(sidecar.rooms.store)
 
 
 async def _in_force(config: Config, store: Store, offered: Registry, stack: AsyncExitStack) -> Registry:
@@ -268,6 +270,7 @@ async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]], secrets: Secr
             group.create_task(work)
         if sidecar.rooms.config.listen.people is not None:
             group.create_task(sidecar.readiness.keep())
+            group.create_task(sidecar.people.uses.run(sidecar.rooms.store))
             group.create_task(sidecar.rooms.feed.run(sidecar.rooms.holds, sidecar.rooms.modes, sidecar.reader))
         if sidecar.house is not None:
             group.create_task(sidecar.house.run(own))

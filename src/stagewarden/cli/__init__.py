@@ -21,6 +21,7 @@ _COMMANDS = {
     "policy": "policy",
     "login": "login",
     "logout": "login",
+    "access": "access",
     "holds": "people",
     "agents": "stopping",
     "grants": "grants",

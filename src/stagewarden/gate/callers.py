@@ -12,7 +12,7 @@ from stagewarden.model import Tier
 if TYPE_CHECKING:
     from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.rooms import Rooms
-    from stagewarden.identity.people import Caller
+    from stagewarden.identity.people import Caller, People, ProgramToken
     from stagewarden.model import Hold
 
 LOOSENS = frozenset({"security", "technical"})
@@ -38,6 +38,13 @@ class Callers:
         if caller.person is None or caller.via != "session":
             raise NotAllowed("a terminal is lent a sign-in by a person who is signed in to the console")
         self._prove_anew(caller)
+
+    async def program_tokens(self, caller: Caller, people: People) -> list[ProgramToken]:
+        """Programs' tokens: whoever created one sees it, security and technical see all."""
+        if caller.person is None:
+            raise NotAllowed("a program is shown no tokens")
+        everything = not self.functions(caller).isdisjoint(LOOSENS)
+        return [one for one in await people.programs(self._rooms.store) if everything or one.creator == caller.person]
 
     def _reads(self, caller: Caller) -> None:
         if caller.person is None and "read" not in caller.scopes:

@@ -24,6 +24,7 @@ from stagewarden.identity.sessions import BEARERS, BROWSER, Sessions, Terms, is_
 from stagewarden.identity.terminals import Codes
 from stagewarden.identity.throttle import Throttle
 from stagewarden.identity.tokens import TokenGrant, is_token, parse_tokens
+from stagewarden.identity.uses import Uses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from stagewarden.identity.sessions import Found, Place, Seen, Session
     from stagewarden.identity.terminals import Asking
     from stagewarden.registry import Registry
+    from stagewarden.store import Store
 
 Sources: TypeAlias = "tuple[OidcPeople | TokenPeople | PasswordPeople, ...]"
 
@@ -42,6 +44,7 @@ AT_ONCE = 2  # password checks in parallel: each takes a fifth of a second of on
 QUEUE = 16  # that many more may wait
 UNTOLD = 3600.0  # seconds a session lives whose provider does not tell us of a sign-out
 CALLBACK = "/sign-in/callback"
+_SHOWN = 12  # of a token's SHA-256: enough to find its line
 _SANDBOX = "let people sign in with OpenID Connect or give programs tokens; passwords are for `environment: sandbox`"
 
 
@@ -57,6 +60,20 @@ class Caller:
     scopes: frozenset[str]
     via: Literal["password", "token", "session", "terminal"]
     proven: Proven | None = None
+    creator: str | None = None  # whose rights bound a program
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramToken:
+    """A program's token as it is shown: never what opens it. `id`: how its line in the tokens file begins. `used_ns` 0: not since this is counted."""
+
+    id: str
+    program: str
+    scopes: tuple[str, ...]
+    creator: str | None
+    expires_ns: int
+    used_ns: int
+    state: Literal["good", "expired", "creator_left"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +104,7 @@ class People:
         self._by_person, self._by_peer = Throttle(clock), Throttle(clock)
         self._checking = asyncio.Semaphore(AT_ONCE)
         self._pending = 0
+        self.uses = Uses(clock)
         self._decoy_key = random.token_bytes(32)
 
     @property
@@ -190,14 +208,28 @@ class People:
             found = self._standing(token, BEARERS, used=used)
             return None if found is None else _caller(found)
         grant = self._read.tokens.get(fingerprint(token)) if is_token(token) else None  # looked up by its hash: timing tells nothing of the token
-        if grant is None or self._over(grant) or (grant.person is not None and not self._listed(grant.person)):
+        if grant is None or self._over(grant) or not self._stands(grant):
             return None
-        return Caller(grant.person, grant.program, grant.scopes, "token")
+        if used:
+            self.uses.used(fingerprint(token))
+        return Caller(grant.person, grant.program, grant.scopes, "token", creator=grant.creator)
 
     def by_session(self, cookie: str, *, used: bool = True) -> Caller | None:
         """Who signed in with this browser; None where that is over, they left, or the password changed. `used`: something was done."""
         found = self._standing(cookie, BROWSER, used=used)
         return None if found is None else _caller(found)
+
+    async def programs(self, store: Store) -> list[ProgramToken]:
+        """Every program's token of the file, by name. StateUnavailable where nobody can say when they were last used."""
+        last = await self.uses.last(store)
+        found = [
+            ProgramToken(
+                token[:_SHOWN], grant.program, tuple(sorted(grant.scopes)), grant.creator, grant.expires_ns, last.get(token, 0), self._state(grant)
+            )
+            for token, grant in self._read.tokens.items()
+            if grant.program is not None
+        ]
+        return sorted(found, key=lambda one: (one.program, one.expires_ns))
 
     def sessions(self, person: str, asking: str) -> list[Seen]:
         """Where this person is signed in; `asking` is the token of the session that asks."""
@@ -279,6 +311,16 @@ class People:
     def _listed(self, person: str) -> bool:
         entry = self._registry.data.people.get(person)
         return entry is not None and entry.active
+
+    def _stands(self, grant: TokenGrant) -> bool:
+        """Whether the person it is, or who created it, is still listed."""
+        whose = grant.person or grant.creator
+        return whose is None or self._listed(whose)
+
+    def _state(self, grant: TokenGrant) -> Literal["good", "expired", "creator_left"]:
+        if self._over(grant):
+            return "expired"
+        return "good" if self._stands(grant) else "creator_left"
 
     def _over(self, grant: TokenGrant) -> bool:
         """By the wall clock, or by the monotonic one since the file was read: setting the clock back lengthens nothing."""

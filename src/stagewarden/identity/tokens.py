@@ -1,7 +1,7 @@
 """Bearer tokens of the people's plane: `swp_` and 256 random bits; the tokens file holds the SHA-256, whose it is, scopes and expiry.
 
-A token carries no claim of its own. A program's never votes, loosens or lifts (the gate sees `Caller.person` is None); a person's is for
-sandboxes. Never keeps or shows a token.
+A token carries no claim of its own. A program's never votes, loosens or lifts (the gate sees `Caller.person` is None), is never wider than
+its creator now is, and is nobody's once its creator has left; a person's is for sandboxes. Never keeps or shows a token.
 """
 
 from __future__ import annotations
@@ -40,17 +40,19 @@ class TokenEntry(Struct, frozen=True, kw_only=True):
     expires: str  # `2026-12-31` (its first moment) or `2026-12-31T18:00:00Z`
     person: str | None = None
     program: str | None = None
+    creator: str | None = None  # of a program's: the person whose rights bound it
     scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TokenGrant:
-    """Whose token: exactly one of person and program."""
+    """Whose token: exactly one of person and program. `creator`: a program's may never more than this person may now."""
 
     person: str | None
     program: str | None
     scopes: frozenset[str]
     expires_ns: int
+    creator: str | None = None
 
 
 def new_token() -> tuple[str, str]:
@@ -75,7 +77,7 @@ def parse_tokens(text: str, file: str, *, sandbox: bool) -> Mapping[str, TokenGr
         if entry.sha256 in grants:
             problems.append(source.problem((number, "sha256"), "stands twice", "make a token of its own"))
         expires = _moment(entry.expires)
-        grants[entry.sha256] = TokenGrant(entry.person, entry.program, frozenset(entry.scopes), 0 if expires is None else expires)
+        grants[entry.sha256] = TokenGrant(entry.person, entry.program, frozenset(entry.scopes), 0 if expires is None else expires, entry.creator)
     if problems:
         raise ConfigError(tuple(problems))
     return grants
@@ -94,6 +96,10 @@ def _problems(source: Source, number: int, entry: TokenEntry, *, sandbox: bool) 
         yield source.problem((number, "scopes"), "are not scopes of a program", f"choose from {', '.join(SCOPES)}")
     if entry.person is not None and entry.scopes:
         yield source.problem((number, "scopes"), "do not narrow a person's token", "remove them: it may what the person may")
+    if entry.person is not None and entry.creator is not None:
+        yield source.problem((number, "creator"), "is of a program's token only", "remove it: the person is written already")
+    if entry.program is not None and entry.creator is None and not sandbox:
+        yield source.problem((number,), "names no creator", "write `creator: PERSON`, who answers for it: it may never more than that person may")
     if entry.person is not None and not sandbox:
         yield source.problem((number, "person"), "has a token outside a sandbox", "let people sign in, or write `environment: sandbox`")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, text, true
 
-SCHEMA = 4
+SCHEMA = 5
 APPLICATION = "stagewarden"
 
 # One hold at most for one repeat while it is open, or while nobody knows what became of it (lifecycles.md, "A repeat").
@@ -248,6 +248,14 @@ instances = Table(
     Column("version", String, nullable=False),
     Column("policy", String, nullable=False),
     Column("registry", String, nullable=False),
+)
+
+# When each token of the tokens file was last used; `token` is its SHA-256, as in that file (identity/uses.py).
+token_uses = Table(
+    "token_uses",
+    metadata,
+    Column("token", String, primary_key=True),
+    Column("last_ns", BigInteger, nullable=False),
 )
 
 # Grants (lifecycles.md, "A grant"). `terms` are what people voted on; what the sidecar asks for by itself stands in columns beside them.

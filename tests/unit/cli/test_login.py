@@ -247,3 +247,16 @@ def test_the_label_is_one_a_link_can_carry(monkeypatch: pytest.MonkeyPatch) -> N
 
 def _nameless() -> str:
     raise KeyError("getpwuid(): uid not found")
+
+
+async def test_access_from_a_terminal(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions and tokens as tables and as JSON; one session ended, and another's refused."""
+    token = (await served.people.sign_in("ines", "correct horse battery", place="bearer")).token
+    monkeypatch.setenv("STAGEWARDEN_TOKEN", token)
+    listed = json.loads((await run("access", "sessions", "--json", "--url", served.url)).output)
+    assert [(one["place"], one["here"]) for one in listed] == [("bearer", True)]
+    tokens = await run("access", "tokens", "--url", served.url)
+    assert (tokens.exit_code, "reader" in tokens.output, "stopper" in tokens.output) == (0, True, False)
+    assert (await run("access", "end", "s_none", "--url", served.url)).exit_code == 1
+    assert (await run("access", "end", listed[0]["id"], "--url", served.url)).output == f"{listed[0]['id']} is ended\n"
+    assert served.people.by_bearer(token) is None

@@ -6,12 +6,18 @@ import pytest
 
 from stagewarden.config import People
 from stagewarden.config.shapes import StepUp as Terms
-from stagewarden.errors import StepUp
+from stagewarden.errors import NotAllowed, StepUp
 from stagewarden.gate.callers import Callers
+from stagewarden.gate.views import Views
 from stagewarden.identity.oidc import Proven
-from stagewarden.identity.people import Caller
+from stagewarden.identity.people import Caller, ProgramToken
+from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Registry, RegistryData
 from tests.unit.identity.people_and_agents import StillClock
 
+INES = Person(functions=("reviewer",))
+OLGA = Person(functions=("technical",))
+AIKO = Person(functions=("security",))
+GROUPED = Person(functions=("security",), group="sec")
 NOW = StillClock().now_ns() // 10**9
 
 
@@ -43,3 +49,81 @@ def test_what_is_grave_takes_a_fresh_and_strict_sign_in(environment, acr, proven
         return
     with pytest.raises(StepUp):
         callers(environment, acr)._prove_anew(caller)
+
+
+@pytest.mark.parametrize("tier", ["fresh", "stale"])
+def test_a_terminal_never_meets_step_up(tier):
+    """Contract section 2: whatever was proven, and however lately; in a sandbox there is nothing to meet."""
+    caller = Caller("ines", None, frozenset(), "terminal", Proven("i", "s", auth_time=NOW if tier == "fresh" else 0))
+    with pytest.raises(StepUp, match="never meets it"):
+        callers("production", None)._prove_anew(caller)
+    callers("sandbox", None)._prove_anew(caller)
+
+
+@pytest.mark.parametrize(
+    ("caller", "says"),
+    [
+        (Caller(None, "reader", frozenset({"read"}), "token"), "by a person"),
+        (Caller("ines", None, frozenset(), "token"), "by a person"),
+        (Caller("ines", None, frozenset(), "terminal", Proven("i", "s", auth_time=NOW)), "by a person"),
+        (Caller("ines", None, frozenset(), "session", Proven("i", "s", auth_time=NOW - 301)), "not older than"),
+        (Caller("ines", None, frozenset(), "session"), "not older than"),
+        (Caller("ines", None, frozenset(), "session", Proven("i", "s", auth_time=NOW)), None),
+    ],
+    ids=["program", "token", "terminal", "stale", "not-proven", "fresh"],
+)
+def test_who_may_lend_a_terminal_a_sign_in(caller, says):
+    """A person at the console who has just proven who they are; neither a token nor a terminal makes another."""
+    if says is None:
+        callers("production", None).may_lend(caller)
+        return
+    with pytest.raises(NotAllowed, match=says):
+        callers("production", None).may_lend(caller)
+
+
+def views(**people: Person) -> Views:
+    """A newsroom of these people, where olga owns the agent that asks."""
+    agent = Agent(identity=AgentIdentity(key="k"), owners=AgentOwners(human="olga"), stages=("export",), workflows=("newsletter",))
+    known = {"ines": INES, "olga": OLGA, "aiko": AIKO, "grouped": GROUPED, **people}
+    return Views(SimpleNamespace(registry=Registry.of(RegistryData(people=known, agents={"drafter": agent})), store=None))
+
+
+@pytest.mark.parametrize(
+    ("scopes", "creator", "shown"),
+    [
+        ({"read"}, "aiko", False),
+        ({"payloads"}, None, True),
+        ({"payloads"}, "ines", True),
+        ({"payloads"}, "olga", True),
+        ({"payloads"}, "aiko", True),
+        ({"payloads"}, "jonas", False),
+        ({"payloads"}, "grouped", False),
+        ({"payloads"}, "mallory", False),
+    ],
+    ids=["not its scope", "sandbox", "a seat's", "the owner's", "security's", "another function's", "not confirmed", "not listed"],
+)
+def test_a_program_is_shown_no_more_than_its_creator_would_be(a_hold, scopes, creator, shown):
+    """`payloads` of whoever created the token, as the registry says now; a function that needs a directory group counts for nothing."""
+    caller = Caller(None, "auditor", frozenset(scopes), "token", creator=creator)
+    assert views(jonas=Person(functions=("legal",)))._payload(caller, a_hold) is shown
+
+
+def test_a_program_loses_what_its_creator_loses(a_hold):
+    """With the next request."""
+    caller = Caller(None, "auditor", frozenset({"payloads"}), "token", creator="aiko")
+    assert views()._payload(caller, a_hold)
+    assert not views(aiko=Person(functions=("legal",)))._payload(caller, a_hold)
+    assert not views(aiko=Person(functions=("security",), active=False))._payload(caller, a_hold)
+
+
+@pytest.mark.parametrize(("who", "shown"), [("ines", ["mine"]), ("aiko", ["mine", "theirs"]), ("olga", ["mine", "theirs"])])
+async def test_whose_tokens_are_shown(who, shown):
+    """One's own to whoever created them; all to security and technical; none to a program."""
+
+    async def programs(_):
+        return [ProgramToken("0", name, ("read",), creator, 1, 0, "good") for name, creator in (("mine", "ines"), ("theirs", "zoe"))]
+
+    people = SimpleNamespace(programs=programs)
+    assert [one.program for one in await views().program_tokens(Caller(who, None, frozenset(), "session"), people)] == shown
+    with pytest.raises(NotAllowed):
+        await views().program_tokens(Caller(None, "reader", frozenset({"read"}), "token"), people)

@@ -16,6 +16,7 @@ from stagewarden.identity.people import People
 from stagewarden.identity.throttle import BURST
 from stagewarden.identity.tokens import SCOPES, new_token, parse_tokens
 from stagewarden.registry import Person, PersonIdentity, Registry
+from stagewarden.store import Store, locate
 from tests.unit.identity.people_and_agents import StillClock, registry
 
 if TYPE_CHECKING:
@@ -193,6 +194,40 @@ def test_a_token_expires_by_either_clock(people: People, clock: StillClock, how:
     assert people.by_bearer(ALICE) is not None
 
 
+def test_a_programs_token_ends_with_its_creator(people: People, tmp_path: Path) -> None:
+    """Whoever answers for it left, or was never listed: it is nobody's with the next request; and it says whose it is."""
+    write(tmp_path / "tokens.yaml", TOKENS + "  creator: alice\n")
+    people.reload(registry())
+    caller = people.by_bearer(WATCHER)
+    assert caller is not None
+    assert (caller.program, caller.creator) == ("watcher", "alice")
+    people.reload(without("alice"))
+    assert people.by_bearer(WATCHER) is None
+    write(tmp_path / "tokens.yaml", TOKENS + "  creator: mallory\n")
+    people.reload(registry())
+    assert people.by_bearer(WATCHER) is None
+
+
+async def test_tokens_are_shown_with_their_last_use_and_state(people: People, tmp_path: Path, clock: StillClock) -> None:
+    """What a refused request brought is no use; looking whether a token still holds is none either."""
+    store = Store(locate("sqlite:state.db", tmp_path))
+    await store.open()
+    write(tmp_path / "tokens.yaml", TOKENS + "  creator: alice\n")
+    people.reload(registry())
+    people.by_bearer(WATCHER, used=False)
+    people.by_bearer(WATCHER + "A")
+    assert [(one.program, one.used_ns, one.state) for one in await people.programs(store)] == [("watcher", 0, "good")]
+    people.by_bearer(WATCHER)
+    (shown,) = await people.programs(store)
+    assert (shown.used_ns, shown.creator, WATCHER_STORED.startswith(shown.id), len(shown.id)) == (clock.now_ns(), "alice", True, 12)
+    people.reload(without("alice"))
+    assert [one.state for one in await people.programs(store)] == ["creator_left"]
+    clock.pass_(86_400)
+    assert people.by_bearer(WATCHER) is None
+    assert [(one.state, one.used_ns) for one in await people.programs(store)] == [("expired", shown.used_ns)]
+    await store.close()
+
+
 def test_a_wall_clock_set_back_does_not_lengthen_a_token(people: People, clock: StillClock) -> None:
     """The monotonic clock ends it."""
     clock.pass_(86_400)
@@ -218,6 +253,9 @@ GOOD = {"sha256": f'"{"0" * 64}"', "program": "watcher", "scopes": "[read]", "ex
         pytest.param({"scopes": "[read, loosen]"}, "scopes: are not scopes", id="a program that loosens"),
         pytest.param({"scopes": "[]"}, "scopes: are not scopes", id="no scope"),
         pytest.param({"program": None, "person": "alice"}, "scopes: do not narrow", id="a person's scopes"),
+        pytest.param(
+            {"program": None, "person": "alice", "scopes": None, "creator": "bob"}, "creator: is of a program's token only", id="a person's creator"
+        ),
         pytest.param({"scope": "[read]"}, "unknown key", id="unknown key"),
     ],
 )
@@ -251,7 +289,11 @@ def test_production_refuses_passwords_and_persons_tokens(tmp_path: Path, clock: 
         make(tmp_path, clock, SETTINGS[:1], sandbox=False)
     with pytest.raises(ConfigError, match="password users in production"):
         make(tmp_path, clock, SETTINGS[1:], sandbox=False)
-    write(tmp_path / "tokens.yaml", TOKENS.split("- sha256", maxsplit=1)[0] + "- sha256" + TOKENS.split("- sha256")[2])
+    only = TOKENS.split("- sha256", maxsplit=1)[0] + "- sha256" + TOKENS.split("- sha256")[2]
+    write(tmp_path / "tokens.yaml", only)
+    with pytest.raises(ConfigError, match=r"names no creator.*creator: PERSON"):
+        make(tmp_path, clock, SETTINGS[:1], sandbox=False)
+    write(tmp_path / "tokens.yaml", only + "  creator: alice\n")
     program = make(tmp_path, clock, SETTINGS[:1], sandbox=False)
     assert program.by_bearer(WATCHER) is not None
     assert not program.password_sign_in

@@ -17,7 +17,7 @@ from stagewarden.web.console import when
 
 if TYPE_CHECKING:
     from stagewarden.clock import Clock
-    from stagewarden.identity.people import Caller
+    from stagewarden.identity.people import Caller, ProgramToken
     from stagewarden.identity.sessions import Seen
     from stagewarden.identity.terminals import Asking
     from stagewarden.web.console.entry import Entry
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from stagewarden.web.people.ports import Gate
 
 _PLACES = {"browser": "Browser", "bearer": "Password sign-in of the API", "terminal": "Terminal"}
+_STATES = {"good": None, "expired": "expired", "creator_left": "refused: its creator has left"}
 _SAID = {"ended": "It is ended: its next request is refused."}
 
 
@@ -50,10 +51,14 @@ class Access:
         ]
 
     async def _places(self, asked: web.Request, caller: Caller) -> web.Response:
-        """Every session of the reader, the last used first."""
+        """Every session of the reader, the last used first; and the programs' tokens the reader answers for."""
         now = self._clock.now_ns()
         seen = self._people.sessions(caller.person or "", asked.cookies[self._guard.cookie])
-        values = {"here": "access", "sessions": [_row(one, now) for one in seen], "said": _SAID.get(asked.query.get("said", ""))}
+        programs = await self._gate.program_tokens(caller, self._people)
+        values = {
+            "here": "access", "sessions": [_row(one, now) for one in seen], "programs": [_program(one, now) for one in programs],
+            "said": _SAID.get(asked.query.get("said", "")),
+        }  # fmt: skip
         return self._site.page(asked, caller, "access.html", values)
 
     async def _end(self, _: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
@@ -105,4 +110,12 @@ def _row(one: Seen, now: int) -> dict[str, object]:
     return {
         "id": one.id, "place": _PLACES[one.place], "label": one.label, "here": one.here, "opened": when.moment(one.opened_at_ns, now),
         "used": when.moment(one.seen_at_ns, now), "ends": when.moment(one.ends_at_ns, now),
+    }  # fmt: skip
+
+
+def _program(one: ProgramToken, now: int) -> dict[str, object]:
+    used = when.moment(one.used_ns, now) if one.used_ns else None
+    return {
+        "id": one.id, "name": one.program, "scopes": one.scopes, "creator": one.creator, "state": _STATES[one.state],
+        "expires": when.moment(one.expires_ns, now), "used": used,
     }  # fmt: skip

@@ -58,6 +58,7 @@ class Api(Signing):
                 says="End this session, or every session of the caller.",
             ),
             Route("DELETE", "/sessions/{id}", self._end_session, stops=True, gives=answers.Nothing, says="End one of the caller's sessions."),
+            Route("GET", "/tokens", self._tokens, query=page, gives=answers.Tokens, says="List programs' tokens, with their last use."),
             Route("GET", "/me", self._me, gives=answers.Me, says="Say who the caller is."),
             Route("GET", "/holds", self._holds, query=("state", "mine", "asked", *page), gives=answers.Holds, says="List holds."),
             Route("GET", "/holds/{id}", self._hold, gives=answers.Hold, says="Show one hold; showing its bytes is recorded."),

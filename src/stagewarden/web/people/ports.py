@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, VoteIntent, WorkflowReviews
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.grants import Ballot as GrantBallot
-    from stagewarden.identity.people import Caller
+    from stagewarden.identity.people import Caller, People, ProgramToken
     from stagewarden.model import Body, Document, Hold
     from stagewarden.modes import Kill
 
@@ -35,6 +35,9 @@ class Gate(Protocol):
 
     def may_lend(self, caller: Caller) -> None:
         """Raise NotAllowed unless this person may lend a terminal their sign-in."""
+
+    async def program_tokens(self, caller: Caller, people: People) -> list[ProgramToken]:
+        """Programs' tokens this person may see."""
 
     async def list_holds(
         self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None

@@ -62,6 +62,11 @@ class Signing:
             raise NotFound("no such session of yours")
         return {}
 
+    async def _tokens(self, caller: Caller, request: web.Request) -> object:
+        found = await self._gate.program_tokens(caller, self._people)
+        page, place = page_of(found, lambda one: f"{one.program} {one.id}", self._cursors.asked(request))
+        return self._cursors.answer(request, map(views.token, page), place)
+
     async def _me(self, caller: Caller, _: web.Request) -> object:
         functions: list[JSON] = [*sorted(self._gate.functions(caller))]
         return {"person": caller.person, "program": caller.program, "functions": functions, "scopes": sorted(caller.scopes), "via": caller.via}

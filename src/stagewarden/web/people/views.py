@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.people import AgentView, Engaged, HoldView
     from stagewarden.gate.revisions import RevisionView
-    from stagewarden.identity.people import Caller
+    from stagewarden.identity.people import Caller, ProgramToken
     from stagewarden.identity.sessions import Seen
     from stagewarden.model import JSON, Document, Hold
     from stagewarden.modes import Kill
@@ -127,6 +127,14 @@ def engaged(made: Engaged) -> Document:
 def kill(stop: Kill) -> Document:
     """A kill in force."""
     return {"id": stop.id, "scope": stop.scope, "by": stop.by, "at": rfc3339(stop.at_ns), "reason": stop.reason, "security": stop.security}
+
+
+def token(one: ProgramToken) -> Document:
+    """A program's token, without the token."""
+    return {
+        "id": one.id, "program": one.program, "scopes": [*one.scopes], "creator": one.creator, "expires_at": rfc3339(one.expires_ns),
+        "used_at": rfc3339(one.used_ns) if one.used_ns else None, "state": one.state,
+    }  # fmt: skip
 
 
 def session(seen: Seen) -> Document:

@@ -142,3 +142,22 @@ async def test_the_api_lists_and_ends_sessions(served: Served, http: ClientSessi
     async with http.delete(f"{served.url}{API}/sessions", params={"everywhere": "true"}, headers=headers) as answer:
         assert answer.status == 200
     assert served.people.sessions("ines", "") == []
+
+
+async def test_tokens_of_programs(served: Served, http: ClientSession) -> None:
+    """Last use, scopes and creator: to security all of them, to others what they created; never anything that opens a door."""
+    async with http.get(f"{served.url}{API}/holds", headers=bearer(served, "reader")) as answer:
+        assert answer.status == 200
+    for who, seen in (("aiko", {"reader", "stopper", "auditor"}), ("ines", {"reader"}), ("samir", set())):
+        async with http.get(f"{served.url}{API}/tokens", headers=bearer(served, who)) as answer:
+            text = await answer.text()
+            listed = {one["program"]: one for one in (await answer.json())["items"]}
+        assert listed.keys() == seen
+        assert not any(token in text for token in served.tokens.values())
+        if "reader" in listed:
+            assert (listed["reader"]["creator"], listed["reader"]["scopes"], listed["reader"]["used_at"] is None) == ("ines", ["read"], False)
+        if "stopper" in listed:
+            assert listed["stopper"]["used_at"] is None
+    await sign_in(http, served)
+    _, page = await get(served, http, "/access")
+    assert ("reader" in page, "stopper" in page, "not yet" in page) == (True, False, False)

@@ -33,6 +33,7 @@ MAY = {
     ("DELETE", "/sessions"): EVERYBODY,
     ("GET", "/sessions"): set(PEOPLE),
     ("DELETE", "/sessions/{id}"): set(PEOPLE),
+    ("GET", "/tokens"): set(PEOPLE),
     ("GET", "/me"): EVERYBODY,
     ("GET", "/holds"): READERS,
     ("GET", "/holds/{id}"): READERS,

@@ -15,7 +15,7 @@ from stagewarden.gate.revisions import RevisionView
 from stagewarden.grants import Bound, Grant, GrantState, Terms, Use
 from stagewarden.grants.report import report
 from stagewarden.holds.seats import SeatView
-from stagewarden.identity.people import Caller
+from stagewarden.identity.people import Caller, ProgramToken
 from stagewarden.identity.sessions import Seen
 from stagewarden.model import Answer, HoldState, Seat, Stage, Tier, Vote
 from stagewarden.modes import Kill
@@ -156,11 +156,27 @@ def seen(hold: Hold, why_not: str | None, *functions: str) -> HoldView:
         (views.agent(AgentView("drafter-7", registry().data.agents["drafter-7"], "paused", "aiko", "drill", NOW)), answers.Agent),
         (views.moded(AgentView("drafter-7", registry().data.agents["drafter-7"], "paused", owed=("log",))), answers.AgentModed),
         (views.kill(STOP), answers.Kill),
+        (views.token(ProgramToken("9f2c41ab03de", "reader", ("read",), "aiko", NOW, 0, "good")), answers.Token),
         (views.session(Seen("s_1", "terminal", "ines@desk", NOW, NOW, NOW, here=True)), answers.SignedIn),
         (views.engaged(Engaged(STOP, ("log",))), answers.KillEngaged),
         (views.agent(AgentView("drafter-7", registry().data.agents["drafter-7"], "active")), answers.Agent),
     ],
-    ids=["payload", "no-payload", "answered", "edited", "changed", "grant", "revision", "agent-set", "moded", "kill", "session", "engaged", "agent"],
+    ids=[
+        "payload",
+        "no-payload",
+        "answered",
+        "edited",
+        "changed",
+        "grant",
+        "revision",
+        "agent-set",
+        "moded",
+        "kill",
+        "token",
+        "session",
+        "engaged",
+        "agent",
+    ],
 )
 def test_an_answer_has_the_members_its_shape_names(document: dict[str, Any], shape: type) -> None:
     """All of them that must be there, none that is not named."""

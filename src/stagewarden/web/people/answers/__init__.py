@@ -4,7 +4,7 @@ Documentation only: `views.py` makes the answers. A member that may be left out 
 empty is `None`. Newer releases may add members, so clients are told of no closed object.
 """
 
-from stagewarden.web.people.answers.caller import Me, Nothing, Session, Sessions, SignedIn, TerminalSession
+from stagewarden.web.people.answers.caller import Me, Nothing, Session, Sessions, SignedIn, TerminalSession, Token, Tokens
 from stagewarden.web.people.answers.document import Description, Event
 from stagewarden.web.people.answers.grants import Grant, Grants, GrantVote, Standing, Use, Used
 from stagewarden.web.people.answers.holds import (
@@ -64,6 +64,8 @@ __all__ = [
     "SignedIn",
     "Standing",
     "TerminalSession",
+    "Token",
+    "Tokens",
     "UpstreamAnswer",
     "Use",
     "Used",

@@ -43,6 +43,25 @@ class Sessions(Shape, frozen=True, kw_only=True):
     next: Cursor
 
 
+class Token(Shape, frozen=True, kw_only=True):
+    """A program's token, without the token. `id`: how its SHA-256 in the tokens file begins; `creator`: it may never more than they may."""
+
+    id: str
+    program: str
+    scopes: list[str]
+    creator: str | None
+    expires_at: Moment
+    used_at: Moment | None
+    state: Literal["good", "expired", "creator_left"]
+
+
+class Tokens(Shape, frozen=True, kw_only=True):
+    """What the caller created; to security and technical, all."""
+
+    items: list[Token]
+    next: Cursor
+
+
 class Me(Shape, frozen=True, kw_only=True):
     """Who calls: a person with functions, or a program with scopes."""
 
