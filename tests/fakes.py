@@ -17,6 +17,7 @@ from stagewarden.clock import new_id, rfc3339
 from stagewarden.config import Route, Upstream, units
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StepUp
 from stagewarden.gate import council
+from stagewarden.gate.editing import unfit
 from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
 from stagewarden.gate.inbox import FILTERS, Shown
@@ -29,10 +30,10 @@ from stagewarden.grants import lifecycle as grant_cycle
 from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle, signals
 from stagewarden.holds.counting import Days
-from stagewarden.holds.eligibility import eligible, functions_held, seat_views
+from stagewarden.holds.eligibility import candidates, eligible, functions_held, seat_views
 from stagewarden.holds.lots import lot_of, standing_of
 from stagewarden.holds.rows import destination
-from stagewarden.holds.seats import filled
+from stagewarden.holds.seats import fillable, filled
 from stagewarden.holds.signals import Review
 from stagewarden.model import Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
 from stagewarden.modes import MODES, RANK, Kill, parse_scope
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from stagewarden.store import Revision, Store
 
 HOUR = 3600 * 1_000_000_000
+_FRESH = "a sign-in not older than 300 s"
 PEOPLE = {
     "ines": ("reviewer", "privacy"),
     "mara": ("reviewer", "business"),
@@ -191,7 +193,7 @@ class FakeGate:
         if caller.person is None or caller.via != "session":
             raise NotAllowed("a terminal is lent a sign-in by a person who is signed in to the console")
         if self.stale:
-            raise StepUp("this takes a sign-in not older than 300 s")
+            raise StepUp(f"this takes {_FRESH}")
 
     async def program_tokens(self, caller: Caller, people: People) -> list[ProgramToken]:
         """One's own, or all for security and technical."""
@@ -287,8 +289,7 @@ class FakeGate:
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One."""
-        self._reads(caller)
-        view = self._view(caller, self._hold(hold_id))
+        view = await self.look_at_hold(caller, hold_id)
         if view.payload:
             self.reads.append((caller.person, hold_id))
             if caller.person is not None and view.hold.state in lifecycle.OPEN:
@@ -314,6 +315,29 @@ class FakeGate:
         bare = {"before": None, "original": None, "response": None, "evidence": None}
         return replace(hold, payload=False, request=request, question={"principal": hold.question["principal"]}, **bare)
 
+    async def look_at_hold(self, caller: Caller, hold_id: str) -> HoldView:
+        """One, not recorded."""
+        self._reads(caller)
+        hold = self._hold(hold_id)
+        view = self._view(caller, hold)
+        trusted = not self.functions(caller).isdisjoint({"security", "technical"})
+        offers = {
+            "take_up": hold.state is HoldState.PENDING and not hold.asked and view.why_not is None,
+            "resolve": hold.state is HoldState.UNKNOWN and trusted,
+            "roll_back": hold.state is HoldState.DONE and trusted,
+        }
+        left = {one: held for one, held in candidates(hold, self.registry).items() if one != caller.person}
+        missing = fillable(hold.seats, left)
+        unasked = None if hold.asked else "the hold is a proposal: take it up first"
+        nobody = f"with you as its editor nobody is left for {', '.join(missing)}" if missing else None
+        prove = _FRESH if self.stale and hold.tier is Tier.HIGH else None
+        return dataclasses.replace(
+            view,
+            why_not_edit=view.why_not or unasked or unfit(hold) or nobody,
+            prove=prove,
+            offers=frozenset(name for name, may in offers.items() if may),
+        )
+
     @asynccontextmanager
     async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:
         """Its bytes."""
@@ -329,13 +353,20 @@ class FakeGate:
             raise NotAllowed("a program's credential never votes")
         if self.engaged and intent.decision == "approve":
             raise Conflict("stopped meanwhile")
+        if self.stale and intent.decision == "approve" and hold.tier is Tier.HIGH:
+            raise StepUp(f"this takes {_FRESH}")
         given = ballot.Ballot(
             caller.person, intent.function, intent.decision, intent.digest, intent.view_digest, intent.reason, intent.note, dict(intent.answers)
         )  # fmt: skip
         if intent.edit is not None:
             ballot.check_edit(given, hold, self.registry)
+            if not intent.edit or intent.edit == hold.request.body:
+                raise Invalid("edit: changes nothing")
             request = replace(hold.request, body=intent.edit)
-            fresh = replace(hold, id=new_id("h", self.clock.now_ns()), request=request, predecessor=hold.id, editor=caller.person)
+            fresh = replace(
+                hold, id=new_id("h", self.clock.now_ns()), request=request, digest=request.digest(hold.agent, hold.stage), predecessor=hold.id,
+                editor=caller.person, authors=(*hold.authors, caller.person), original=hold.request.body, votes=(),
+            )  # fmt: skip
             self.add(replace(hold, state=HoldState.SUPERSEDED, successor=fresh.id))
             return self.add(fresh)
         ballot.check(given, hold, self.registry)

@@ -43,6 +43,8 @@ async def page_of(browser: Browser, *, script: bool = True, width: int = 1440, b
 
 
 async def answer_all(page: Page) -> None:
-    """Yes to every question, by its visible name."""
+    """Every section read, and yes to every question, by its visible name."""
+    for box in await page.locator("[data-readbox]").all():
+        await box.check()
     for group in await page.locator(".ask").all():
         await group.get_by_label("Yes").check()

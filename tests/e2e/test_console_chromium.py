@@ -93,7 +93,8 @@ async def test_signs_in_reads_and_approves(console: Console, browser: Browser, s
         await page.get_by_role("radio", name=re.compile("^Approve")).check()
         await page.get_by_label("Note (optional)").fill("Checked against the shop sheet")
         await page.get_by_role("button", name="Cast vote: approve").click()
-        await expect(page.get_by_text("Your approval is recorded.")).to_be_visible()
+        await expect(page.get_by_text("Your approval is recorded")).to_be_visible()
+        await page.get_by_role("link", name="See the record").click()
         await expect(page.get_by_text("Being sent.")).to_be_visible()
         hold = console.gate.holds[console.hold]
         assert (hold.state, [vote.person for vote in hold.votes]) == (HoldState.APPROVED, ["ines"])
@@ -112,7 +113,7 @@ async def test_rejects_with_a_reason(console: Console, browser: Browser, script:
         await expect(page.get_by_role("alert")).to_contain_text("Choose one reason")
         await page.get_by_label("Wrong facts").check()
         await page.get_by_role("button", name="Cast vote: reject").click()
-        await expect(page.get_by_role("heading", level=1)).to_be_visible()
+        await page.get_by_role("link", name="See the record").click()
         await expect(page.locator(".standing .state")).to_contain_text("Rejected")
         assert console.gate.holds[console.hold].votes[0].reason == "wrong_facts"
 

@@ -94,7 +94,7 @@ async def test_choosing_casts_nothing(served: Served, browser: Browser) -> None:
         assert await page.evaluate("document.querySelector('[name=reason]:checked').value") == "wrong_facts"
         assert served.gate.holds[hold.id] == hold
         await page.keyboard.press("Enter")
-        await expect(page.locator(".standing .state")).to_contain_text("Rejected")
+        await expect(page.get_by_text("Your rejection is recorded")).to_be_visible()
         assert served.gate.holds[hold.id].votes[0].reason == "wrong_facts"
 
 

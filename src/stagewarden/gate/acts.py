@@ -20,7 +20,7 @@ from stagewarden.gate.inbox import Inboxes
 from stagewarden.gate.notifying import Notifying
 from stagewarden.gate.overview import Overview
 from stagewarden.gate.people import ballot_of
-from stagewarden.gate.proposals import Proposals
+from stagewarden.gate.proposals import Proposals, proposed_to
 from stagewarden.gate.rejudging import Rejudging
 from stagewarden.gate.resolving import Resolving
 from stagewarden.gate.reviews import Reviewed
@@ -28,7 +28,7 @@ from stagewarden.gate.revisions import Confirming
 from stagewarden.gate.surroundings import Surroundings
 from stagewarden.holds import lifecycle
 from stagewarden.holds.paging import Filter
-from stagewarden.model import HoldState
+from stagewarden.model import HoldState, Tier
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,13 +62,24 @@ class Acts(Overview, Inboxes, GrantActs, Editing, Proposals, Confirming, Rejudgi
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes leaves a `read` entry."""
-        self._reads(caller)
-        view = self._view(caller, await self._rooms.holds.get(hold_id))
+        view = await self.look_at_hold(caller, hold_id)
         if view.payload:
             await self._rooms.recorder.note("read", entries.read_entry(name_of(caller), "payload", hold_id))
             if caller.person is not None:
                 await self._rooms.holds.seen(view.hold, caller.person)
-        return replace(view, why_not_edit=view.why_not or self.why_not_edit(caller, view.hold))
+        return view
+
+    async def look_at_hold(self, caller: Caller, hold_id: str) -> HoldView:
+        """The same for a door's own checks: nobody is shown its bytes, so nothing is recorded."""
+        self._reads(caller)
+        hold = await self._rooms.holds.get(hold_id)
+        view = self._view(caller, hold)
+        return replace(
+            view,
+            why_not_edit=view.why_not or self.why_not_edit(caller, hold),
+            prove=self.owed_proof(caller) if hold.tier is Tier.HIGH else None,
+            offers=self.offers(caller, hold) | (frozenset({"take_up"}) if proposed_to(view) else frozenset()),
+        )
 
     @asynccontextmanager
     async def body(self, caller: Caller, hold_id: str) -> AsyncIterator[Body]:

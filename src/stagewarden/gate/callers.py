@@ -71,15 +71,21 @@ class Callers:
 
     def _prove_anew(self, caller: Caller) -> None:
         """For what is grave a person proves again who they are (`people.step_up`); a sandbox has nobody to prove it to."""
+        if (owed := self.owed_proof(caller)) is not None:
+            raise StepUp(f"this takes {owed}")
+
+    def owed_proof(self, caller: Caller) -> str | None:
+        """The sign-in that what is grave still takes of this caller, or None."""
         settings = self._rooms.config
         if settings.environment == "sandbox":
-            return
+            return None
         wanted, proven = settings.people.step_up, caller.proven
         if caller.via == "terminal":  # contract section 2: whoever holds that token is not whoever has just signed in
             raise StepUp("this takes a sign-in in the console; what `stagewarden login` gave a terminal never meets it")
         seconds = self._rooms.clock.now_ns() / NANOSECONDS
         if proven is None or seconds - proven.auth_time > float(wanted.max_age) or (wanted.acr is not None and proven.acr != wanted.acr):
-            raise StepUp(f"this takes a sign-in not older than {float(wanted.max_age):g} s" + (f" by {wanted.acr}" if wanted.acr else ""))
+            return f"a sign-in not older than {float(wanted.max_age):g} s" + (f" by {wanted.acr}" if wanted.acr else "")
+        return None
 
 
 def name_of(caller: Caller) -> str:

@@ -6,7 +6,7 @@ Values only as far as the doors know them; who may do what is decided by the gat
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from stagewarden.holds.ballot import Ballot
 
@@ -43,6 +43,9 @@ def ballot_of(person: str, intent: VoteIntent) -> Ballot:
     )  # fmt: skip
 
 
+Offer: TypeAlias = Literal["take_up", "resolve", "roll_back"]
+
+
 @dataclass(frozen=True, slots=True)
 class HoldView:
     """One hold as one caller may see it. `payload`: may the bytes be shown; `why_not`: why this caller cannot approve (None: they can)."""
@@ -53,6 +56,8 @@ class HoldView:
     why_not: str | None
     functions: tuple[str, ...]  # functions this caller could vote in
     why_not_edit: str | None = None  # why this caller cannot edit its body (None: they can); known only where one hold is shown
+    prove: str | None = None  # the sign-in an approval by this caller still takes (None: none); likewise
+    offers: frozenset[Offer] = frozenset()  # what this caller may do beside voting and stopping; likewise
 
 
 @dataclass(frozen=True, slots=True)

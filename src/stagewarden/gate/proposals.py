@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from stagewarden.errors import Conflict, NotAllowed
 from stagewarden.gate.callers import Callers
+from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
+    from stagewarden.gate.people import HoldView
     from stagewarden.identity.people import Caller
     from stagewarden.model import Ask, Hold, Question
 
@@ -22,6 +24,11 @@ def proposed(question: Question, verdict: Ask) -> bool:
     state = question.document["state"]
     by_mode = isinstance(state, dict) and state.get("mode") == RECOMMEND_ONLY
     return by_mode or any(reason.code == RECOMMEND_ONLY for reason in verdict.reasons)
+
+
+def proposed_to(view: HoldView) -> bool:
+    """Whether this caller could take it up."""
+    return view.hold.state is HoldState.PENDING and not view.hold.asked and view.why_not is None
 
 
 class Proposals(Callers):

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from stagewarden.errors import Invalid, NotAllowed
 from stagewarden.gate.callers import Callers, bounded
+from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stagewarden.gate.people import Offer
     from stagewarden.holds.resolving import Found
     from stagewarden.identity.people import Caller
     from stagewarden.model import Hold
@@ -35,11 +37,22 @@ class Resolving(Callers):
         """It was taken back at the upstream: security, technical or one of its owners says so, and why."""
         person = self._person(caller)
         hold = await self._rooms.holds.get(hold_id)
-        if self.functions(caller).isdisjoint(LOOKS_UP) and not self._owns(person, hold):
+        if not self._takes_back(caller, person, hold):
             raise NotAllowed("a rollback is recorded by technical, security, or an owner of the agent or of the workflow's rollback")
         if not reason.strip():
             raise Invalid("reason: a rollback needs one")
         return await self._rooms.recorder.deliver(await self._rooms.holds.roll_back(hold_id, person, bounded(reason)))
+
+    def offers(self, caller: Caller, hold: Hold) -> frozenset[Offer]:
+        """Which of the two this caller may do now."""
+        if caller.person is None:
+            return frozenset()
+        if hold.state is HoldState.UNKNOWN and not self.functions(caller).isdisjoint(LOOKS_UP):
+            return frozenset({"resolve"})
+        return frozenset({"roll_back"}) if hold.state is HoldState.DONE and self._takes_back(caller, caller.person, hold) else frozenset()
+
+    def _takes_back(self, caller: Caller, person: str, hold: Hold) -> bool:
+        return not self.functions(caller).isdisjoint(LOOKS_UP) or self._owns(person, hold)
 
     def _person(self, caller: Caller) -> str:
         if caller.person is None:

@@ -11,13 +11,12 @@ from stagewarden.errors import Invalid, Refused
 from stagewarden.gate.people import VoteIntent
 from stagewarden.holds.ballot import DECISIONS
 from stagewarden.identity import terminals
-from stagewarden.web.console import words
 from stagewarden.web.console.exact import short_id
 from stagewarden.web.people import bodies
 from stagewarden.wire import form
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from aiohttp import web
 
@@ -52,6 +51,8 @@ class Kept:
     refused: str | None = None
     again: bool = False  # what was refused takes a fresh sign-in
     unresolved: str | None = None
+    read: frozenset[str] = frozenset()  # sections of content marked as read
+    typed: str = ""
 
 
 async def read(request: web.Request) -> dict[str, str]:
@@ -88,23 +89,11 @@ def leads(then: str | None) -> str:
 def kept(fields: Mapping[str, str]) -> Kept:
     """What the form held."""
     answers = {name.removeprefix(_ANSWER): value for name, value in fields.items() if name.startswith(_ANSWER)}
-    return Kept(fields.get("decision", ""), fields.get("function", ""), fields.get("reason", ""), fields.get("note", ""), answers)
-
-
-def open_points(given: Kept, asked: Sequence[str]) -> tuple[Missing, ...]:
-    """What a vote still lacks, in the order of the page; the gate checks all of it again."""
-    if given.decision not in DECISIONS:
-        return (Missing("Choose approve, reject or send back.", "decision"),)
-    if given.decision != "approve":
-        known = any(given.reason == code for code, _ in words.REASONS)
-        return () if known else (Missing("Choose one reason.", "reason"),)
-    missing = [Missing(f"Answer: {words.question(name)}", f"answer-{name}") for name in asked if given.answers.get(name) not in {"yes", "no"}]
-    noes = [
-        Missing(f"Answered with no: {words.question(name)} An approval needs yes; otherwise reject.", f"answer-{name}")
-        for name in asked
-        if given.answers.get(name) == "no"
-    ]
-    return (*missing, *noes)
+    read = frozenset(name.removeprefix(_READ) for name, value in fields.items() if name.startswith(_READ) and value == "yes")
+    return Kept(
+        fields.get("decision", ""), fields.get("function", ""), fields.get("reason", ""), fields.get("note", ""), answers,
+        read=read, typed=fields.get("typed", ""),
+    )  # fmt: skip
 
 
 def unread(fields: Mapping[str, str]) -> frozenset[str] | None:

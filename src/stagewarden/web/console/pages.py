@@ -1,23 +1,21 @@
-"""The console's handlers: sign in and out, inbox, one request, vote, stop. Every form is checked, every act is the gate's."""
+"""The console: sign in and out, inbox, and the groups of pages beside them. Every form is checked, every act is the gate's."""
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from stagewarden.errors import BadCredential, Conflict, Invalid, NotAllowed, Refused, StagewardenError, StepUp
+from stagewarden.errors import BadCredential, Invalid, Refused
 from stagewarden.modes import STOPPING
 from stagewarden.web import render
-from stagewarden.web.console import forms, inbox, request, when
+from stagewarden.web.console import forms, inbox, when
 from stagewarden.web.console.access import Access
 from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
 from stagewarden.web.console.entry import Entry
 from stagewarden.web.console.grants import Grants
+from stagewarden.web.console.holds import Holds
 from stagewarden.web.console.revisions import Revisions
 from stagewarden.web.console.rulings import Rulings
 from stagewarden.web.console.site import Site
@@ -25,29 +23,15 @@ from stagewarden.web.console.stops import Stops
 from stagewarden.web.console.waiting import Waiting
 from stagewarden.web.console.workflows import Workflows
 from stagewarden.web.people import events
-from stagewarden.wire import spool
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from stagewarden.clock import Clock
-    from stagewarden.gate.people import VoteIntent
     from stagewarden.gate.repeats import Repeats
     from stagewarden.identity.people import Caller
-    from stagewarden.model import Body
-    from stagewarden.web.console.forms import Kept
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
-_DOWNLOAD = 600.0  # seconds: whoever reads slower keeps a spool from others
 _SHOWN = 100  # rows of one list
-_SAID = {
-    "approve": "Your approval is recorded.",
-    "reject": "Your rejection is recorded; the hold has ended.",
-    "send_back": "It is sent back with your reason; the hold has ended.",
-    "stop": "This hold is stopped.",
-    "resolve": "What you found is recorded.",
-}
 _TABS = (("mine", "Mine"), ("all", "All open"), ("done", "Done"))
 _HEADINGS = {"mine": "Waiting for you", "all": "All open holds", "done": "Decided holds"}
 
@@ -62,6 +46,7 @@ class Console:
         self._clock = clock
         self._site = Site(gate, guard.people, guard, settings, clock)
         self._entry = Entry(guard, repeats, Waiting(gate, clock))
+        self._holds = Holds(gate, self._site, guard, self._entry, clock)
         self._agents = Agents(gate, self._site, self._entry, clock)
         self._rulings = Rulings(gate, self._site, self._entry)
         self._stops = Stops(gate, self._site, self._entry, settings, clock)
@@ -81,11 +66,7 @@ class Console:
             web.post("/sign-out", self._entry.form(self._sign_out)),
             web.get("/", self._entry.page(self._inbox)),
             web.get("/events", self._events, allow_head=False),
-            web.get("/holds/{id}", self._entry.page(self._request)),
-            web.get("/holds/{id}/body", self._entry.page(self._body), allow_head=False),
-            web.post("/holds/{id}/vote", self._entry.form(self._vote)),
-            web.post("/holds/{id}/stop", self._entry.form(self._stop)),
-            web.post("/holds/{id}/resolve", self._entry.form(self._resolve)),
+            *self._holds.routes(),
             web.get("/keys", self._entry.page(self._keys)),
             *self._access.routes(),
             *self._agents.routes(),
@@ -179,86 +160,9 @@ class Console:
             },
         )  # fmt: skip
 
-    async def _request(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
-        return await self._shown(asked, caller, forms.Kept(), said=_SAID.get(asked.query.get("said", "")))
-
-    async def _body(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
-        """The exact bytes, as a file to be saved."""
-        identifier = asked.match_info["id"]
-        async with self._gate.body(caller, identifier) as body:
-            response = render.download(len(body) if isinstance(body, bytes) else body.size, f"{identifier}.bin")
-            response.force_close()  # should it break off, nothing may pass for its rest
-            self._guard.answer_headers(response)
-            await response.prepare(asked)
-            with suppress(ConnectionError, TimeoutError):  # the reader left, or is too slow
-                async with asyncio.timeout(_DOWNLOAD), aclosing(_blocks(body)) as blocks:
-                    async for block in blocks:
-                        await response.write(block)
-                    await response.write_eof()
-        return response
-
-    async def _shown(self, asked: web.Request, caller: Caller, kept: Kept, *, said: str | None = None, code: str | None = None) -> web.Response:
-        view = await self._gate.show_hold(caller, asked.match_info["id"])
-        points = forms.open_points(kept, view.hold.questions) if code == "invalid" else ()
-        kept = replace(kept, errors=points or kept.errors)
-        around = await self._gate.around(caller, view.hold)
-        shown = request.page(view, around, caller, self._clock.now_ns(), self._gate.functions(caller))
-        return self._site.page(asked, caller, "request.html", {"here": "inbox", "r": shown, "kept": kept, "said": said}, code)
-
-    async def _vote(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
-        """Cast it, or show the page again with everything that was filled in and why it was not cast."""
-        identifier = asked.match_info["id"]
-        given = forms.kept(fields)
-        try:
-            await self._cast(caller, identifier, fields, forms.intent(given, fields))
-        except Conflict as conflict:
-            return await self._shown(asked, caller, replace(given, decision="", conflict=_sentence(conflict)), code="conflict")
-        except NotAllowed as refused:
-            given = replace(given, refused=_sentence(refused), again=isinstance(refused, StepUp))
-            return await self._shown(asked, caller, given, code=refused.code)
-        except Invalid as invalid:
-            return await self._shown(asked, caller, replace(given, errors=(forms.Missing(_sentence(invalid)),)), code="invalid")
-        return render.see_other(f"/holds/{identifier}?said={given.decision}")
-
-    async def _cast(self, caller: Caller, identifier: str, fields: dict[str, str], intent: VoteIntent) -> None:
-        async def act() -> None:
-            await self._gate.vote(caller, identifier, intent)
-
-        await self._entry.once(caller, identifier, fields, act)
-
-    async def _stop(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
-        identifier = asked.match_info["id"]
-        try:
-            await self._gate.stop_hold(caller, identifier, fields.get("reason", ""))
-        except Conflict as conflict:
-            return await self._shown(asked, caller, forms.Kept(refused=f"It could not be stopped: {_sentence(conflict)}"), code="conflict")
-        return render.see_other(f"/holds/{identifier}?said=stop")
-
-    async def _resolve(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
-        identifier = asked.match_info["id"]
-        try:
-            await self._gate.resolve(caller, identifier, fields.get("result", ""), fields.get("evidence", ""))
-        except (Conflict, NotAllowed, Invalid) as failure:
-            refused = f"It was not recorded: {failure}."
-            return await self._shown(asked, caller, forms.Kept(unresolved=refused, note=fields.get("evidence", "")), code=failure.code)
-        return render.see_other(f"/holds/{identifier}?said=resolve")
-
-
-async def _blocks(body: Body) -> AsyncGenerator[bytes, None]:
-    if isinstance(body, bytes):
-        yield body
-        return
-    async for block in spool.pieces(body):
-        yield block
-
 
 def _empty(tab: str) -> dict[str, str]:
     if tab == "done":
         return {"heading": "Nothing is decided yet", "text": "Holds that people decided, or that expired, appear here."}
     heading = "Nothing waits for you" if tab == "mine" else "Nothing is held"
     return {"heading": heading, "text": "New holds appear here when this page is opened again."}
-
-
-def _sentence(failure: StagewardenError) -> str:
-    text = str(failure)
-    return f"{text[:1].upper()}{text[1:]}."

@@ -7,21 +7,22 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stagewarden.gate.resolving import LOOKS_UP
 from stagewarden.model import HoldState
 from stagewarden.web.console import exact, rail, seats, sources, when, words
+from stagewarden.web.console.approving import Part, Section, Typed, sections, typed
 from stagewarden.web.console.changes import Changes, changes, described
 from stagewarden.web.console.weighing import Weighed, weighed
 from stagewarden.web.people.views import blinded, votes_hidden
 
 if TYPE_CHECKING:
-    from stagewarden.gate.people import Around, HoldView
+    from stagewarden.gate.people import Around, HoldView, Offer
     from stagewarden.identity.people import Caller
     from stagewarden.model import Headers, Hold, Reason
     from stagewarden.web.console.exact import Bytes, Run
 
 _EXACT = 256 << 10  # bytes of markup for the exact request, and for the answer
-
+_MILLISECOND = 1_000_000  # ns
+_UNASKED = "nobody is asked yet; it is taken up first"
 Pair = tuple[tuple["Run", ...], tuple["Run", ...]]
 
 
@@ -83,7 +84,6 @@ class Page:
     settles: when.Moment | None
     escalated: when.Moment | None
     doubtful: bool
-    resolvable: bool
     evidence: tuple[Run, ...] | None
     ended_by: str | None
     successor: str | None
@@ -97,8 +97,32 @@ class Page:
     functions: tuple[str, ...]
     questions: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     approving: str
-    asks: int
+    sections: tuple[Section, ...]
+    typed: Typed | None
+    why_not_edit: str | None
+    prove: str | None
+    offers: frozenset[Offer]
+    asked_of_people: bool
+    left_ms: int
+    settled: float
+    bytes: int | None
     reject_reasons: tuple[tuple[str, str], ...] = words.REASONS
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """The next hold that waits for the reader."""
+
+    id: str
+    effect: words.Sentence
+    tier: str
+    due: when.Due
+
+
+def following(view: HoldView, now_ns: int) -> Following:
+    """As a list knows it: nothing of its content."""
+    hold = view.hold
+    return Following(hold.id, words.effect(hold, payload=False), str(hold.tier), when.due(hold.asked_at_ns, hold.expires_at_ns, now_ns))
 
 
 def page(view: HoldView, around: Around, caller: Caller, now_ns: int, held: frozenset[str] = frozenset()) -> Page:
@@ -109,6 +133,8 @@ def page(view: HoldView, around: Around, caller: Caller, now_ns: int, held: froz
     pending = hold.state is HoldState.PENDING
     voted = any(vote.person == caller.person for vote in hold.votes)
     missing = sum(seat.needed - seat.filled for seat in view.seats)
+    content = _content(hold) if shows else None
+    looked = weighed(hold, around, now_ns, held, payload=shows)
     return Page(
         id=hold.id, short_id=exact.short_id(hold.id), ruling=hold.ruling, digest=hold.digest, digest_parts=exact.digest_parts(hold.digest),
         view_digest=hold.view_digest, key=secrets.token_urlsafe(16),
@@ -120,20 +146,51 @@ def page(view: HoldView, around: Around, caller: Caller, now_ns: int, held: froz
         filled=sum(seat.filled for seat in view.seats), needed=sum(seat.needed for seat in view.seats),
         notes_hidden=hidden and bool(hold.votes), standing=None if pending else words.STANDINGS[hold.state],
         under_way=hold.state in words.UNDER_WAY, stoppable=hold.state in words.STOPPABLE,
-        ended=_moment(hold.ended_at_ns, now_ns), settles=_moment(hold.settles_at_ns if hold.state is HoldState.SETTLING else 0, now_ns),
+        ended=_moment(hold.ended_at_ns, now_ns), settles=when.second(hold.settles_at_ns, now_ns) if hold.state is HoldState.SETTLING else None,
         escalated=_moment(hold.escalated_at_ns, now_ns), doubtful=words.doubtful(hold),
-        resolvable=hold.state is HoldState.UNKNOWN and not held.isdisjoint(LOOKS_UP),
         evidence=exact.reveal(hold.evidence) if shows and hold.evidence else None, ended_by=_ended_by(hold), successor=hold.successor,
-        content=_content(hold) if shows else None, weighed=weighed(hold, around, now_ns, held, payload=shows), gone=view.payload and not hold.payload,
+        content=content, weighed=looked, gone=view.payload and not hold.payload,
         voting=pending and bool(view.functions) and not voted and caller.person is not None,
-        voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not, functions=view.functions, questions=_questions(hold),
+        voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not if hold.asked else _UNASKED,
+        functions=_functions(view), questions=_questions(hold),
         approving=_approving(missing),
-        asks=len(hold.questions),
+        sections=sections(parts(content, looked), hold.tier), typed=typed(hold),
+        why_not_edit=view.why_not_edit, prove=view.prove, offers=view.offers, asked_of_people=hold.asked,
+        left_ms=max(0, hold.settles_at_ns - now_ns) // _MILLISECOND,
+        settled=_share(hold.approved_at_ns, hold.settles_at_ns, now_ns), bytes=content.body.size if content else None,
     )  # fmt: skip
+
+
+def parts(content: Content | None, looked: Weighed) -> tuple[Part, ...]:
+    """The sections with a Read box, in the order of the page; whoever adds one to the page names it here."""
+    found = [Part("descent", "What it takes the place of", change=True)] if looked.descent else []
+    if content is not None:
+        shown = content.changes
+        found.append(Part("changes", "What changes", change=True))
+        if shown.asset and shown.empty:
+            found.append(Part("about", "What it is about", change=True))
+        for number, text in enumerate(shown.texts, 1):
+            found.append(Part(f"text{number}", f"{''.join(run.text for run in text.name)}, line by line", change=True))
+        if looked.media:
+            found.append(Part("media", "Files", change=True))
+        if looked.audience or looked.unknown_audience:
+            found.append(Part("audience", "Who would get it"))
+    return (*found, Part("evidence", "Evidence"))
+
+
+def _functions(view: HoldView) -> tuple[str, ...]:
+    """The seats to choose from: those of this person's functions that are still open, else all of them."""
+    wanted = {function for seat in view.seats if seat.filled < seat.needed for function in seat.functions}
+    return tuple(function for function in view.functions if function in wanted) or view.functions
 
 
 def _moment(ns: int, now_ns: int) -> when.Moment | None:
     return when.moment(ns, now_ns) if ns else None
+
+
+def _share(begun_ns: int, over_ns: int, now_ns: int) -> float:
+    """How much of its time to settle has passed, 0 to 1."""
+    return min(1.0, max(0.0, (now_ns - begun_ns) / max(1, over_ns - begun_ns)))
 
 
 def _with(view: HoldView, hold: Hold) -> HoldView:

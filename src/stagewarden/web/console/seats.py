@@ -25,6 +25,9 @@ class Place:
     at: when.Moment | None = None
     waiting: str | None = None
     note: tuple[Run, ...] = ()
+    person: str | None = None
+    you: bool = False
+    vote: str = ""  # the decision, and the reason of a no
 
 
 def places(view: HoldView, person: str | None, now_ns: int) -> tuple[Place, ...]:
@@ -62,7 +65,8 @@ def _filled(vote: Vote, name: str, person: str | None, now_ns: int) -> Place:
     told = f"{vote.person}, you" if vote.person == person else vote.person
     if vote.function != name:
         told = f"{told}, as {vote.function}"
-    return Place(name, "filled", told, at=when.moment(vote.at_ns, now_ns), note=reveal(vote.note or ""))
+    mine = vote.person == person
+    return Place(name, "filled", told, at=when.moment(vote.at_ns, now_ns), note=reveal(vote.note or ""), person=vote.person, you=mine, vote="approve")
 
 
 def _refused(vote: Vote, person: str | None, now_ns: int) -> Place:
@@ -73,4 +77,7 @@ def _refused(vote: Vote, person: str | None, now_ns: int) -> Place:
         told,
         at=when.moment(vote.at_ns, now_ns),
         note=reveal(vote.note or ""),
+        person=vote.person,
+        you=vote.person == person,
+        vote=f"{vote.decision.replace('_', ' ')}: {words.reason(vote.reason)}" if vote.reason else vote.decision.replace("_", " "),
     )

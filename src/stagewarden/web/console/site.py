@@ -16,7 +16,7 @@ from aiohttp import web
 from stagewarden.clock import NANOSECONDS
 from stagewarden.identity import terminals
 from stagewarden.web import render
-from stagewarden.web.console import forms, health, when
+from stagewarden.web.console import forms, health, recorded, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +84,7 @@ class Site:
             "me": self._me(caller), "csrf": self._guard.form_token(request), "key": secrets.token_urlsafe(12), "waits": request.get(WAITS),
             "shown": when.moment(now, now).clock, "said": None, "refused": None, "waiting": None, "onward": None,
             "troubles": health.troubles(self._settings.troubles()),
+            "toast": recorded.recorded(request.query),
         }  # fmt: skip
         return self.bare(request, template, {**frame, **values}, code)
 

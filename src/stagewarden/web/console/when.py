@@ -42,6 +42,12 @@ def logged(text: str, now_ns: int) -> Moment:
     return moment(int(datetime.fromisoformat(text).timestamp()) * NANOSECONDS, now_ns)
 
 
+def second(ns: int, now_ns: int) -> Moment:
+    """The time to the second, for what happens at one."""
+    to_minute = moment(ns, now_ns)
+    return Moment(to_minute.clock.replace(" UTC", f":{_utc(ns):%S} UTC"), to_minute.iso)
+
+
 def due(asked_ns: int, expires_ns: int, now_ns: int) -> Due:
     """Where a hold stands between asked and due."""
     left = max(0, expires_ns - now_ns)

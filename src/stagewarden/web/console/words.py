@@ -125,6 +125,14 @@ def _action(hold: Hold) -> Document:
     return action if isinstance(action, dict) else {}
 
 
+def recipients(hold: Hold) -> int | None:
+    """How many people it would reach, as the policy was told; None: nobody is counted."""
+    facts = hold.question.get("facts")
+    said = facts.get("recipients") if isinstance(facts, dict) else None
+    count = said.get("count") if isinstance(said, dict) else None
+    return count if isinstance(count, int) and count > 0 else None
+
+
 def asset_state(hold: Hold) -> str:
     """The asset's state when it was asked: a registry state, or `untracked`."""
     asset = _action(hold).get("asset")

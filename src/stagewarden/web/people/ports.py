@@ -59,6 +59,9 @@ class Gate(Protocol):
     async def around(self, caller: Caller, hold: Hold) -> Around:
         """What stands around a hold that was shown: registry entries, what it took the place of, and its like."""
 
+    async def look_at_hold(self, caller: Caller, hold_id: str) -> HoldView:
+        """The same for a door's own checks: shown to nobody, so not recorded."""
+
     def body(self, caller: Caller, hold_id: str) -> AbstractAsyncContextManager[Body]:
         """The exact bytes of one held request, while the block lasts; recorded as read."""
 

@@ -42,6 +42,7 @@ def ballot(hold: Hold, csrf: str, **changes: str) -> dict[str, str]:
         "function": "reviewer",
         "decision": "approve",
         "note": "",
+        "read-changes": "yes",
         **answers,
         **changes,
     }
@@ -142,12 +143,13 @@ async def test_the_bytes_are_for_those_who_may_see_them(served: Served, http: Cl
 
 
 async def test_a_vote(served: Served, http: ClientSession) -> None:
-    """Approve: one vote, the state, and what happens next, watched by reloading."""
+    """Approve: one vote, and, as nothing else waits, the inbox with what was recorded and the way back to it."""
     hold = served.gate.add(held(time.time_ns()))
     csrf = await sign_in(http, served)
     status, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, note="Checked"))
     assert (status, served.gate.holds[hold.id].state) == (200, HoldState.APPROVED)
-    assert ("Your approval is recorded." in page, "Being sent." in page, 'http-equiv="refresh" content="3"' in page) == (True, True, True)
+    told = ("Your approval is recorded, ", f'<a href="/holds/{hold.id}">See the record</a>', "Nothing waits for you")
+    assert [text in page for text in told] == [True, True, True]
     assert [(vote.person, vote.note) for vote in served.gate.holds[hold.id].votes] == [("ines", "Checked")]
 
 
@@ -163,7 +165,7 @@ async def test_the_same_form_twice(served: Served, http: ClientSession) -> None:
 @pytest.mark.parametrize(
     ("change", "target", "text"),
     [
-        ({"decision": ""}, "#decision", "Choose approve, reject or send back."),
+        ({"decision": ""}, "#decision", "Choose one of the four."),
         ({"answer-brand": ""}, "#answer-brand", "Answer: Does it sound like us?"),
         ({"answer-policy": "no"}, "#answer-policy", "An approval needs yes"),
         ({"decision": "reject"}, "#reason", "Choose one reason"),
@@ -205,12 +207,12 @@ async def test_stale_after_the_end(served: Served, http: ClientSession) -> None:
 
 
 async def test_nothing_is_chosen(served: Served, http: ClientSession) -> None:
-    """No vote, no answer, no reason is preselected; approve, reject and send back are the same tile."""
+    """No vote, no answer, no reason is preselected; the four are the same tile."""
     hold = served.gate.add(held(time.time_ns()))
     await sign_in(http, served)
     _, page = await get(served, http, f"/holds/{hold.id}")
     assert " checked" not in page
-    assert page.count('type="radio"') == 3 + 9 + 2 * len(FOUR)
+    assert page.count('type="radio"') == 4 + 9 + 2 * len(FOUR)
 
 
 async def test_a_conflict_stands_where_the_button_was(served: Served, http: ClientSession) -> None:
@@ -266,7 +268,7 @@ async def test_a_hold_in_its_time(served: Served, http: ClientSession) -> None:
     assert "escalated, due" in inbox
     pages = [(await get(served, http, f"/holds/{hold.id}"))[1] for hold in (waiting, settling, again)]
     assert ["escalated <time" in page for page in pages] == [True, False, False]
-    assert ["until then anybody listed may stop it" in page for page in pages] == [False, True, False]
+    assert ["unless somebody stops it" in page for page in pages] == [False, True, False]
     assert [f'action="/holds/{hold.id}/stop"' in page for hold, page in zip((waiting, settling, again), pages, strict=True)] == [True] * 3
     assert ["it may have arrived" in page for page in pages] == [False, False, True]
 
@@ -276,7 +278,7 @@ async def test_send_back(served: Served, http: ClientSession) -> None:
     hold = served.gate.add(held(time.time_ns()))
     csrf = await sign_in(http, served)
     _, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, decision="send_back", reason="off_brand"))
-    assert (served.gate.holds[hold.id].state, "sent back with your reason" in page, "ines, you: Off brand" in page) == (
+    assert (served.gate.holds[hold.id].state, "sent back with your reason" in page, f'href="/holds/{hold.id}">See the record' in page) == (
         HoldState.SENT_BACK,
         True,
         True,

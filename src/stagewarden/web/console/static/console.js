@@ -141,3 +141,91 @@
   };
   if (state(document)) setTimeout(look, AGAIN);
 }
+
+// Read boxes: each ticks itself once the end of its section was in view. Whoever unticks one has the last word.
+{
+  const boxes = [...document.querySelectorAll("[data-readbox]")].filter((box) => !box.checked && box.closest("section"));
+  if (boxes.length && "IntersectionObserver" in window) {
+    const ends = new Map();
+    const watcher = new IntersectionObserver((entries) => {
+      for (const { isIntersecting, target } of entries) {
+        if (!isIntersecting) continue;
+        const box = ends.get(target);
+        watcher.unobserve(target);
+        if (box.checked) continue;
+        box.checked = true;
+        box.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+    });
+    for (const box of boxes) {
+      const end = document.createElement("span");
+      box.closest("section").append(end);
+      ends.set(end, box);
+      watcher.observe(end);
+    }
+  }
+}
+
+// What is still open before an approval, counted while it is filled in. The server says it again, and decides.
+{
+  const form = document.getElementById("vote");
+  const told = form?.querySelector("[data-opened]");
+  const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
+  const count = () => {
+    const open = [];
+    const unread = [...document.querySelectorAll("[data-readbox]:required")].filter((box) => !box.checked);
+    if (unread.length) open.push([unread.length, `${plural(unread.length, "section")} unread`]);
+    for (const section of document.querySelectorAll(".asks section")) {
+      const asks = [...section.querySelectorAll(".ask")];
+      const yes = asks.filter((ask) => ask.querySelector("[value=yes]:checked")).length;
+      const answered = asks.filter((ask) => ask.querySelector(":checked")).length;
+      section.querySelector("[data-answered]").textContent = `${answered} of ${asks.length}`;
+      const word = section.querySelector("h2").firstChild.textContent === "Checks" ? "check" : "question";
+      if (yes < asks.length) open.push([asks.length - yes, plural(asks.length - yes, word)]);
+    }
+    if (form.querySelector("select[name=function]:invalid")) open.push([1, "the seat"]);
+    if (form.querySelector("[name=typed]:invalid")) open.push([1, "what you type"]);
+    const total = open.reduce((sum, [number]) => sum + number, 0);
+    told.textContent = `${total} open: ${open.map(([, words]) => words).join(", ")}`;
+    for (const place of document.querySelectorAll("[data-open]")) {
+      place.hidden = false;
+      place.textContent = total ? `${total} open` : "nothing open";
+    }
+  };
+  if (told) {
+    for (const kind of ["change", "input"]) document.addEventListener(kind, count);
+    count();
+  }
+}
+
+// Copy: a button beside what is worth copying whole.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) continue; // only where the page came over TLS, or from this machine
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    const said = button.querySelector(".away");
+    said.textContent = "Copied";
+    said.setAttribute("role", "status");
+  });
+}
+
+// The countdown beside the absolute time: measured from what the server said was left, never from this machine's clock.
+{
+  const place = document.querySelector("[data-countdown]");
+  if (place) {
+    const whole = Number(place.dataset.countdown);
+    const begun = performance.now();
+    const bar = document.querySelector("[data-elapsed]");
+    const share = Number(bar?.getAttribute("width")) || 0;
+    const tick = () => {
+      const left = Math.max(0, whole - (performance.now() - begun));
+      const seconds = Math.ceil(left / 1000);
+      place.textContent = seconds < 60 ? `in ${seconds} s, ` : `in ${Math.floor(seconds / 60)} min ${seconds % 60} s, `;
+      bar?.setAttribute("width", String(Math.round(1000 - (1000 - share) * (whole ? left / whole : 0))));
+      if (left > 0) setTimeout(tick, 1000);
+    };
+    place.hidden = false;
+    tick();
+  }
+}
