@@ -43,8 +43,11 @@ async def page_of(browser: Browser, *, script: bool = True, width: int = 1440, b
 
 
 async def answer_all(page: Page) -> None:
-    """Every section read, and yes to every question, by its visible name."""
+    """Every section read, yes to every question, by its visible name, and the channel typed where it is asked for."""
     for box in await page.locator("[data-readbox]").all():
         await box.check()
     for group in await page.locator(".ask").all():
         await group.get_by_label("Yes").check()
+    channel = page.get_by_label("To approve, type the channel")
+    if await channel.count():
+        await channel.fill((await page.locator("label[for=typed]").inner_text()).rpartition(": ")[2])

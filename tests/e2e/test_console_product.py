@@ -101,6 +101,7 @@ async def test_a_reviewer_reads_approves_and_watches_it_being_sent(product: News
         await picture(page, f"request-{width}")
         assert not product.published
         await approve(page)
+        await page.get_by_role("link", name="See the record").click()
         await expect(page.get_by_text("newsroom answered 200")).to_be_visible()
         await picture(page, f"done-{width}")
     assert product.published == ["/articles/1/publish"]
@@ -113,11 +114,12 @@ async def test_a_price_takes_two_people(product: Newsroomful, browser: Browser) 
         await expect(page.get_by_text("legal_or_price")).to_be_visible()
         await picture(page, "request-high")
         await approve(page)
-        await expect(page.get_by_text("Your approval is recorded.")).to_be_visible()
+        await expect(page.get_by_text("Your approval is recorded")).to_be_visible()
         assert not product.published
     async with page_of(browser) as page:
         await product.sign_in(page, "dave", f"/holds/{product.priced}")
         await approve(page)
+        await page.get_by_role("link", name="See the record").click()
         await expect(page.get_by_text("newsroom answered 200")).to_be_visible()
     assert product.published == ["/articles/2/publish"]
 

@@ -34,10 +34,10 @@ async def held(desk: Office, **headers: str) -> str:
 
 
 async def vote(browser: Browser, hold: str, function: str) -> Page:
-    """The form on the hold's page, every question answered with yes."""
+    """The form on the hold's page, everything read, every question answered with yes."""
     page = await browser.go(f"/holds/{hold}")
     shown = page.fields()
-    names = {name for name in _names(page.text) if name.startswith("answer-")}
+    names = {name for name in _names(page.text) if name.startswith(("answer-", "read-"))}
     fields = {name: value for name, value in shown.items() if name in {"csrf", "digest", "view_digest", "key"}}
     fields |= {"decision": "approve", "function": function} | dict.fromkeys(names, "yes")
     return await browser.go(f"/holds/{hold}/vote", fields)

@@ -126,7 +126,8 @@ class Holds:
         view = await self._gate.look_at_hold(caller, identifier)
         hold = view.hold
         stale = (fields.get("digest"), fields.get("view_digest")) != (hold.digest, hold.view_digest)
-        if hold.state is not HoldState.PENDING or stale or (given.decision == "approve" and view.why_not is not None):
+        barred = not view.functions or (given.decision == "approve" and view.why_not is not None)
+        if hold.state is not HoldState.PENDING or stale or barred:
             return ()
         return approving.open_points(given, await self._page(view, caller))
 
