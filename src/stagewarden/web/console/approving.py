@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from stagewarden.holds.ballot import DECISIONS
 from stagewarden.model import Tier
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from stagewarden.model import Hold
     from stagewarden.web.console.forms import Kept
-    from stagewarden.web.console.request import Page
 
 EDIT = "edit"  # the fourth tile: it leads to the edit form and casts nothing
 _GROUPING = re.compile("[,.'\u2019\u00a0\u2009\u202f ]")  # what people write between thousands
@@ -59,6 +58,26 @@ class Typed:
         return said == wanted or (wanted.isdigit() and number == wanted)
 
 
+class Asks(Protocol):
+    """What a page asks of whoever votes on it (`request.Page` is one)."""
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Seats to choose from."""
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """What can be read."""
+
+    @property
+    def questions(self) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+        """Heading, then ids with their words."""
+
+    @property
+    def typed(self) -> Typed | None:
+        """What is typed."""
+
+
 def sections(parts: Iterable[Part], tier: Tier) -> tuple[Section, ...]:
     """Which of them this tier wants read."""
     return tuple(Section(part.id, part.words, tier is Tier.HIGH or (tier is Tier.MEDIUM and part.change)) for part in parts)
@@ -77,7 +96,7 @@ def typed(hold: Hold) -> Typed | None:
     return Typed(f"To approve, type the channel: {channel}", channel, rf"\s*{either}\s*")
 
 
-def open_points(given: Kept, page: Page) -> tuple[Missing, ...]:
+def open_points(given: Kept, page: Asks) -> tuple[Missing, ...]:
     """What a vote still lacks, in the order of the page; the gate checks its part again."""
     if given.decision not in {*DECISIONS, EDIT}:
         return (Missing("Choose one of the four.", "decision"),)
