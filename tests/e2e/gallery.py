@@ -14,9 +14,13 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from stagewarden.clock import new_id
+from stagewarden.grants import Bound, GrantState
+from stagewarden.identity.people import Caller
 from stagewarden.identity.terminals import Asking, challenge_of
 from stagewarden.model import Answer, HoldState, Reason, Seat, Tier, Vote
 from stagewarden.modes import Kill, parse_scope
+from stagewarden.registry import Registry
+from stagewarden.store import Revision
 from tests.fakes import HOUR, TEN, held
 from tests.people_listener import PASSWORD, people_listener
 
@@ -127,7 +131,55 @@ async def gallery(folder: Path) -> AsyncIterator[Gallery]:
         gate.engaged.append(Kill(id=new_id("k", now), scope=scope, by="aiko", at_ns=now - HOUR, reason=why))
         for effect, code in (("allow", ""), ("hold", "unreviewed_external"), ("deny", "route_not_listed"), ("deny", "customer_data")):
             gate.record(effect, code)
-        yield Gallery(served, _pages(letter=letter, post=post, settling=settling, unknown=unknown, done=done, rejected=rejected))
+        owned = await _owners_work(served, now)
+        pages = _pages(letter=letter, post=post, settling=settling, unknown=unknown, done=done, rejected=rejected)
+        yield Gallery(served, (*pages, *owned))
+
+
+async def _owners_work(served: Served, now: int) -> tuple[Shown, ...]:
+    """A mode with a past, a stop and what it ended, grants in three states, a registry that waits; and the pages that show them."""
+    gate, aiko = served.gate, Caller("aiko", None, frozenset(), "session")
+    for mode, why in (("paused", "a wrong price in two drafts"), ("active", "the prompt is mended, and was tried")):
+        await gate.set_mode(aiko, "drafter-7", mode, why)
+    gate.add(held(now, state=HoldState.STOPPED, ended_at_ns=now))
+    asked, ended, running = (gate.offer("jonas") for _ in range(3))
+    bounds = (Bound(pointer="/title", max_length=80), Bound(pointer="/status", enum=("draft", "pending")), Bound(pointer="/pinned", const=False))
+    gate.grants[asked.id] = replace(asked, terms=replace(asked.terms, bounds=bounds))
+    gate.grants[ended.id] = replace(
+        ended,
+        terms=replace(ended.terms, uses=1),
+        state=GrantState.REVOKED,
+        approved_at_ns=now,
+        ended_at_ns=now,
+        ended_by="ines",
+        ended_why="not needed",
+    )
+    terms = replace(running.terms, uses=40)
+    gate.grants[running.id] = replace(running, terms=terms, state=GrantState.ACTIVE, approved_at_ns=now, expires_at_ns=now + HOUR)
+    data = gate.registry.data
+    people = {**data.people, "samir": replace(data.people["samir"], functions=("compliance", "security"))}
+    agents = {**data.agents, "drafter-7": replace(data.agents["drafter-7"], stages=("generate", "edit", "queue", "export"))}
+    wider = Registry.of(replace(data, people=people, agents=agents))
+    gate.revisions.append(Revision(new_id("c", now), "waiting", gate.registry.digest(), wider.digest(), wider, now, ()))
+    return (
+        Shown("agent-history", "ines", "/agents/drafter-7/history"),
+        Shown("agents-none", "ines", "/agents?owner=nobody"),
+        Shown("workflows", "ines", "/workflows"),
+        Shown("workflow", "ines", "/workflows/newsletter"),
+        Shown("stopped", "aiko", f"/stop/{gate.engaged[0].id}"),
+        Shown("stopped-no-lift", "ines", f"/stop/{gate.engaged[0].id}"),
+        Shown("grants", "aiko", "/grants"),
+        Shown("grants-none", "aiko", "/grants?tab=wider"),
+        Shown("grant-vote", "aiko", f"/grants/{asked.id}"),
+        Shown("grant-conflict", "mara", f"/grants/{asked.id}"),
+        Shown("grant-active", "ines", f"/grants/{running.id}"),
+        Shown("grant-ended", "ines", f"/grants/{ended.id}"),
+        Shown("grant-ask", "jonas", "/grants/ask?agent=drafter-7&workflow=newsletter"),
+        Shown("grant-ask-whom", "jonas", "/grants/ask"),
+        Shown("registry", "aiko", "/registry"),
+        Shown("revision", "aiko", f"/registry/{gate.revisions[0].id}"),
+        Shown("revision-gains", "samir", f"/registry/{gate.revisions[0].id}"),
+    )
 
 
 def _pages(**holds: Hold) -> tuple[Shown, ...]:

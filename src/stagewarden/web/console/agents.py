@@ -83,7 +83,7 @@ class Agents:
             "onward": f"agent:{identifier}",
             "figures": None if traffic is None else standing.figures(traffic),
             "holds": () if traffic is None else standing.waiting(traffic.holds, now),
-            "waits": 0 if traffic is None else sum(hold.state in {"settling", "approved", "claimed"} for hold in traffic.holds),
+            "unsent": 0 if traffic is None else sum(hold.state in {"settling", "approved", "claimed"} for hold in traffic.holds),
             "grants": None if grants is None else [grant_line(view, now) for view in grants[0]],
             "rulings": None if rulings is None else [standing.decided(item, now) for item in rulings[0]],
         }  # fmt: skip

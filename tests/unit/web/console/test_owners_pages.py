@@ -79,6 +79,7 @@ async def test_csrf(served: Served, http: ClientSession, path: str) -> None:
 async def test_an_agents_page_tells_what_is_known(served: Served, http: ClientSession) -> None:
     """Owners by seat, mode and its past, reach in words, what waits, and what is not measured named as such."""
     served.gate.add(held(time.time_ns()))
+    served.gate.add(held(time.time_ns(), state=HoldState.SETTLING, settles_at_ns=time.time_ns()))
     await served.gate.set_mode(person("aiko"), "drafter-7", "paused", "wrong price")
     await served.gate.set_mode(person("aiko"), "drafter-7", "active", "mended")
     await sign_in(http, served)
@@ -86,7 +87,7 @@ async def test_an_agents_page_tells_what_is_known(served: Served, http: ClientSe
     words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
     for told in (
         "Writes posts and newsletters", "human jonas", "security aiko", "privacy ines", "Paused by aiko", "wrong price", "A cause of security",
-        "Publish the post", "held for people", "medium tier outside", "Not measured here", "2026-01-29",
+        "Publish the post", "held for people", "1 approved and not sent yet would stop too", "medium tier outside", "Not measured here", "2026-01-29",
     ):  # fmt: skip
         assert told in words, told
     assert '<polyline points="' in page
