@@ -229,15 +229,17 @@ class FakeGate:
         if wanted.tab == "done":
             here = sorted((hold for hold in self.holds.values() if hold.ended_at_ns), key=lambda hold: (-hold.ended_at_ns, hold.id))
         left = [hold for hold in here if self._left(hold, wanted, now)]
+        if not (wanted.place or "0").isdecimal():
+            raise Invalid("cursor: not a cursor of this list")
         start = int(wanted.place or 0)
         voted = [(vote.at_ns, hold) for hold in self.holds.values() for vote in hold.votes if vote.person == caller.person]
         last = max(voted, key=lambda pair: pair[0])[1] if voted and not left else None
-        under_way = [hold for hold in self.holds.values() if hold.state in lifecycle.OPEN - {HoldState.PENDING}] if wanted.tab == "done" else []
+        under_way = [hold for hold in self.holds.values() if hold.state in lifecycle.OPEN - {HoldState.PENDING}]
         high = [hold for hold in mine if hold.tier is Tier.HIGH]
         return Shown(
             views=tuple(self._view(caller, self._bare(hold)) for hold in left[start : start + wanted.limit]),
             following=str(start + wanted.limit) if len(left) > start + wanted.limit else None,
-            under_way=tuple(self._view(caller, self._bare(hold)) for hold in under_way),
+            under_way=() if wanted.tab != "done" or start or wanted.narrowed else tuple(self._view(caller, self._bare(hold)) for hold in under_way),
             counts={tab: len(held) for tab, held in tabs.items()},
             matched=None if wanted.tab == "done" else len(left),
             choices={name: self._choices(here, name) for name in FILTERS},
@@ -280,13 +282,6 @@ class FakeGate:
         found = [value for hold in holds for value in (lot_of(hold).codes if name == "why" else (str(getattr(lot_of(hold), name)),))]
         return {value: found.count(value) for value in sorted(set(found))}
 
-    @staticmethod
-    def _bare(hold: Hold) -> Hold:
-        """As lists have it."""
-        request = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
-        action: Document = {"destination": destination(hold.question)}
-        return replace(hold, payload=False, request=request, question={"principal": hold.question["principal"], "action": action})
-
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One."""
         view = await self.look_at_hold(caller, hold_id)
@@ -311,9 +306,11 @@ class FakeGate:
 
     @staticmethod
     def _bare(hold: Hold) -> Hold:
+        """As lists have it."""
         request = Request("cms", "POST", "", "", "/wp-json/wp/v2/posts", (), b"")
+        question: Document = {"principal": hold.question["principal"], "action": {"destination": destination(hold.question)}}
         bare = {"before": None, "original": None, "response": None, "evidence": None}
-        return replace(hold, payload=False, request=request, question={"principal": hold.question["principal"]}, **bare)
+        return replace(hold, payload=False, request=request, question=question, **bare)
 
     async def look_at_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One, not recorded."""

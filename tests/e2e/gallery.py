@@ -126,6 +126,7 @@ async def gallery(folder: Path) -> AsyncIterator[Gallery]:
             )
         )
         gate.add(held(now, {"title": "Look back at an internal brief"}, tier=Tier.LOW, expires_at_ns=now + 30 * HOUR))
+        gate.add(held(now, kind="article.change_live", agent="helper-4", workflow="support-replies", asked=False, expires_at_ns=now + 60 * HOUR))
         gate.modes["helper-4"] = ("paused", "aiko", "it answered twice")
         scope, why = parse_scope("workflow:support-replies"), "answers went out twice"
         gate.engaged.append(Kill(id=new_id("k", now), scope=scope, by="aiko", at_ns=now - HOUR, reason=why))
@@ -189,6 +190,10 @@ def _pages(**holds: Hold) -> tuple[Shown, ...]:
         Shown("inbox-all", "ines", "/?tab=all"),
         Shown("inbox-done", "ines", "/?tab=done"),
         Shown("inbox-empty", "nobody", "/"),
+        Shown("inbox-others", "ines", "/?tab=others"),
+        Shown("inbox-proposals", "ines", "/?tab=proposals"),
+        Shown("inbox-filtered", "ines", "/?tier=high&why=customer_data"),
+        Shown("inbox-none-like-this", "ines", "/?tier=low&workflow=newsletter&q=nothing"),
         *(Shown(f"hold-{name}", "ines", f"/holds/{hold.id}") for name, hold in holds.items()),
         Shown("hold-conflict", "mara", f"/holds/{holds['post'].id}"),
         Shown("hold-unread", "jonas", f"/holds/{holds['letter'].id}"),

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from stagewarden.errors import BadCredential, Invalid, Refused
-from stagewarden.modes import STOPPING
+from stagewarden.errors import BadCredential, Refused
 from stagewarden.web import render
-from stagewarden.web.console import forms, inbox, when
+from stagewarden.web.console import forms
 from stagewarden.web.console.access import Access
 from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
 from stagewarden.web.console.entry import Entry
 from stagewarden.web.console.grants import Grants
 from stagewarden.web.console.holds import Holds
+from stagewarden.web.console.inbox import Inbox
 from stagewarden.web.console.revisions import Revisions
 from stagewarden.web.console.rulings import Rulings
 from stagewarden.web.console.site import Site
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
-_SHOWN = 100  # rows of one list
-_TABS = (("mine", "Mine"), ("all", "All open"), ("done", "Done"))
-_HEADINGS = {"mine": "Waiting for you", "all": "All open holds", "done": "Decided holds"}
-
 
 class Console:
     """The pages; `routes` hangs them into the listener."""
@@ -47,6 +43,7 @@ class Console:
         self._site = Site(gate, guard.people, guard, settings, clock)
         self._entry = Entry(guard, repeats, Waiting(gate, clock))
         self._holds = Holds(gate, self._site, guard, self._entry, clock)
+        self._inbox = Inbox(gate, self._site, self._entry, guard, clock)
         self._agents = Agents(gate, self._site, self._entry, clock)
         self._rulings = Rulings(gate, self._site, self._entry)
         self._stops = Stops(gate, self._site, self._entry, settings, clock)
@@ -64,7 +61,7 @@ class Console:
             web.post("/sign-in", self._sign_in),
             *self._away.routes(),
             web.post("/sign-out", self._entry.form(self._sign_out)),
-            web.get("/", self._entry.page(self._inbox)),
+            *self._inbox.routes(),
             web.get("/events", self._events, allow_head=False),
             *self._holds.routes(),
             web.get("/keys", self._entry.page(self._keys)),
@@ -126,43 +123,3 @@ class Console:
 
     async def _keys(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
         return self._site.page(asked, caller, "keys.html", {"here": "keys"})
-
-    # -- holds --
-
-    async def _inbox(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
-        tab = asked.query.get("tab", "mine")
-        if tab not in _HEADINGS:
-            raise Invalid("tab: mine, all or done")
-        now = self._clock.now_ns()
-        cursor = asked.query.get("cursor")
-        at = cursor if tab != "done" else None
-        opened, following = await self._gate.list_holds(caller, state="open", mine=False, cursor=at, limit=_SHOWN, asked=True)
-        mine = [view for view in opened if inbox.waits_for(view, caller.person)]
-        shown = {"mine": mine, "all": opened}.get(tab, [])
-        if tab == "done":
-            shown, following = await self._gate.list_holds(caller, state="ended", mine=False, cursor=cursor, limit=_SHOWN)
-        modes = {agent.id: agent.mode for agent in await self._gate.list_agents(caller)}
-        oldest = min((view.hold.asked_at_ns for view in mine), default=None)
-        numbers = {"mine": len(mine), "all": len(opened), "done": None}
-        return self._site.page(
-            asked,
-            caller,
-            "inbox.html",
-            {
-                "here": "inbox", "heading": _HEADINGS[tab], "tab": tab, "waiting": len(mine),
-                "tabs": [(key, label, numbers[key]) for key, label in _TABS],
-                "groups": inbox.groups(shown, caller.person, modes, now),
-                "oldest": when.span(now - oldest) if oldest is not None else None,
-                "stopped": sum(mode in STOPPING for mode in modes.values()),
-                "kills": [kill.scope for kill in await self._gate.kills(caller)],
-                "empty": _empty(tab),
-                "following": f"/?tab={tab}&cursor={following}" if following else None,
-            },
-        )  # fmt: skip
-
-
-def _empty(tab: str) -> dict[str, str]:
-    if tab == "done":
-        return {"heading": "Nothing is decided yet", "text": "Holds that people decided, or that expired, appear here."}
-    heading = "Nothing waits for you" if tab == "mine" else "Nothing is held"
-    return {"heading": heading, "text": "New holds appear here when this page is opened again."}

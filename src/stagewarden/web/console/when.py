@@ -78,6 +78,20 @@ def whole(ns: int) -> str:
     return " ".join(said) or "under a minute"
 
 
+def brief(seconds: float) -> str:
+    """`1 min 48 s`, `12 s`: how long a person took."""
+    minutes, rest = divmod(round(max(0.0, seconds)), 60)
+    if minutes >= 60:  # noqa: PLR2004 - minutes of an hour
+        return span(round(seconds) * NANOSECONDS)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def ago(ns: int, now_ns: int) -> str:
+    """The day, as a heading of what is over."""
+    days = (_utc(now_ns).date() - _utc(ns).date()).days
+    return "Ended today" if days <= 0 else "Ended yesterday" if days == 1 else "Ended earlier"
+
+
 def _group(expires_ns: int, now_ns: int) -> str:
     when, now = _utc(expires_ns), _utc(now_ns)
     if expires_ns - now_ns <= 3600 * NANOSECONDS:

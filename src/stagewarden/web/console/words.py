@@ -109,6 +109,11 @@ def question(identifier: str) -> str:
     return QUESTIONS.get(identifier) or CHECKS.get(identifier) or identifier.replace("_", " ").capitalize()
 
 
+def code(name: str) -> str:
+    """A code as words: `legal_or_price` is “legal or price”."""
+    return name.replace("_", " ")
+
+
 def reason(code: str | None) -> str:
     """The words of a reason's code."""
     return dict(REASONS).get(code or "", code or "")

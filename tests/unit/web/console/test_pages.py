@@ -265,7 +265,7 @@ async def test_a_hold_in_its_time(served: Served, http: ClientSession) -> None:
     again = served.gate.add(held(now, state=HoldState.APPROVED, approved_at_ns=now, sends=1))
     await sign_in(http, served)
     _, inbox = await get(served, http, "/")
-    assert "escalated, due" in inbox
+    assert "escalated, full review" in inbox
     pages = [(await get(served, http, f"/holds/{hold.id}"))[1] for hold in (waiting, settling, again)]
     assert ["escalated <time" in page for page in pages] == [True, False, False]
     assert ["unless somebody stops it" in page for page in pages] == [False, True, False]

@@ -229,3 +229,38 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     tick();
   }
 }
+
+// What is new in a list, said at most every ten seconds and only said: nothing moves under whoever is reading. To look keeps no session alive.
+{
+  const PAUSE = 10_000; // milliseconds
+  const line = document.querySelector("[data-news]");
+  if (line && "EventSource" in window) {
+    let due = 0;
+    let timer = null;
+    let said = 0;
+    const look = async () => {
+      timer = null;
+      due = Date.now() + PAUSE;
+      const address = new URL(line.dataset.news, location.origin);
+      address.searchParams.set("since", line.dataset.since);
+      const answer = await fetch(address, { credentials: "same-origin", cache: "no-store" }).catch(() => null);
+      if (!answer?.ok) return;
+      const { new: number } = await answer.json();
+      if (number === said) return;
+      said = number;
+      line.replaceChildren();
+      if (number < 1) return; // decided or withdrawn before anybody looked
+      const link = document.createElement("a");
+      link.href = location.pathname + location.search;
+      link.textContent = number === 1 ? "Show it" : "Show them";
+      line.append(number === 1 ? "1 new hold. " : `${number} new holds. `, link);
+    };
+    const later = () => {
+      timer ??= setTimeout(look, Math.max(0, due - Date.now()));
+    };
+    const source = new EventSource("/events");
+    source.addEventListener("hold", later);
+    source.addEventListener("reset", later);
+    addEventListener("pagehide", () => source.close());
+  }
+}
