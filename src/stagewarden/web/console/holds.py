@@ -17,6 +17,8 @@ from stagewarden.errors import Conflict, Invalid, NotAllowed, StagewardenError, 
 from stagewarden.model import HoldState
 from stagewarden.web import render
 from stagewarden.web.console import approving, forms, request
+from stagewarden.web.console.preview import Previews
+from stagewarden.web.people.guard import FRAMING
 from stagewarden.wire import spool
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Holds:
         self._guard = guard
         self._entry = entry
         self._clock = clock
+        self._previews = Previews(gate, entry)
 
     def routes(self) -> list[web.RouteDef]:
         """Everything under one hold."""
@@ -57,6 +60,7 @@ class Holds:
         return [
             web.get("/holds/{id}", page(self._request)),
             web.get("/holds/{id}/body", page(self._body), allow_head=False),
+            *self._previews.routes(),
             web.post("/holds/{id}/vote", form(self._vote)),
             web.post("/holds/{id}/stop", form(self._stop)),
             web.post("/holds/{id}/take-up", form(self._take_up)),
@@ -93,7 +97,10 @@ class Holds:
             "here": "inbox", "r": shown, "kept": kept, "said": _SAID.get(asked.query.get("said", "")),
             "following": following,
         }  # fmt: skip
-        return self._site.page(asked, caller, "request.html", values, code)
+        response = self._site.page(asked, caller, "request.html", values, code)
+        if shown.content is not None and shown.content.changes.previews:
+            response.headers.update(FRAMING)
+        return response
 
     async def _page(self, view: HoldView, caller: Caller) -> request.Page:
         around = await self._gate.around(caller, view.hold)

@@ -37,6 +37,8 @@ HEADERS = {
     "Cache-Control": "no-store",
     "Server": "stagewarden",  # instead of the library's name and version
 }
+# For a page that frames one of ours; everything else stays as it is.
+FRAMING = {"Content-Security-Policy": f"{HEADERS['Content-Security-Policy']}; frame-src 'self'"}
 STRICT_TRANSPORT = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="stagewarden"'}
 
