@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from stagewarden.audit import entries, reader
+from stagewarden.audit import entries, reader, story
 from stagewarden.audit.acts import Receipt
 from stagewarden.classify import RouteTable
 from stagewarden.clock import new_id, rfc3339
@@ -678,6 +679,32 @@ class FakeGate:
         if found is None:
             raise NotFound("no such ruling")
         return found
+
+    async def ruled(self, caller: Caller, since: str) -> reader.Counts:
+        """What was put into `recorded`."""
+        self._reads(caller)
+        effects = Counter(str(item["effect"]) for item in self.recorded if str(item["time"]) >= since)
+        return reader.Counts(effects["allow"], effects["hold"], effects["deny"])
+
+    async def place(self, caller: Caller, ruling: Document) -> story.Place:
+        """At its number, with nothing broken after it."""
+        self._reads(caller)
+        return story.Place(int(str(ruling["seq"])), "0" * 64, len(self.recorded) - 1 - int(str(ruling["seq"])), newest=True)
+
+    async def hold_story(self, caller: Caller, hold_id: str) -> story.Story:
+        """The rulings of one hold."""
+        return self._story(caller, [item for item in self.recorded if item["hold"] == hold_id])
+
+    async def asset_story(self, caller: Caller, upstream: str, asset: str) -> story.Story:
+        """The rulings about one asset."""
+        about = [item for item in self.recorded if isinstance(said := item["proposed"], dict) and isinstance(said["asset"], dict)]
+        return self._story(caller, [item for item in about if (item["proposed"]["upstream"], item["proposed"]["asset"]["id"]) == (upstream, asset)])
+
+    def _story(self, caller: Caller, found: list[Document]) -> story.Story:
+        self._reads(caller)
+        if not found:
+            raise NotFound("no such story")
+        return story.Story(tuple(found), whole=True)
 
     def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
         """A place at the real feed."""

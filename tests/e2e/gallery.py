@@ -130,10 +130,13 @@ async def gallery(folder: Path) -> AsyncIterator[Gallery]:
         gate.modes["helper-4"] = ("paused", "aiko", "it answered twice")
         scope, why = parse_scope("workflow:support-replies"), "answers went out twice"
         gate.engaged.append(Kill(id=new_id("k", now), scope=scope, by="aiko", at_ns=now - HOUR, reason=why))
-        for effect, code in (("allow", ""), ("hold", "unreviewed_external"), ("deny", "route_not_listed"), ("deny", "customer_data")):
-            gate.record(effect, code)
+        made = {
+            code: gate.record(effect, code)
+            for effect, code in (("allow", "stage_granted"), ("hold", "unreviewed_external"), ("deny", "route_not_listed"), ("deny", "customer_data"))
+        }
+        rulings = {name: str(made[code]["ruling"]) for name, code in (("held", "unreviewed_external"), ("denied", "route_not_listed"))}
         owned = await _owners_work(served, now)
-        pages = _pages(letter=letter, post=post, settling=settling, unknown=unknown, done=done, rejected=rejected)
+        pages = _pages(rulings, letter=letter, post=post, settling=settling, unknown=unknown, done=done, rejected=rejected)
         yield Gallery(served, (*pages, *owned))
 
 
@@ -183,7 +186,7 @@ async def _owners_work(served: Served, now: int) -> tuple[Shown, ...]:
     )
 
 
-def _pages(**holds: Hold) -> tuple[Shown, ...]:
+def _pages(rulings: dict[str, str], /, **holds: Hold) -> tuple[Shown, ...]:
     return (
         Shown("sign-in", None, f"/sign-in?then={holds['letter'].id}"),
         Shown("inbox", "ines", "/"),
@@ -202,6 +205,11 @@ def _pages(**holds: Hold) -> tuple[Shown, ...]:
         Shown("agent", "aiko", "/agents/drafter-7"),
         Shown("agent-paused", "aiko", "/agents/helper-4"),
         Shown("rulings", "ines", "/rulings"),
+        Shown("rulings-why", "ines", f"/rulings?since=2020-01-01T00:00&ruling={rulings['denied']}"),
+        Shown("ruling-held", "ines", f"/rulings/{rulings['held']}"),
+        Shown("ruling-denied", "aiko", f"/rulings/{rulings['denied']}"),
+        Shown("timeline", "ines", "/timeline?upstream=cms&asset=42"),
+        Shown("timeline-nothing", "ines", "/timeline?upstream=cms&asset=none"),
         Shown("stop", "aiko", "/stop"),
         Shown("keys", "ines", "/keys"),
         Shown("access", "ines", "/access"),

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stagewarden.audit import entries
-from stagewarden.audit.reader import EVERY
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
 from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
 from stagewarden.gate.grant_acts import GrantActs
+from stagewarden.gate.history import History
 from stagewarden.gate.inbox import Inboxes
 from stagewarden.gate.notifying import Notifying
 from stagewarden.gate.overview import Overview
@@ -34,15 +34,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractContextManager
 
-    from stagewarden.audit.reader import Reader, Wanted
+    from stagewarden.audit.reader import Reader
     from stagewarden.gate.feed import Listener
     from stagewarden.gate.people import HoldView, VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
-    from stagewarden.model import Body, Document, Hold
+    from stagewarden.model import Body, Hold
 
 
-class Acts(Overview, Inboxes, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed, Notifying):
+class Acts(Overview, Inboxes, History, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed, Notifying):
     """What people and programs can do; the people's listener and the terminal call nothing else."""
 
     def __init__(self, rooms: Rooms, reader: Reader) -> None:
@@ -119,23 +119,6 @@ class Acts(Overview, Inboxes, GrantActs, Editing, Proposals, Confirming, Rejudgi
         """Any listed person may stop a hold; nothing of it is sent after this returns."""
         self._stops(caller)
         return await self._rooms.recorder.deliver(await self._rooms.holds.stop(hold_id, name_of(caller), bounded(reason)))
-
-    # -- rulings --
-
-    async def rulings(
-        self, caller: Caller, wanted: Wanted = EVERY, *, cursor: str | None = None, limit: int = 50
-    ) -> tuple[list[Document], str | None]:
-        """Recorded rulings, newest first, as they stand in the log."""
-        self._reads(caller)
-        return await self._reader.rulings(wanted, cursor=cursor, limit=limit)
-
-    async def ruling(self, caller: Caller, ruling_id: str) -> Document:
-        """One ruling with its outcome."""
-        self._reads(caller)
-        found = await self._reader.ruling(ruling_id)
-        if found is None:
-            raise NotFound("no such ruling")
-        return found
 
     # -- being told --
 

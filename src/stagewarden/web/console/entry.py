@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from stagewarden.errors import StepUp
+from stagewarden.errors import BadCredential, StepUp
 from stagewarden.gate.repeats import Write
 from stagewarden.web import render
 from stagewarden.web.console import forms
@@ -60,6 +60,18 @@ class Entry:
             if caller is None:
                 return render.see_other(door(asked))
             asked[WAITS] = await self._waiting.of(caller)
+            return await act(asked, caller)
+
+        return handle
+
+    def unattended(self, act: Page) -> Handler:
+        """What an open page asks for by itself: by its own session, which that does not keep alive; nobody is led to the door."""
+
+        async def handle(asked: web.Request) -> web.StreamResponse:
+            self._guard.check_own(asked)
+            caller = self._guard.by_cookie(asked, used=False)
+            if caller is None:
+                raise BadCredential("sign in again")
             return await act(asked, caller)
 
         return handle

@@ -45,7 +45,7 @@ class Console:
         self._holds = Holds(gate, self._site, guard, self._entry, clock)
         self._inbox = Inbox(gate, self._site, self._entry, guard, clock)
         self._agents = Agents(gate, self._site, self._entry, clock)
-        self._rulings = Rulings(gate, self._site, self._entry)
+        self._rulings = Rulings(gate, self._site, self._entry, settings, clock)
         self._stops = Stops(gate, self._site, self._entry, settings, clock)
         self._access = Access(gate, self._site, self._entry, guard, clock)
         self._workflows = Workflows(gate, self._site, self._entry, clock)

@@ -43,9 +43,10 @@ CHECKS = {
     "legal": "No legal doubt is left",
     "rollback": "A way back exists, or its absence is accepted",
 }
-_VERBS = frozenset(
-    {"publish", "send", "delete", "schedule", "unschedule", "change", "create", "draft", "queue", "restore", "upload", "share", "archive", "export"}
-)
+_VERBS = frozenset({
+    "read", "publish", "send", "delete", "schedule", "unschedule", "change", "create", "draft", "queue", "restore", "upload", "share",
+    "archive", "export",
+})  # fmt: skip
 _PHRASES = {
     "change_live": "Change the live",
     "update": "Change the",
@@ -76,11 +77,9 @@ class Sentence:
 
 def effect(hold: Hold, *, payload: bool) -> Sentence:
     """What would happen. Without `payload` nothing of the content is told."""
-    noun, _, verb = hold.kind.rpartition(".")
     action = _action(hold)
     destination = str(action.get("destination") or hold.upstream)
-    phrase = _PHRASES.get(verb) or (f"{verb.capitalize()} the" if verb in _VERBS else None)
-    lead = f"{phrase} {re.sub('[._]', ' ', noun) or 'content'}" if phrase else f"{str(hold.stage).capitalize()} ({hold.kind})"
+    lead = act(hold.kind, hold.stage)
     called = title(hold.request, hold.before, described(hold.question)) if payload else None
     shown = one_line(called) if called else None
     if shown and len(shown) > _LONGEST_TITLE:
@@ -89,6 +88,13 @@ def effect(hold: Hold, *, payload: bool) -> Sentence:
     reached = counted(hold.question) if payload else None
     people = "" if reached is None else f" to {reached:,} {'person' if reached == 1 else 'people'}"
     return Sentence(lead, shown, f"{asset}{people} on {destination}")
+
+
+def act(kind: str, stage: str) -> str:
+    """`Publish the post`: a kind in words, or its stage and its name."""
+    noun, _, verb = kind.rpartition(".")
+    phrase = _PHRASES.get(verb) or (f"{verb.capitalize()} the" if verb in _VERBS else None)
+    return f"{phrase} {re.sub('[._]', ' ', noun) or 'content'}" if phrase else f"{str(stage).capitalize()} ({kind})"
 
 
 def reversibility(hold: Hold) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stagewarden.web.people.ports import Gate
 
 HEARTBEAT = 15.0  # seconds; proxies let go of what says nothing for a minute or less
+_LOOK = 1.0  # seconds between looks whether the listener is there and its credential holds: a place is soon given back
 _WRITE = 10.0  # seconds a write may take
 _LONGEST = 64
 _BEGIN, _BEAT = b"retry: 2000\n\n", b": still here\n\n"  # retry: milliseconds until a browser comes back
@@ -61,7 +62,7 @@ async def _stream(gate: Gate, guard: Guard, caller: Caller, request: web.Request
         guard.answer_headers(response)
         await response.prepare(request)
         try:
-            await _tell(response, listener, still)
+            await _tell(response, listener, lambda: still() and request.transport is not None and not request.transport.is_closing())
         except (ConnectionError, TimeoutError):
             if request.transport is not None:
                 request.transport.abort()
@@ -70,11 +71,17 @@ async def _stream(gate: Gate, guard: Guard, caller: Caller, request: web.Request
 
 async def _tell(response: web.StreamResponse, listener: Listener, still: Callable[[], bool]) -> None:
     await _write(response, _BEGIN)
+    silent = 0.0
     while True:
-        event = await listener.next(HEARTBEAT)
+        event = await listener.next(min(_LOOK, HEARTBEAT))
+        silent = 0.0 if event is not None else silent + _LOOK
         if listener.over or not still():
             return
-        await _write(response, _BEAT if event is None else _written(event))
+        if event is not None:
+            await _write(response, _written(event))
+        elif silent >= HEARTBEAT:
+            silent = 0.0
+            await _write(response, _BEAT)
 
 
 async def _write(response: web.StreamResponse, data: bytes) -> None:

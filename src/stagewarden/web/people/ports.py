@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
 
     from stagewarden.audit.acts import Receipt
-    from stagewarden.audit.reader import Wanted
+    from stagewarden.audit.reader import Counts, Wanted
+    from stagewarden.audit.story import Place, Story
     from stagewarden.gate.feed import Listener
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.gate.grant_terms import Wanted as WantedGrant
@@ -158,6 +159,18 @@ class Gate(Protocol):
 
     async def ruling(self, caller: Caller, ruling_id: str) -> Document:
         """One ruling."""
+
+    async def ruled(self, caller: Caller, since: str) -> Counts:
+        """How many rulings there were since, by effect."""
+
+    async def place(self, caller: Caller, ruling: Document) -> Place:
+        """Where a ruling stands in the log's chain."""
+
+    async def hold_story(self, caller: Caller, hold_id: str) -> Story:
+        """What a hold went through."""
+
+    async def asset_story(self, caller: Caller, upstream: str, asset: str) -> Story:
+        """What an asset went through."""
 
     def listen(self, caller: Caller, since: str | None) -> AbstractContextManager[Listener]:
         """A place among the events, after the one with this id."""

@@ -230,11 +230,43 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   }
 }
 
+// What happens, as the server tells it (GET /events): one stream for the whole page, only while it is looked at, because a browser opens
+// few connections to one host. Features listen on `happens`; each event carries ids and states, and what it is about is read again.
+const happens = new EventTarget();
+{
+  const NAMES = ["ready", "reset", "hold", "ruling", "mode", "kill", "unkill"];
+  let stream = null;
+  let wanted = false;
+  const open = () => {
+    if (!wanted || stream || document.hidden) return;
+    stream = new EventSource("/events");
+    for (const name of NAMES) {
+      stream.addEventListener(name, (event) => happens.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(event.data) })));
+    }
+    stream.addEventListener("error", () => {
+      if (stream?.readyState !== EventSource.CLOSED) return; // it comes back by itself
+      stream = null;
+      happens.dispatchEvent(new CustomEvent("over")); // signed out, or no place is free
+    });
+  };
+  happens.follow = () => {
+    wanted = true;
+    open();
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      stream?.close();
+      stream = null;
+    } else open();
+  });
+  window.addEventListener("pagehide", () => stream?.close());
+}
+
 // What is new in a list, said at most every ten seconds and only said: nothing moves under whoever is reading. To look keeps no session alive.
 {
   const PAUSE = 10_000; // milliseconds
   const line = document.querySelector("[data-news]");
-  if (line && "EventSource" in window) {
+  if (line) {
     let due = 0;
     let timer = null;
     let said = 0;
@@ -258,9 +290,100 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     const later = () => {
       timer ??= setTimeout(look, Math.max(0, due - Date.now()));
     };
-    const source = new EventSource("/events");
-    source.addEventListener("hold", later);
-    source.addEventListener("reset", later);
-    addEventListener("pagehide", () => source.close());
+    for (const name of ["hold", "reset", "ready"]) happens.addEventListener(name, later);
+    happens.follow();
+  }
+}
+
+// Rulings as they happen: new rows at the top, never while the list is pointed at, focused or paused. The list is no live region; a polite
+// line counts at most every ten seconds. Rows are the server's own page, parsed as a document: no markup is made of text here.
+{
+  const list = document.querySelector("[data-live]");
+  if (list) {
+    const KEPT = 200; // rows
+    const EVERY = 1000; // milliseconds between two readings
+    const SAID = 10_000; // milliseconds between two sentences
+    const body = list.querySelector("tbody");
+    const button = document.querySelector("main [data-pause]");
+    const says = document.querySelector("[data-live-says]");
+    let top = Number(list.dataset.top);
+    let behind = false;
+    let reading = false;
+    let paused = false;
+    let fresh = 0;
+    let lastRead = -Infinity;
+    let lastSaid = -Infinity;
+    let timer = 0;
+    let speaking = 0;
+
+    const held = () => paused || list.matches(":hover") || list.contains(document.activeElement);
+    const speak = () => {
+      speaking = 0;
+      if (!fresh) return;
+      says.textContent = `${fresh} new ${fresh === 1 ? "ruling" : "rulings"}`;
+      fresh = 0;
+      lastSaid = performance.now();
+    };
+    const count = (number) => {
+      fresh += number;
+      if (!speaking) speaking = setTimeout(speak, Math.max(0, lastSaid + SAID - performance.now()));
+    };
+    const insert = (page) => {
+      const rows = [...page.querySelectorAll("tr[data-row]")].filter((row) => Number(row.dataset.seq) > top);
+      if (page.querySelector("[data-more]")) body.replaceChildren();
+      body.querySelector(".none")?.remove();
+      body.prepend(...rows.map((row) => document.adoptNode(row)));
+      top = Math.max(top, ...rows.map((row) => Number(row.dataset.seq)));
+      while (body.rows.length > KEPT) body.rows[body.rows.length - 1].remove();
+      for (const number of page.querySelectorAll("[data-count]")) {
+        const shown = document.querySelector(`#counts [data-count=${number.dataset.count}]`);
+        if (shown) shown.textContent = number.textContent;
+      }
+      count(rows.length);
+    };
+    const read = () => {
+      timer = 0;
+      if (!behind || reading || held()) return;
+      behind = false;
+      reading = true;
+      lastRead = performance.now();
+      const request = new XMLHttpRequest();
+      const address = new URL(list.dataset.live, location.href);
+      address.searchParams.set("after", String(top));
+      request.open("GET", address);
+      request.responseType = "document";
+      request.addEventListener("load", () => {
+        if (request.status !== 200 || !request.response) return;
+        if (held()) behind = true; // somebody came meanwhile: nothing moves under their pointer
+        else insert(request.response);
+      });
+      request.addEventListener("loadend", () => {
+        reading = false;
+        soon();
+      });
+      request.send();
+    };
+    const soon = () => {
+      if (behind && !timer && !held()) timer = setTimeout(read, Math.max(0, lastRead + EVERY - performance.now()));
+    };
+    const news = () => {
+      behind = true;
+      soon();
+    };
+
+    for (const name of ["ruling", "reset", "ready"]) happens.addEventListener(name, news);
+    happens.addEventListener("over", () => {
+      says.textContent = "The list is not live any more: open the page again.";
+    });
+    list.addEventListener("pointerleave", () => setTimeout(soon));
+    list.addEventListener("focusout", () => setTimeout(soon));
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      paused = !paused;
+      button.setAttribute("aria-pressed", String(paused));
+      button.querySelector("span").textContent = paused ? "Paused: go on" : "Pause the list";
+      soon();
+    });
+    happens.follow();
   }
 }
