@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from stagewarden.clock import new_id
 from stagewarden.grants import Bound, GrantState
+from stagewarden.holds.signals import Review
 from stagewarden.identity.people import Caller
 from stagewarden.identity.terminals import Asking, challenge_of
 from stagewarden.model import Answer, HoldState, Reason, Seat, Tier, Vote
@@ -135,6 +136,7 @@ async def gallery(folder: Path) -> AsyncIterator[Gallery]:
             for effect, code in (("allow", "stage_granted"), ("hold", "unreviewed_external"), ("deny", "route_not_listed"), ("deny", "customer_data"))
         }
         rulings = {name: str(made[code]["ruling"]) for name, code in (("held", "unreviewed_external"), ("denied", "route_not_listed"))}
+        gate.reviews = [*_reviews("newsletter", 34, now), *_reviews("support-replies", 12, now)]
         owned = await _owners_work(served, now)
         pages = _pages(rulings, letter=letter, post=post, settling=settling, unknown=unknown, done=done, rejected=rejected)
         yield Gallery(served, (*pages, *owned))
@@ -210,6 +212,8 @@ def _pages(rulings: dict[str, str], /, **holds: Hold) -> tuple[Shown, ...]:
         Shown("ruling-denied", "aiko", f"/rulings/{rulings['denied']}"),
         Shown("timeline", "ines", "/timeline?upstream=cms&asset=42"),
         Shown("timeline-nothing", "ines", "/timeline?upstream=cms&asset=none"),
+        Shown("insights", "ines", "/insights"),
+        Shown("insights-security", "aiko", "/insights"),
         Shown("stop", "aiko", "/stop"),
         Shown("keys", "ines", "/keys"),
         Shown("access", "ines", "/access"),
@@ -217,6 +221,24 @@ def _pages(rulings: dict[str, str], /, **holds: Hold) -> tuple[Shown, ...]:
         Shown("terminal-carried", "ines", f"/terminal?ask={CARRIED}"),
         Shown("not-found", "ines", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAZ"),
     )
+
+
+def _reviews(workflow: str, count: int, now: int) -> list[Review]:
+    """So many approvals of one person, quicker than anybody reads."""
+    return [
+        Review(
+            person="ines",
+            workflow=workflow,
+            tier="medium",
+            decision="approve",
+            viewed_at_ns=now - (20 * number + 8) * MINUTE,
+            at_ns=now - (20 * number + 7) * MINUTE,
+            length=4800,
+            in_view=number % 5 > 0,
+            after_hours=number > 30,
+        )
+        for number in range(count)
+    ]
 
 
 def _letter(now: int) -> Hold:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "grants": "grants",
     "kill": "stopping",
     "unkill": "stopping",
+    "reviews": "reviews",
     "registry": "registry",
     "audit": "audit",
 }

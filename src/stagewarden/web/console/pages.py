@@ -16,6 +16,7 @@ from stagewarden.web.console.entry import Entry
 from stagewarden.web.console.grants import Grants
 from stagewarden.web.console.holds import Holds
 from stagewarden.web.console.inbox import Inbox
+from stagewarden.web.console.insights import Insights
 from stagewarden.web.console.revisions import Revisions
 from stagewarden.web.console.rulings import Rulings
 from stagewarden.web.console.site import Site
@@ -46,6 +47,7 @@ class Console:
         self._inbox = Inbox(gate, self._site, self._entry, guard, clock)
         self._agents = Agents(gate, self._site, self._entry, clock)
         self._rulings = Rulings(gate, self._site, self._entry, settings, clock)
+        self._insights = Insights(gate, self._site, self._entry)
         self._stops = Stops(gate, self._site, self._entry, settings, clock)
         self._access = Access(gate, self._site, self._entry, guard, clock)
         self._workflows = Workflows(gate, self._site, self._entry, clock)
@@ -72,6 +74,7 @@ class Console:
             *self._workflows.routes(),
             *self._grants.routes(),
             *self._revisions.routes(),
+            *self._insights.routes(),
         ]
 
     def attach(self, application: web.Application) -> None:

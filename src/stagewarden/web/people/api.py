@@ -107,6 +107,7 @@ class Api(Signing):
                 "POST", "/registry/revisions/{id}/confirm", self._confirm, body=bodies.ConfirmBody, gives=answers.Revision,
                 says="Confirm a registry that widens rights.",
             ),
+            Route("GET", "/reviews", self._reviews, query=page, gives=answers.Reviews, says="Say how votes came about, in numbers."),
             Route("GET", "/rulings", self._rulings, query=(*NAMES, *page), gives=answers.Rulings, says="List recorded rulings."),
             Route("GET", "/rulings/{id}", self._ruling, gives=answers.Ruling, says="Show one ruling with what came of it."),
             Route("GET", "/events", self._events, media=EVENTS, gives=answers.Event, says="Follow holds, modes and stops as they change."),
@@ -230,6 +231,11 @@ class Api(Signing):
 
     async def _confirm(self, caller: Caller, request: web.Request, body: bodies.ConfirmBody) -> object:
         return views.revision(await self._gate.confirm_revision(caller, request.match_info["id"], body.digest))
+
+    async def _reviews(self, caller: Caller, request: web.Request) -> object:
+        you = None if caller.person is None else views.own_reviews(await self._gate.own_reviews(caller))
+        page, place = page_of(await self._gate.workflow_reviews(caller), lambda view: view.workflow, self._cursors.asked(request))
+        return {"you": you, **self._cursors.answer(request, map(views.workflow_reviews, page), place)}
 
     async def _rulings(self, caller: Caller, request: web.Request) -> object:
         page = self._cursors.asked(request)

@@ -13,8 +13,9 @@ from stagewarden.model import HoldState, Tier
 
 if TYPE_CHECKING:
     from stagewarden.gate.grant_acts import GrantView
-    from stagewarden.gate.people import AgentView, Engaged, HoldView
+    from stagewarden.gate.people import AgentView, Engaged, HoldView, OwnReviews, WorkflowReviews
     from stagewarden.gate.revisions import RevisionView
+    from stagewarden.holds.signals import Measures
     from stagewarden.identity.people import Caller, ProgramToken
     from stagewarden.identity.sessions import Seen
     from stagewarden.model import JSON, Document, Hold
@@ -142,4 +143,22 @@ def session(seen: Seen) -> Document:
     return {
         "id": seen.id, "place": seen.place, "label": seen.label, "opened_at": rfc3339(seen.opened_at_ns), "used_at": rfc3339(seen.seen_at_ns),
         "ends_at": rfc3339(seen.ends_at_ns), "here": seen.here,
+    }  # fmt: skip
+
+
+def own_reviews(own: OwnReviews) -> Document:
+    """The caller's own reviews."""
+    return {"measures": _measures(own.measures), "signals": [*own.signals]}
+
+
+def workflow_reviews(view: WorkflowReviews) -> Document:
+    """A workflow's, as far as there are enough to say anything."""
+    measures = None if view.measures is None else _measures(view.measures)
+    return {"workflow": view.workflow, "measures": measures, "signals": [*view.signals], "second_person": [*view.second_person]}
+
+
+def _measures(measures: Measures) -> Document:
+    return {
+        "count": measures.count, "approved": measures.approved, "seconds": measures.seconds, "words_per_minute": measures.words_per_minute,
+        "unread": measures.unread, "run": measures.run, "burst": measures.burst,
     }  # fmt: skip

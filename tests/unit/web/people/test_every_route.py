@@ -55,6 +55,7 @@ MAY = {
     ("DELETE", "/kill"): LIFTERS,
     ("GET", "/registry/revisions"): READERS,
     ("POST", "/registry/revisions/{id}/confirm"): set(PEOPLE),
+    ("GET", "/reviews"): READERS,
     ("GET", "/rulings"): READERS,
     ("GET", "/rulings/{id}"): READERS,
     ("GET", "/events"): READERS,

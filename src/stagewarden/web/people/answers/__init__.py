@@ -22,6 +22,7 @@ from stagewarden.web.people.answers.holds import (
     You,
 )
 from stagewarden.web.people.answers.registry import Confirmation, Confirmer, Revision, Revisions, Widening
+from stagewarden.web.people.answers.reviews import Measures, OwnReviews, Reviews, WorkflowReviews
 from stagewarden.web.people.answers.rulings import Ruling, Rulings
 from stagewarden.web.people.answers.shape import Problem, Shape
 from stagewarden.web.people.answers.stops import Agent, AgentModed, Agents, Kill, KillEngaged, Kills, ModeInForce, Owners
@@ -48,11 +49,14 @@ __all__ = [
     "KillEngaged",
     "Kills",
     "Me",
+    "Measures",
     "ModeInForce",
     "Nothing",
+    "OwnReviews",
     "Owners",
     "Problem",
     "Reason",
+    "Reviews",
     "Revision",
     "Revisions",
     "Ruling",
@@ -71,5 +75,6 @@ __all__ = [
     "Used",
     "Vote",
     "Widening",
+    "WorkflowReviews",
     "You",
 ]
