@@ -1,8 +1,8 @@
 """Every route of the people's listener, console and API alike, by everybody who might knock, with every credential that is none.
 
-The router says which routes there are. What a route of the console is follows from its method: a page leads strangers to the door, a form
-counts only from a page of the same session. Whatever is neither stands in OPEN, with the one answer it has for everybody; the API's rows
-stand in test_every_route.py. Each answer of each test carries the headers of every answer.
+The router says which routes there are. What a route of the console is follows from its method: a page, or a part of one that a script
+asks for, leads strangers to the door or is 401; a form counts only from a page of the same session. Whatever is neither stands in OPEN,
+with the one answer it has for everybody; the API's rows stand in test_every_route.py. Each answer carries the headers of every answer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ OPEN = {
     ("GET", "/sign-in/away"): 404,  # there is no provider here
     ("GET", "/sign-in/callback"): 401,
     ("POST", "/sign-in/logout"): 400,
-    ("GET", "/events"): 401,  # a stream, by the cookie
     **{(method, PREFIX + path): 422 for method, path in OPEN_API},
 }
 # Pages that are not for everybody who is signed in: who may. None is a 403 for anybody by default.
@@ -196,6 +195,11 @@ STRANGERS: dict[str, Callable[[Served, Path], dict[str, str]]] = {
 }
 
 
+def kept_out(method: str, status: int, place: str, kind: str) -> bool:
+    """To the door; or, of what a script asks for, 401."""
+    return (status == 303 and place.partition("?")[0] == "/sign-in") or (method == "GET" and (status, kind) == (401, "application/problem+json"))
+
+
 def test_what_the_router_has_is_of_a_kind(served: Served) -> None:
     """A new route of the API has its row; one of the console is a page, a form, or written down as open; and nothing is written that is not there."""
     plain = {(method, path) for method, path in served.routes if method not in {"HEAD", "OPTIONS"}}
@@ -220,7 +224,7 @@ async def test_strangers(door: Door, tmp_path: Path, credential: str) -> None:
         elif is_api(method, path):
             door.expect(said[0] == 401 and said[2] == "application/problem+json", f"{method} {path}: {said}")
         else:
-            door.expect(said[0] == 303 and said[1].partition("?")[0] == "/sign-in", f"{method} {path}: {said}")
+            door.expect(kept_out(method, *said), f"{method} {path}: {said}")
     assert door.standing() == before
     assert door.wrong == []
 
@@ -231,7 +235,7 @@ async def test_a_credential_counts_in_its_own_place(door: Door) -> None:
         for method, path in door.of(lambda method, path: is_page(method, path) or is_form(method, path)):
             data = None if method != "POST" else {"csrf": "x"}
             said = await door.ask(method, path, bearer(door.served.tokens[who]) | {"Origin": door.served.url}, data)
-            door.expect(said[0] == 303 and said[1].startswith("/sign-in"), f"{who} {method} {path}: {said}")
+            door.expect(kept_out(method, *said), f"{who} {method} {path}: {said}")
     signed_in = cookie(door.served.signed_in("ines").token)
     lent = terminal(door.served)
     for method, path in door.of(is_api):
@@ -248,13 +252,15 @@ async def test_a_credential_counts_in_its_own_place(door: Door) -> None:
 @pytest.mark.parametrize("person", PEOPLE)
 async def test_pages(door: Door, person: str) -> None:
     """Every page opens for whoever is signed in, of whichever function or none, unless it is written down as not for them; HEAD as GET."""
-    headers = cookie(door.served.signed_in(person).token)
+    headers = cookie(door.served.signed_in(person).token) | {"Sec-Fetch-Site": "same-origin"}
     for method, path in door.of(is_page):
         said = await door.ask(method, f"{path}?ask={ASK}" if path == "/terminal" else path, headers)
-        if path == "/holds/{id}/body" or person not in RESTRICTED.get(path, set(PEOPLE)):
-            door.expect(said[0] in {200, 403}, f"{method} {path}: {said}")
+        if person not in RESTRICTED.get(path, set(PEOPLE)):
+            door.expect(said[0] == 403, f"{method} {path}: {said}")
+        elif path.startswith("/holds/{id}/"):  # the content itself: for seats, owners, security and privacy
+            door.expect(said[0] in ({403, 404} if person == "nobody" else {200, 403, 404}), f"{method} {path}: {said}")
         else:
-            door.expect(said[0] == 200 or (said[0] == 404 and "{" in path), f"{method} {path}: {said}")
+            door.expect(said[0] in {200, 422} or (said[0] == 404 and "{" in path), f"{method} {path}: {said}")
     assert door.wrong == []
 
 
