@@ -19,6 +19,7 @@ REMEDIES = {
     "digest_mismatch": "People approve these very bytes.",
     "votes_insufficient": "The votes fill every seat.",
     "self_approval": "Somebody else than who asked for it approves.",
+    "threshold_crossed": "One person more looks at it; by itself it holds nothing.",
     "template_out_of_bounds": "It stays inside the bounds of the approved template, or people approve it by itself.",
     "legal_or_price": _APPROVE,
     "destination_unknown": "The destination is in the registry.",
