@@ -46,6 +46,7 @@ _KIB, _MIB = 1 << 10, 1 << 20
 _HEX = 16 << 10  # bytes shown in hexadecimal
 _SHORT = 12  # ids up to this long are not shortened
 _LONGEST_NAME = 120
+_PLAIN_ID = re.compile("[0-9]{1,20}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMES = {
     0x0D: "carriage return",
     0x1B: "escape",
@@ -176,6 +177,11 @@ def body(held: Body, room: Room | None = None) -> Bytes:
     if isinstance(held, bytes):
         return content(held, room)
     return Bytes((Run(f"a file of {size(held.size)}, {held.digest}"),), held.size, 0, text=True)
+
+
+def asset(identifier: str) -> str:
+    """An asset's id, which stands in a target and is whatever the agent wrote there: a number or UUID as it is, anything else quoted."""
+    return identifier if _PLAIN_ID.fullmatch(identifier) else f"\u201c{short(one_line(identifier))}\u201d"
 
 
 def short(text: str) -> str:

@@ -140,7 +140,8 @@ def page(view: HoldView, around: Around, caller: Caller, now_ns: int, held: froz
         view_digest=hold.view_digest, key=secrets.token_urlsafe(16),
         effect=words.effect(hold, payload=shows), reversible=words.reversibility(hold), recallable=words.recallable(hold),
         tier=str(hold.tier), due=when.due(hold.asked_at_ns, hold.expires_at_ns, now_ns), asked=when.moment(hold.asked_at_ns, now_ns),
-        workflow=hold.workflow, agent=hold.agent, upstream=hold.upstream, asset=hold.asset, method=hold.request.method,
+        workflow=hold.workflow, agent=hold.agent, upstream=hold.upstream, asset=exact.asset(hold.asset) if hold.asset else None,
+        method=hold.request.method,
         target=exact.reveal(hold.request.target if shows else hold.request.target.partition("?")[0]),
         reasons=hold.reasons, rail=rail.rail(hold, view.seats, now_ns), seats=seats.places(_with(view, hold), caller.person, now_ns),
         filled=sum(seat.filled for seat in view.seats), needed=sum(seat.needed for seat in view.seats),
@@ -170,7 +171,7 @@ def parts(content: Content | None, looked: Weighed) -> tuple[Part, ...]:
         if shown.asset and shown.empty:
             found.append(Part("about", "What it is about", change=True))
         for number, text in enumerate(shown.texts, 1):
-            found.append(Part(f"text{number}", f"{''.join(run.text for run in text.name)}, line by line", change=True))
+            found.append(Part(f"text{number}", f"“{exact.one_line(''.join(run.text for run in text.name))}”, line by line", change=True))
         if looked.media:
             found.append(Part("media", "Files", change=True))
         if looked.audience or looked.unknown_audience:

@@ -112,4 +112,5 @@ def _listed(hold: Hold, what: str) -> str:
 def _like(hold: Hold, now_ns: int) -> Like:
     standing = words.STANDINGS[hold.state]
     why = f": {words.reason(hold.ended_by)}" if str(hold.state) in _DECIDED_BY_REASON and hold.ended_by else ""
-    return Like(hold.id, exact.short_id(hold.id), when.moment(hold.asked_at_ns, now_ns), hold.asset, standing.tone, f"{standing.label}{why}")
+    about = exact.asset(hold.asset) if hold.asset else None
+    return Like(hold.id, exact.short_id(hold.id), when.moment(hold.asked_at_ns, now_ns), about, standing.tone, f"{standing.label}{why}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stagewarden.model import HoldState
 from stagewarden.web.console.audience import counted
 from stagewarden.web.console.changes import described, title
+from stagewarden.web.console.exact import asset as asset_id
 from stagewarden.web.console.exact import one_line
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def effect(hold: Hold, *, payload: bool) -> Sentence:
     shown = one_line(called) if called else None
     if shown and len(shown) > _LONGEST_TITLE:
         shown = f"{shown[:_LONGEST_TITLE]}… (its {len(shown):,} characters stand below)"
-    asset = f" {hold.asset}" if hold.asset and not shown else ""
+    asset = f" {asset_id(hold.asset)}" if hold.asset and not shown else ""
     reached = counted(hold.question) if payload else None
     people = "" if reached is None else f" to {reached:,} {'person' if reached == 1 else 'people'}"
     return Sentence(lead, shown, f"{asset}{people} on {destination}")

@@ -84,3 +84,19 @@ def test_a_large_body_is_named_and_not_shown() -> None:
     """Its size and the digest anybody can compute; never its bytes, which are not in memory."""
     shown = exact.body(Kept(12 << 20, "sha256:ab"))
     assert (shown.runs[0].text, shown.size) == ("a file of 12.0 MiB, sha256:ab", 12 << 20)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "shown"),
+    [
+        ("1842", "1842"),
+        ("0b9e5a1c-7d0e-4a7e-9f00-1234567890ab", "0b9e5a1c-7d0e-4a7e-9f00-1234567890ab"),
+        ("approved by legal", "\u201capproved by legal\u201d"),
+        ("1842\u201d is approved", "\u201c1842\u2019 is approved\u201d"),
+        ("\u202e1842", "\u201c[U+202E right-to-left override]1842\u201d"),
+    ],
+    ids=["number", "uuid", "words", "an end of the quotation", "hidden"],
+)
+def test_an_assets_id_is_the_agents_writing(identifier: str, shown: str) -> None:
+    """It stands in a target, so it is quoted wherever it could be read as words of ours."""
+    assert exact.asset(identifier) == shown
