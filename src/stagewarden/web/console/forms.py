@@ -53,6 +53,7 @@ class Kept:
     unresolved: str | None = None
     read: frozenset[str] = frozenset()  # sections of content marked as read
     typed: str = ""
+    saw: str = ""  # what the reader saw, as their form says it
 
 
 async def read(request: web.Request) -> dict[str, str]:
@@ -92,7 +93,7 @@ def kept(fields: Mapping[str, str]) -> Kept:
     read = frozenset(name.removeprefix(_READ) for name, value in fields.items() if name.startswith(_READ) and value == "yes")
     return Kept(
         fields.get("decision", ""), fields.get("function", ""), fields.get("reason", ""), fields.get("note", ""), answers,
-        read=read, typed=fields.get("typed", ""),
+        read=read, typed=fields.get("typed", ""), saw=fields.get("saw", ""),
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from aiohttp import web
 from stagewarden.errors import Conflict, Invalid, NotAllowed, StagewardenError, StepUp
 from stagewarden.model import HoldState
 from stagewarden.web import render
-from stagewarden.web.console import approving, forms, request
+from stagewarden.web.console import approving, forms, request, seen
 from stagewarden.web.console.preview import Previews
 from stagewarden.web.people.guard import FRAMING
 from stagewarden.wire import spool
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.gate.people import HoldView, VoteIntent
     from stagewarden.identity.people import Caller
-    from stagewarden.model import Body
+    from stagewarden.model import Body, Hold
     from stagewarden.web.console.entry import Entry
     from stagewarden.web.console.forms import Kept, Missing
     from stagewarden.web.console.site import Site
+    from stagewarden.web.console.weighing import Row
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate
 
@@ -59,6 +60,8 @@ class Holds:
         page, form = self._entry.page, self._entry.form
         return [
             web.get("/holds/{id}", page(self._request)),
+            web.get("/holds/{id}/now", page(self._now), allow_head=False),
+            web.post("/holds/{id}/changed", form(self._changed)),
             web.get("/holds/{id}/body", page(self._body), allow_head=False),
             *self._previews.routes(),
             web.post("/holds/{id}/vote", form(self._vote)),
@@ -72,6 +75,16 @@ class Holds:
 
     async def _request(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
         return await self._shown(asked, caller, forms.Kept())
+
+    async def _now(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
+        """How it stands, for a page that is open: no word of its content."""
+        hold = (await self._gate.look_at_hold(caller, asked.match_info["id"])).hold
+        return render.json({"state": str(hold.state), "digest": hold.digest, "view_digest": hold.view_digest})
+
+    async def _changed(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        """What differs from what the reader saw; what they had filled in is kept, the decision is made anew."""
+        given = replace(forms.kept(fields), decision="", read=frozenset(), conflict="What you were shown is not what stands now.")
+        return await self._shown(asked, caller, given)
 
     async def _body(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
         """The exact bytes, as a file to be saved."""
@@ -93,14 +106,20 @@ class Holds:
         shown = await self._page(view, caller)
         next_id = None if shown.voting else await self._gate.next_hold(caller, view.hold.id)
         following = None if next_id is None else request.following(await self._gate.look_at_hold(caller, next_id), self._clock.now_ns())
+        differs = await self._differs(caller, kept, view.hold) if kept.conflict else ()
         values = {
-            "here": "inbox", "r": shown, "kept": kept, "said": _SAID.get(asked.query.get("said", "")),
+            "here": "inbox", "r": shown, "differs": differs, "kept": kept, "said": _SAID.get(asked.query.get("said", "")),
             "following": following,
         }  # fmt: skip
         response = self._site.page(asked, caller, "request.html", values, code)
         if shown.content is not None and shown.content.changes.previews:
             response.headers.update(FRAMING)
         return response
+
+    async def _differs(self, caller: Caller, kept: Kept, hold: Hold) -> tuple[Row, ...]:
+        """Against the hold that took its place, where one did."""
+        now = hold if hold.successor is None else (await self._gate.look_at_hold(caller, hold.successor)).hold
+        return seen.differences(kept.saw, now)
 
     async def _page(self, view: HoldView, caller: Caller) -> request.Page:
         around = await self._gate.around(caller, view.hold)
@@ -118,7 +137,7 @@ class Holds:
                 return await self._shown(asked, caller, replace(given, errors=points), "invalid")
             await self._cast(caller, identifier, fields, forms.intent(given, fields))
         except Conflict as conflict:
-            return await self._shown(asked, caller, replace(given, decision="", conflict=_sentence(conflict)), "conflict")
+            return await self._shown(asked, caller, replace(given, decision="", read=frozenset(), conflict=_sentence(conflict)), "conflict")
         except NotAllowed as refused:
             given = replace(given, refused=_sentence(refused), again=isinstance(refused, StepUp))
             return await self._shown(asked, caller, given, refused.code)

@@ -12,6 +12,7 @@ from stagewarden.web.console import forms
 from stagewarden.web.console.access import Access
 from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
+from stagewarden.web.console.edits import Edits
 from stagewarden.web.console.entry import Entry
 from stagewarden.web.console.grants import Grants
 from stagewarden.web.console.holds import Holds
@@ -45,6 +46,7 @@ class Console:
         self._entry = Entry(guard, repeats, Waiting(gate, clock))
         self._holds = Holds(gate, self._site, guard, self._entry, clock)
         self._inbox = Inbox(gate, self._site, self._entry, guard, clock)
+        self._edits = Edits(gate, self._site, self._entry, clock)
         self._agents = Agents(gate, self._site, self._entry, clock)
         self._rulings = Rulings(gate, self._site, self._entry, settings, clock)
         self._insights = Insights(gate, self._site, self._entry)
@@ -66,6 +68,7 @@ class Console:
             *self._inbox.routes(),
             web.get("/events", self._events, allow_head=False),
             *self._holds.routes(),
+            *self._edits.routes(),
             web.get("/keys", self._entry.page(self._keys)),
             *self._access.routes(),
             *self._agents.routes(),

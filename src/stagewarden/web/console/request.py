@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stagewarden.model import HoldState
-from stagewarden.web.console import exact, rail, seats, sources, when, words
+from stagewarden.web.console import exact, rail, seats, seen, sources, when, words
 from stagewarden.web.console.approving import Part, Section, Typed, sections, typed
 from stagewarden.web.console.changes import Changes, changes, described
 from stagewarden.web.console.weighing import Weighed, weighed
@@ -99,6 +99,8 @@ class Page:
     approving: str
     sections: tuple[Section, ...]
     typed: Typed | None
+    saw: str
+    state: str
     why_not_edit: str | None
     prove: str | None
     offers: frozenset[Offer]
@@ -155,7 +157,7 @@ def page(view: HoldView, around: Around, caller: Caller, now_ns: int, held: froz
         voted=voted, pinned=hold.lookup_digest is not None, why_not=view.why_not if hold.asked else _UNASKED,
         functions=_functions(view), questions=_questions(hold),
         approving=_approving(missing),
-        sections=sections(parts(content, looked), hold.tier), typed=typed(hold),
+        sections=sections(parts(content, looked), hold.tier), typed=typed(hold), saw=seen.seen(hold), state=str(hold.state),
         why_not_edit=view.why_not_edit, prove=view.prove, offers=view.offers, asked_of_people=hold.asked,
         left_ms=max(0, hold.settles_at_ns - now_ns) // _MILLISECOND,
         settled=_share(hold.approved_at_ns, hold.settles_at_ns, now_ns), bytes=content.body.size if content else None,

@@ -90,13 +90,20 @@ def _descent(hold: Hold, before: Hold | None, *, payload: bool) -> Descent | Non
     return Descent(hold.predecessor, exact.short_id(hold.predecessor), hold.editor, rows, edited)
 
 
+def binding(hold: Hold) -> tuple[tuple[str, str], ...]:
+    """What a vote binds, by name."""
+    return (
+        ("Exact bytes", _digest(hold.digest)),
+        ("Content at the upstream", _digest(hold.lookup_digest)),
+        ("Tier", str(hold.tier)),
+        ("Reasons", _listed(hold, "reasons")),
+        ("Seats", _listed(hold, "seats")),
+    )
+
+
 def _rows(before: Hold, now: Hold) -> Iterator[Row]:
-    """What a vote binds, one row each."""
-    yield Row("Exact bytes", _digest(before.digest), _digest(now.digest))
-    yield Row("Content at the upstream", _digest(before.lookup_digest), _digest(now.lookup_digest))
-    yield Row("Tier", str(before.tier), str(now.tier))
-    yield Row("Reasons", _listed(before, "reasons"), _listed(now, "reasons"))
-    yield Row("Seats", _listed(before, "seats"), _listed(now, "seats"))
+    """One row each."""
+    return (Row(name, then, stands) for (name, then), (_, stands) in zip(binding(before), binding(now), strict=True))
 
 
 def _digest(digest: str | None) -> str:

@@ -128,22 +128,116 @@
 // A hold on its way: the page is opened anew once it says something else, not before (WCAG 2.2.1: nothing is taken from under a reader).
 {
   const AGAIN = 2000; // milliseconds
-  const state = (of) => of.querySelector("[data-under-way] .state")?.textContent;
+  const shown = document.querySelector("[data-under-way]");
   const look = async () => {
+    const page = `/holds/${shown.dataset.underWay}`;
     try {
-      const answer = await fetch(location.href, { redirect: "error" });
-      const now = new DOMParser().parseFromString(await answer.text(), "text/html");
-      if (answer.ok && state(now) !== state(document)) return location.reload();
+      const answer = await fetch(`${page}/now`, { redirect: "error" });
+      if (answer.ok && (await answer.json()).state !== shown.dataset.state) {
+        return location.pathname === page ? location.reload() : location.replace(page);
+      }
     } catch {
       // the console is away, or the session is over: what stands here stays
     }
     setTimeout(look, AGAIN);
   };
-  if (state(document)) setTimeout(look, AGAIN);
+  if (shown) setTimeout(look, AGAIN);
+}
+
+// Changed while you looked: told by the stream of events, looked up, and said at once. The vote is off; the server would refuse it in any case.
+{
+  const form = document.querySelector("#vote[data-hold]");
+  const banner = document.querySelector("[data-changed]");
+  if (form && banner) {
+    const page = `/holds/${form.dataset.hold}`;
+    let stream = null;
+    const say = (now) => {
+      const ended = now.state === "pending" ? "" : ` It is ${now.state.replace("_", " ")}.`;
+      const bold = document.createElement("b");
+      bold.textContent = "This request changed while you looked.";
+      banner.hidden = false;
+      banner.querySelector("[data-changed-says]").replaceChildren(bold, `${ended} Nothing was cast, and the vote below is off.`);
+      for (const control of form.querySelectorAll("button, [name=decision]")) control.disabled = true;
+      stream?.close();
+    };
+    const look = async () => {
+      try {
+        const answer = await fetch(`${page}/now`, { redirect: "error" });
+        if (!answer.ok) return;
+        const now = await answer.json();
+        const same = ["digest", "view_digest"].every((name) => now[name] === form.elements[name].value);
+        if (!same || now.state !== "pending") say(now);
+      } catch {
+        // the console is away: the server's own check stands
+      }
+    };
+    // A stream takes one of the browser's few connections: only the page in front has one, and whoever comes back looks first.
+    const listen = () => {
+      stream?.close();
+      stream = null;
+      if (document.hidden || !banner.hidden) return;
+      stream = new EventSource("/events");
+      stream.addEventListener("hold", (event) => {
+        if (JSON.parse(event.data).hold === form.dataset.hold) look();
+      });
+      for (const name of ["ready", "reset"]) stream.addEventListener(name, look);
+    };
+    document.addEventListener("visibilitychange", listen);
+    listen();
+    banner.querySelector("[data-changed-show]").addEventListener("click", () => {
+      form.action = `${page}/changed`;
+      form.submit();
+    });
+  }
+}
+
+// A detour to sign in again: what is filled in waits in this tab, for this person and this very view; what is typed to approve does not.
+{
+  const form = document.querySelector("#vote[data-hold]");
+  const place = form && `stagewarden-vote-${form.dataset.hold}`;
+  const own = (control) => control.name && control.type !== "hidden" && control.name !== "typed";
+  if (form) {
+    for (const said of document.querySelectorAll("[data-kept]")) said.hidden = false;
+    for (const link of document.querySelectorAll("[data-detour]")) {
+      link.addEventListener("click", () => {
+        const controls = [...form.elements].filter(own);
+        const checked = controls.filter((one) => one.checked).map((one) => [one.name, one.value]);
+        const typed = controls.filter((one) => one.matches("textarea, select")).map((one) => [one.name, one.value]);
+        const kept = { person: form.dataset.person, view: form.elements.view_digest.value, checked, typed };
+        try {
+          sessionStorage.setItem(place, JSON.stringify(kept));
+        } catch {
+          // storage is shut: the answers are given again
+        }
+      });
+    }
+    let kept = null;
+    try {
+      kept = JSON.parse(sessionStorage.getItem(place));
+      sessionStorage.removeItem(place);
+    } catch {
+      // as above
+    }
+    if (kept && kept.person === form.dataset.person && kept.view === form.elements.view_digest.value) {
+      const controls = [...form.elements].filter(own);
+      for (const [name, value] of kept.checked) {
+        const control = controls.find((one) => one.name === name && one.value === value);
+        if (control) control.checked = true;
+      }
+      for (const [name, value] of kept.typed) {
+        const control = controls.find((one) => one.name === name);
+        if (control) control.value = value;
+      }
+      const said = form.querySelector("[data-restored]");
+      said.hidden = false;
+      said.textContent = "What you had filled in before you signed in again is here.";
+    }
+  }
 }
 
 // Read boxes: each ticks itself once the end of its section was in view. Whoever unticks one has the last word.
 {
+  const MEANT = 600; // milliseconds
   const boxes = [...document.querySelectorAll("[data-readbox]")].filter((box) => !box.checked && box.closest("section"));
   if (boxes.length && "IntersectionObserver" in window) {
     const ends = new Map();
@@ -154,6 +248,10 @@
         watcher.unobserve(target);
         if (box.checked) continue;
         box.checked = true;
+        // A click that was meant to tick it, and came with the scrolling that did, does not take the tick away.
+        const own = new AbortController();
+        setTimeout(() => own.abort(), MEANT);
+        box.addEventListener("click", (event) => event.preventDefault(), { signal: own.signal });
         box.dispatchEvent(new Event("change", { bubbles: true }));
       }
     });
