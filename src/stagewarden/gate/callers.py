@@ -81,7 +81,7 @@ class Callers:
             return None
         wanted, proven = settings.people.step_up, caller.proven
         if caller.via == "terminal":  # contract section 2: whoever holds that token is not whoever has just signed in
-            raise StepUp("this takes a sign-in in the console; what `stagewarden login` gave a terminal never meets it")
+            return "a sign-in in the console; what `stagewarden login` gave a terminal never meets it"
         seconds = self._rooms.clock.now_ns() / NANOSECONDS
         if proven is None or seconds - proven.auth_time > float(wanted.max_age) or (wanted.acr is not None and proven.acr != wanted.acr):
             return f"a sign-in not older than {float(wanted.max_age):g} s" + (f" by {wanted.acr}" if wanted.acr else "")

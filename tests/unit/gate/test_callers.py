@@ -57,6 +57,7 @@ def test_a_terminal_never_meets_step_up(tier):
     caller = Caller("ines", None, frozenset(), "terminal", Proven("i", "s", auth_time=NOW if tier == "fresh" else 0))
     with pytest.raises(StepUp, match="never meets it"):
         callers("production", None)._prove_anew(caller)
+    assert "never meets it" in callers("production", None).owed_proof(caller)
     callers("sandbox", None)._prove_anew(caller)
 
 
