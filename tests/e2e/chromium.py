@@ -43,11 +43,14 @@ async def page_of(browser: Browser, *, script: bool = True, width: int = 1440, b
 
 
 async def answer_all(page: Page) -> None:
-    """Every section read, yes to every question, by its visible name, and the channel typed where it is asked for."""
+    """Every section read, yes to every question, by its visible name, and where they are asked for the first seat and the channel."""
     for box in await page.locator("[data-readbox]").all():
         await box.check()
     for group in await page.locator(".ask").all():
         await group.get_by_label("Yes").check()
+    seat = page.locator("select#function")
+    if await seat.count():
+        await seat.select_option(index=1)
     channel = page.get_by_label("To approve, type the channel")
     if await channel.count():
         await channel.fill((await page.locator("label[for=typed]").inner_text()).rpartition(": ")[2])
