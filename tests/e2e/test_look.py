@@ -31,6 +31,7 @@ async def violations(page: Page) -> list[str]:
     ]
 
 
+@pytest.mark.timeout(300)  # axe takes a second for each page and width
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_no_violation_on_any_page(tmp_path: Path, dark: object) -> None:
     """WCAG 2.2 AA and best practice: 0 violations on every page, at both widths."""

@@ -100,15 +100,20 @@ class Agents:
         return self._site.page(asked, caller, "history.html", values)
 
     async def _mode(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
-        """Give it another mode; to revoke takes the agent's name, typed."""
+        """Give it another mode, once for a form sent twice; to revoke takes the agent's name, typed."""
         identifier, mode = asked.match_info["id"], fields.get("mode", "")
         if mode == "revoked" and fields.get("typed", "").strip() != identifier:
             return await self._agent(asked, caller, Refusal("invalid", "To revoke it, type its name exactly as it stands above."))
-        try:
+
+        async def act() -> str:
             view = await self._gate.set_mode(caller, identifier, mode, fields.get("reason", ""))
+            return f"{view.mode}{'-owed' if view.owed else ''}"
+
+        try:
+            done = await self._entry.once(caller, f"mode of {identifier}", fields, act, stops=True)
         except (NotAllowed, Invalid, Conflict) as failure:
             return await self._agent(asked, caller, Refusal.of(failure))
-        return render.see_other(f"{asked.rel_url.parent}?said={view.mode}{'-owed' if view.owed else ''}")
+        return render.see_other(f"{asked.rel_url.parent}?said={done}")
 
 
 async def _or_none(asking: Awaitable[Found]) -> Found | None:

@@ -129,19 +129,29 @@ class Grants:
         return render.see_other(f"/grants/{identifier}?said={decision}")
 
     async def _revoke(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
-        """One click; it waits for no memory of it, and sent twice the second finds it ended."""
+        """One click, which waits for no memory of it."""
+        identifier = asked.match_info["id"]
+
+        async def act() -> None:
+            await self._gate.revoke_grant(caller, identifier, fields.get("reason", ""))
+
         try:
-            await self._gate.revoke_grant(caller, asked.match_info["id"], fields.get("reason", ""))
+            await self._entry.once(caller, f"end of {identifier}", fields, act, stops=True)
         except _REFUSALS as failure:
             return await self._grant(asked, caller, Refusal.of(failure))
-        return render.see_other(f"/grants/{asked.match_info['id']}?said=revoke")
+        return render.see_other(f"/grants/{identifier}?said=revoke")
 
     async def _complete(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        identifier = asked.match_info["id"]
+
+        async def act() -> None:
+            await self._gate.complete_grant(caller, identifier, fields.get("reason", ""))
+
         try:
-            await self._gate.complete_grant(caller, asked.match_info["id"], fields.get("reason", ""))
+            await self._entry.once(caller, f"completion of {identifier}", fields, act)
         except _REFUSALS as failure:
             return await self._grant(asked, caller, Refusal.of(failure))
-        return render.see_other(f"/grants/{asked.match_info['id']}?said=complete")
+        return render.see_other(f"/grants/{identifier}?said=complete")
 
 
 def wanted(fields: dict[str, str]) -> Wanted:

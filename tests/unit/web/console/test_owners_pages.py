@@ -119,6 +119,22 @@ async def test_to_revoke_takes_the_name(served: Served, http: ClientSession, typ
     assert ("Revoked is final for this identity." in page) is (mode is not None)
 
 
+@pytest.mark.parametrize("end", ["revoke", "complete"])
+async def test_a_form_sent_twice_is_one_act(served: Served, http: ClientSession, end: str) -> None:
+    """A double click on pause, or on what ends a grant: one act, the same page."""
+    grant = served.gate.offer("jonas")
+    served.gate.grants[grant.id] = replace(grant, state=GrantState.ACTIVE, expires_at_ns=time.time_ns())
+    csrf = await sign_in(http, served)
+    for path, form, told in (
+        ("/agents/drafter-7/mode", {"mode": "paused"}, "The agent is paused."),
+        (f"/grants/{grant.id}/{end}", {}, "The grant is "),
+    ):
+        pages = [await post(served, http, path, {"csrf": csrf, "key": f"k-{end}-{path}"[:60], "reason": "", **form}) for _ in range(2)]
+        assert [(status, told in page) for status, page in pages] == [(200, True)] * 2
+    assert [past.mode for past in served.gate.past] == ["paused"]
+    assert served.gate.grants[grant.id].state == (GrantState.REVOKED if end == "revoke" else GrantState.COMPLETED)
+
+
 async def test_a_fresh_sign_in_is_offered_where_it_is_needed(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lifting after a long while: nothing changed, and the way to sign in again leads back to this agent."""
     await served.gate.set_mode(person("aiko"), "drafter-7", "paused", "")
