@@ -184,14 +184,14 @@ class Inboxes(Views):
         return tuple(self._view(caller, hold) for hold in holds)
 
 
-def _left(tallies: Iterable[Tally], wanted: Selection, but: str = "") -> Iterator[Tally]:
-    """What the filters leave, text apart, and that one."""
-    return (tally for tally in tallies if all(name == but or _passes(tally.lot, name, wanted) for name in FILTERS))
+def _left(tallies: Iterable[Tally], wanted: Selection) -> Iterator[Tally]:
+    """What the filters leave, text apart."""
+    return (tally for tally in tallies if not _fails(tally.lot, wanted))
 
 
-def _passes(lot: Lot, name: str, wanted: Selection) -> bool:
-    value = getattr(wanted, name)
-    return value is None or value in _values(lot, name)
+def _fails(lot: Lot, wanted: Selection) -> list[str]:
+    """The filters that leave it out."""
+    return [name for name in FILTERS if (value := getattr(wanted, name)) is not None and value not in _values(lot, name)]
 
 
 def _values(lot: Lot, name: str) -> tuple[str, ...]:
@@ -200,13 +200,14 @@ def _values(lot: Lot, name: str) -> tuple[str, ...]:
 
 def _choices(tallies: tuple[Tally, ...], wanted: Selection) -> dict[str, dict[str, int]]:
     """Per filter: its values, and how many holds each would leave beside the other filters."""
-    choices: dict[str, dict[str, int]] = {}
-    for name in FILTERS:
-        counted: Counter[str] = Counter()
-        for tally in _left(tallies, wanted, name):
-            counted.update(dict.fromkeys(_values(tally.lot, name), tally.soon if wanted.soon else tally.count))
-        choices[name] = dict(sorted(counted.items()))
-    return choices
+    counted: dict[str, Counter[str]] = {name: Counter() for name in FILTERS}
+    for tally in tallies:
+        fails = _fails(tally.lot, wanted)
+        number = tally.soon if wanted.soon else tally.count
+        for name in FILTERS if not fails else fails if len(fails) == 1 else ():
+            for value in set(_values(tally.lot, name)):
+                counted[name][value] += number
+    return {name: dict(sorted(found.items())) for name, found in counted.items()}
 
 
 def _named(lots: Iterable[Lot]) -> dict[str, list[str]]:

@@ -7,25 +7,27 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy import Text, and_, case, cast, false, func, or_, select, true
+from sqlalchemy import Text, and_, case, cast, false, func, or_, select, text, true
 
 from stagewarden.holds import lifecycle
 from stagewarden.holds.desk import Desk, fetch, named
 from stagewarden.holds.paging import BY_DUE, BY_END
 from stagewarden.model import HoldState, Tier
-from stagewarden.store.tables import holds, votes
+from stagewarden.store.tables import WAITS, holds, votes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import ColumnElement, TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from stagewarden.holds.lots import Lot, Lots
     from stagewarden.model import Hold
     from stagewarden.store.places import Places
+
+    Where: TypeAlias = tuple[ColumnElement[bool] | TextClause, ...]
 
 _STRAYS = 500  # holds of an earlier release that get their lots in one transaction
 _LATELY = 1000  # ended holds whose lots say what there is to filter by
@@ -79,7 +81,7 @@ class Glance:
         """Of all that waits, proposals included. Must come first: what a list leaves out depends on it."""
         soon = func.sum(case((holds.c.expires_at_ns <= soon_ns, 1), else_=0))
         counted = select(holds.c.asked, holds.c.lot, func.count(), func.min(holds.c.asked_at_ns), soon)
-        query = counted.where(holds.c.state == "pending").group_by(holds.c.asked, holds.c.lot)
+        query = counted.where(text(WAITS)).group_by(holds.c.asked, holds.c.lot)
         found = [tuple(row) for row in await self._connection.execute(query)]
         known = await self._lots.read(self._connection, {row[1] for row in found if row[1] is not None})
         told = tuple(Tally(lot, known[lot], bool(asked), count, oldest, int(soon)) for asked, lot, count, oldest, soon in found if lot in known)
@@ -141,9 +143,7 @@ class Glance:
         row = (await self._connection.execute(select(holds.c.expires_at_ns).where(named(holds.c.id, hold_id)))).first()
         return None if row is None else BY_DUE.at(row.expires_at_ns, hold_id)
 
-    async def _page(
-        self, order: Places, where: tuple[ColumnElement[bool], ...], place: str | None, limit: int
-    ) -> tuple[tuple[Hold, ...], str | None]:
+    async def _page(self, order: Places, where: Where, place: str | None, limit: int) -> tuple[tuple[Hold, ...], str | None]:
         """Walked in the index first: a row is wide, and most of those passed over are not shown."""
         after = () if place is None else (order.after(place),)
         wanted = select(holds.c.id).where(*where, *after).order_by(*order.order()).limit(limit + 1)
@@ -151,8 +151,8 @@ class Glance:
         page = tuple(found[:limit])
         return page, order.at(getattr(page[-1], order.time), page[-1].id) if len(found) > limit else None
 
-    def _where(self, which: Which) -> tuple[ColumnElement[bool], ...]:
-        conditions = [holds.c.state == "pending", holds.c.asked.is_(which.asked), self._among(which)]
+    def _where(self, which: Which) -> Where:
+        conditions: list[ColumnElement[bool] | TextClause] = [text(WAITS), holds.c.asked.is_(which.asked), self._among(which)]
         if which.due_by_ns is not None:
             conditions.append(holds.c.expires_at_ns <= which.due_by_ns)
         if which.after_ns is not None:
@@ -181,15 +181,14 @@ class Inbox(Desk):
             yield Glance(connection, self._lots)
 
     async def _sort_strays(self) -> None:
-        """What waits and has no lot was opened by an earlier release: it gets one."""
-        stray = and_(holds.c.state == "pending", holds.c.lot.is_(None))
-        while True:
-            async with self._store.reading() as connection:
-                if await connection.scalar(select(holds.c.id).where(stray).limit(1)) is None:
-                    return
+        """What waits and has no lot was opened by an earlier release: it gets one. Once a process: no release beside us writes any."""
+        stray = and_(text(WAITS), holds.c.lot.is_(None))
+        while not self._lots.complete:
             async with self._writing() as pen:
-                for hold in await fetch(pen.connection, None, stray, limit=_STRAYS):
+                found = await fetch(pen.connection, None, stray, limit=_STRAYS)
+                for hold in found:
                     await pen.sort(hold)
+            self._lots.complete = len(found) < _STRAYS
 
 
 def _lot() -> ColumnElement[str]:

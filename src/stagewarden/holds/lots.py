@@ -110,9 +110,10 @@ def _places(lot: Lot, votes: Iterable[Vote]) -> int:
 
 
 class Lots:
-    """Those this process knows: read from the database, or committed by us."""
+    """Those this process knows: read from the database, or committed by us. `complete`: every hold that waits is known to have one."""
 
     def __init__(self) -> None:
+        self.complete = False
         self._known: dict[str, Lot] = {}
 
     async def put(self, connection: AsyncConnection, lot: Lot) -> str:

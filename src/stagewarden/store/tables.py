@@ -14,6 +14,7 @@ APPLICATION = "stagewarden"
 
 # One hold at most for one repeat while it is open, or while nobody knows what became of it (lifecycles.md, "A repeat").
 SINGLE = "state IN ('pending', 'settling', 'approved', 'claimed', 'sent', 'unknown')"
+WAITS = "state = 'pending'"  # written out in each statement: no planner matches a parameter with an index of part of the rows
 
 _REPEAT = ("agent", "workflow", "initiator", "repeat_digest")
 
@@ -92,8 +93,10 @@ holds = Table(
     Index("holds_agent", "agent", "state"),
     Index("holds_asset", "upstream", "asset"),
     Index("holds_alike", "agent", "kind", "upstream", "asked_at_ns", "id"),
-    Index("holds_lots", "state", "asked", "lot", "expires_at_ns", "asked_at_ns"),
-    Index("holds_due", "state", "asked", "expires_at_ns", "id", "lot"),
+    Index("holds_lots", "state", "asked", "lot", "expires_at_ns", "asked_at_ns", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
+    Index(
+        "holds_due", "state", "asked", "expires_at_ns", "id", "lot", "asset", "asked_at_ns", sqlite_where=text(WAITS), postgresql_where=text(WAITS)
+    ),
     Index("holds_ended", "ended_at_ns", "id", "lot"),
     sqlite_autoincrement=True,
 )

@@ -13,6 +13,7 @@ down_revision = "2"
 
 _SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _SINGLE = "state IN ('pending', 'settling', 'approved', 'claimed', 'sent', 'unknown')"
+_WAITS = "state = 'pending'"
 
 
 def upgrade() -> None:
@@ -171,8 +172,11 @@ def _grants() -> None:
 
 def _inbox() -> None:
     op.create_table("lots", sa.Column("id", sa.String, primary_key=True), sa.Column("document", sa.Text, nullable=False))
-    op.create_index("holds_lots", "holds", ["state", "asked", "lot", "expires_at_ns", "asked_at_ns"])
-    op.create_index("holds_due", "holds", ["state", "asked", "expires_at_ns", "id", "lot"])
+    for name, columns in (
+        ("holds_lots", ["state", "asked", "lot", "expires_at_ns", "asked_at_ns"]),
+        ("holds_due", ["state", "asked", "expires_at_ns", "id", "lot", "asset", "asked_at_ns"]),
+    ):
+        op.create_index(name, "holds", columns, sqlite_where=sa.text(_WAITS), postgresql_where=sa.text(_WAITS))
     op.create_index("holds_ended", "holds", ["ended_at_ns", "id", "lot"])
     op.create_index("votes_of", "votes", ["person", "at_ns"])
 
