@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 MANUAL = (Path(__file__).parents[2] / "README.md").read_text()
-NAMED = sorted(set(re.findall(r"python -m (tests\.[a-z_.]*[a-z_])", MANUAL)))
+NAMED = sorted(set(re.findall(r"python -m (tests\.[a-z0-9_.]*[a-z0-9_])", MANUAL)))
 
 
 @pytest.mark.parametrize("name", NAMED)
