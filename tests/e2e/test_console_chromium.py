@@ -16,7 +16,6 @@ from playwright.async_api import expect
 
 from stagewarden.model import Answer, HoldState
 from tests.e2e.chromium import answer_all, chromium, page_of
-from tests.e2e.payloads import PAYLOADS
 from tests.fakes import HOUR, TEN, FakeGate, held
 from tests.people_listener import PASSWORD, people_listener
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from playwright.async_api import Browser, Page
 
-    from stagewarden.model import Document, Hold
+    from stagewarden.model import Document
 
 BEFORE: Document = {
     "status": "draft",
@@ -175,47 +174,3 @@ async def test_no_sideways_scrolling(console: Console, browser: Browser, width: 
                    .filter(one => one.checkVisibility() && one.getBoundingClientRect().height < 43.5).map(one => one.outerHTML.slice(0, 80))"""
             )
             assert width > 820 or small == [], path
-
-
-FOREIGN = (
-    "script:not([src^='/static/console.js?']), iframe, object, embed, base, portal, style, img, video, math, template, marquee, animate, "
-    "[style], link:not([href^='/static/'])"
-)
-
-
-@pytest.mark.parametrize("bypass", [False, True], ids=["policy", "escaping-alone"])
-async def test_cross_site_scripting(console: Console, browser: Browser, bypass: object) -> None:
-    """Every field an agent or upstream writes, with every payload: 0 executed, 0 markup, 0 requests to elsewhere."""
-    async with page_of(browser, bypass=bool(bypass)) as page:
-        await sign_in(page, console)
-        elsewhere: list[str] = []
-        page.on("request", lambda request: elsewhere.append(request.url) if not request.url.startswith(console.url) else None)
-        page.on("dialog", lambda dialog: elsewhere.append(dialog.message))
-        for payload in PAYLOADS:
-            hold = hostile(payload)
-            console.gate.holds[hold.id] = hold
-            console.gate.holds["h_01JRS8AAAAAAAAAAAAAAAAAAAA"] = replace(
-                hold, id="h_01JRS8AAAAAAAAAAAAAAAAAAAA", state=HoldState.DONE, response=Answer(200, (("X-Said", payload),), payload.encode())
-            )
-            for path in (f"/holds/{hold.id}", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA"):
-                await page.goto(console.url + path)
-                assert await page.evaluate("window.hit") is None, payload
-                assert await page.locator(FOREIGN).count() == 0, payload
-                assert not re.search(r"\son\w+\s*=", re.sub(r">[^<]*<", "><", await page.content())), payload
-            del console.gate.holds[hold.id]
-        assert elsewhere == []
-
-
-def hostile(payload: str) -> Hold:
-    """A hold with the payload wherever an agent or upstream writes."""
-    body: Document = {"title": payload, payload: payload, "content": f"{payload}\n{payload}", "list": [payload], "deep": {payload: payload}}
-    before: Document = {
-        "title": {"raw": f"{payload} before"},
-        "content": {"raw": f"{payload}\nbefore"},
-        payload: payload,
-        "other": payload,
-        f"{payload}2": 1,
-    }
-    hold = held(time.time_ns(), body, before=before, asserted={payload: payload, "rationale": payload, "nested": {payload: payload}})
-    request = replace(hold.request, target=f"/posts/1?q={payload}", headers=(*hold.request.headers, ("X-Said", payload), ("X-" + payload, "x")))
-    return replace(hold, request=request, asset=payload, ended_by=payload)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import re
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 from stagewarden.cli import main
 from stagewarden.cli.people_api import client, listed
 from stagewarden.errors import Invalid
+from stagewarden.holds.signals import Review
 from stagewarden.model import HoldState
 from stagewarden.modes import Kill
 from stagewarden.store import Confirmation, Revision
@@ -247,6 +249,21 @@ async def test_what_others_wrote_steers_no_terminal(served: Served, words: tuple
         output = (await run(served, *(word.format(hold=hold.id) for word in words), *more)).output
         assert not [letter for letter in output if not letter.isprintable() and letter != "\n"], more
         assert "x1b" in output or "u001b" in output
+
+
+async def test_reviews(served: Served) -> None:
+    """One's own in numbers, a workflow's where there are enough, no name of anybody; and no text steers the terminal."""
+    one = Review("mara", "newsletter", "medium", "approve", 1, 42 * 10**9 + 1, 500, in_view=True, after_hours=False)
+    served.gate.reviews = [*[one] * 30, dataclasses.replace(one, person="aiko", workflow="\x1b[31mfew\u202e")]
+    told = await run(served, "reviews", who="aiko")
+    assert told.exit_code == 0
+    assert re.search(r"you\W+1\W+1\W+42", told.output)
+    assert re.search(r"newsletter\W+30\W+30\W+42", told.output)
+    assert re.search(r"few.*too few", told.output)
+    assert "mara" not in told.output
+    assert not [letter for letter in told.output if not letter.isprintable() and letter != "\n"]
+    told = await run(served, "reviews", "--json", who="aiko")
+    assert [item["workflow"] for item in json.loads(told.output)["items"]] == ["\x1b[31mfew\u202e", "newsletter"]
 
 
 @pytest.mark.parametrize(("plain", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["as-usual", "no-color"])
