@@ -25,6 +25,7 @@ from stagewarden.gate.inbox import FILTERS, Shown
 from stagewarden.gate.overview import DAYS, AgentPicture, Past, Traffic, WorkflowPicture
 from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, WorkflowReviews
 from stagewarden.gate.reach import reach, ways
+from stagewarden.gate.resolving import LOOKS_UP
 from stagewarden.gate.revisions import RevisionView, why_not
 from stagewarden.grants import Grant, GrantState, Terms
 from stagewarden.grants import lifecycle as grant_cycle
@@ -38,6 +39,8 @@ from stagewarden.holds.seats import fillable, filled
 from stagewarden.holds.signals import Review
 from stagewarden.model import Hold, HoldState, Reason, Request, Seat, Stage, Tier, Vote
 from stagewarden.modes import MODES, RANK, Kill, parse_scope
+from stagewarden.notify import Delivery
+from stagewarden.notify.ledger import STATES
 from stagewarden.registry import (
     Actions,
     Agent,
@@ -71,7 +74,7 @@ if TYPE_CHECKING:
     from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller, People, ProgramToken
     from stagewarden.model import Body, Document
-    from stagewarden.store import Revision, Store
+    from stagewarden.store import Callback, Revision, Store
 
 HOUR = 3600 * 1_000_000_000
 _FRESH = "a sign-in not older than 300 s"
@@ -178,6 +181,9 @@ class FakeGate:
     reviews: list[Review] = field(default_factory=list)
     store: Store | None = None
     stale: bool = False  # nobody has just signed in
+    deliveries: list[Delivery] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)  # ids and tokens of votes through adapters
+    strangers: list[str] = field(default_factory=list)
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -412,6 +418,53 @@ class FakeGate:
         )  # fmt: skip
         self.grants[grant.id] = grant
         return grant
+
+    async def vote_by_adapter(self, caller: Caller, callback: Callback, hold_id: str, intent: VoteIntent) -> Hold:
+        """As the gate, as far as ids and tiers go."""
+        if caller.via != "adapter":
+            raise NotAllowed("the person's own token")
+        if {callback.id, callback.token} & self.used:
+            raise Conflict("used before")
+        self.used |= {callback.id, callback.token}
+        if self._hold(hold_id).tier is Tier.HIGH:
+            raise NotAllowed("tier high is decided in the console")
+        return await self.vote(caller, hold_id, intent)
+
+    def turned_away(self, code: str, peer: str) -> None:
+        """Counted."""
+        self.strangers.append(code)
+
+    async def list_deliveries(self, caller: Caller, *, state: str | None, cursor: str | None, limit: int) -> tuple[list[Delivery], str | None]:
+        """Newest first; pages are not told apart here."""
+        self._reads(caller)
+        if state is not None and state not in STATES:
+            raise Invalid("state")
+        return [one for one in reversed(self.deliveries) if state in {None, one.state}][:limit], None
+
+    def notify(self, state: str, **changes: object) -> Delivery:
+        """A notification that stands so."""
+        now = self.clock.now_ns()
+        ended = 0 if state in {"waiting", "sending"} else now
+        made = Delivery(
+            new_id("n", now), "desk", "", "opened", new_id("h", now), {}, state, 10, now, now, ended,
+            "http_500" if state != "delivered" else "http_200", None, None,
+        )  # fmt: skip
+        self.deliveries.append(dataclasses.replace(made, **changes))
+        return self.deliveries[-1]
+
+    def why_not_resend(self, caller: Caller) -> str | None:
+        """Security and technical can."""
+        return "takes the function security or technical" if caller.person is None or self.functions(caller).isdisjoint(LOOKS_UP) else None
+
+    async def resend(self, caller: Caller, delivery_id: str) -> Delivery:
+        """Due again."""
+        if (why := self.why_not_resend(caller)) is not None:
+            raise NotAllowed(why)
+        for index, one in enumerate(self.deliveries):
+            if one.id == delivery_id:
+                self.deliveries[index] = dataclasses.replace(one, state="waiting", attempts=0, ended_ns=0, resent_by=caller.person)
+                return self.deliveries[index]
+        raise NotFound("no such delivery")
 
     async def list_grants(
         self, caller: Caller, *, state: str | None, agent: str | None, wider: bool, cursor: str | None, limit: int

@@ -9,6 +9,7 @@ from stagewarden.config.load import load, of
 from stagewarden.config.places import Places, spool_path, stops_path
 from stagewarden.config.secrets import Secrets
 from stagewarden.config.shapes import (
+    Adapter,
     Audit,
     Cache,
     Case,
@@ -45,6 +46,7 @@ from stagewarden.config.shapes import (
 from stagewarden.config.units import Bind, Bytes, File, Seconds, Secret, TimeOfDay
 
 __all__ = [
+    "Adapter",
     "Audit",
     "Bind",
     "Bytes",

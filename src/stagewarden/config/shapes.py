@@ -232,12 +232,24 @@ class StepUp(Struct, frozen=True, kw_only=True):
     max_age: Seconds = Seconds(300)
 
 
+class Adapter(Struct, frozen=True, kw_only=True):
+    """A queue of yours whose callbacks carry votes, each with the person's own token: issued for this and for nothing else, and just now."""
+
+    issuer: str
+    audience: str
+    keys: str  # `file:jwks.json` or an https URL (http only on loopback)
+    algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256", "ES384", "EdDSA")
+    groups: str | None = None  # the claim with the directory groups
+    max_age: Seconds = Seconds(300)  # since the token was issued
+
+
 class People(Struct, frozen=True, kw_only=True):
     """The people's plane; `url` is where links to the console lead."""
 
     url: str | None = None
     session: Session = Session()
     step_up: StepUp = StepUp()
+    adapters: dict[str, Adapter] = {}
 
 
 class NotifyBase(Struct, frozen=True, kw_only=True):

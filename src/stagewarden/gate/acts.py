@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from stagewarden.audit import entries
 from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.gate import bodies
+from stagewarden.gate.adapters import through
 from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
 from stagewarden.gate.grant_acts import GrantActs
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Hold
+    from stagewarden.store import Callback
 
 
 class Acts(Overview, Inboxes, History, GrantActs, Editing, Proposals, Confirming, Rejudging, Resolving, Surroundings, Reviewed, Notifying):
@@ -114,6 +116,14 @@ class Acts(Overview, Inboxes, History, GrantActs, Editing, Proposals, Confirming
         if moved.review is not None:
             self._rooms.recorder.metrics.reviewed(moved.review.tier, moved.review.seconds)
         return voted
+
+    async def vote_by_adapter(self, caller: Caller, callback: Callback, hold_id: str, intent: VoteIntent) -> Hold:
+        """Cast one vote that another queue passed on with the person's own token; what is refused is recorded too."""
+        return await through(self._rooms, caller, callback, hold_id, lambda: self.vote(caller, hold_id, intent))
+
+    def turned_away(self, code: str, peer: str) -> None:
+        """Such a token proved nobody: counted, and in the log as one summary a second, so that strangers cannot fill it."""
+        self._rooms.recorder.refusal(code, peer)
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Any listed person may stop a hold; nothing of it is sent after this returns."""

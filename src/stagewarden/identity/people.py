@@ -17,6 +17,7 @@ from stagewarden.clock import NANOSECONDS
 from stagewarden.config import OidcPeople, PasswordPeople, TokenPeople
 from stagewarden.errors import BadCredential, ConfigError, Problem, Refused
 from stagewarden.identity import passwords
+from stagewarden.identity.adapters import Adapters
 from stagewarden.identity.bearer import fingerprint
 from stagewarden.identity.fetch import fetch, post
 from stagewarden.identity.oidc import Client, Flow, Proven, Strength
@@ -58,7 +59,7 @@ class Caller:
     person: str | None
     program: str | None
     scopes: frozenset[str]
-    via: Literal["password", "token", "session", "terminal"]
+    via: Literal["password", "token", "session", "terminal", "adapter"]
     proven: Proven | None = None
     creator: str | None = None  # whose rights bound a program
 
@@ -96,6 +97,7 @@ class People:
         self._registry = registry
         self._read = self._files()
         self.provider = _provider(sources, settings.url, secrets, clock)
+        self._adapters = Adapters(settings.adapters, secrets, clock, fetch)
         self.strength = Strength(int(settings.step_up.max_age), settings.step_up.acr)
         session = settings.session
         self._sessions = Sessions(clock, float(session.idle), float(session.absolute), float(session.terminal))
@@ -144,6 +146,14 @@ class People:
             raise Refused("not_a_person", "you are known to the identity provider, and not listed here; ask whoever keeps the registry")
         terms = Terms(lives=await self._untold(proven))
         return self._sessions.open(person, proven, terms, instead_of=wanted.instead_of), wanted.then
+
+    async def by_adapter(self, adapter: str, token: str) -> tuple[Caller, str]:
+        """The person whose own token a queue passed on, and what makes that token one. BadCredential, CannotTell."""
+        proven, one = await self._adapters.proven(adapter, token)
+        person = self._registry.person_by_identity(proven.issuer, proven.subject)
+        if person is None or not self._listed(person):
+            raise BadCredential("the token's subject is not a person listed here")
+        return Caller(person, None, frozenset(), "adapter", proven), one
 
     async def signed_out(self, logout_token: str) -> None:
         """The provider says that somebody signed out there: their sessions end. BadCredential."""

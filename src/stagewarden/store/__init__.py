@@ -4,9 +4,10 @@ Knows rows and transactions, nothing of holds' rules. Whatever the database says
 """
 
 from stagewarden.store.backend import origin, writes
+from stagewarden.store.callbacks import Callback, Callbacks
 from stagewarden.store.database import Clash, Store
 from stagewarden.store.news import Ear, Notice
 from stagewarden.store.revisions import Confirmation, Revision, Revisions
 from stagewarden.store.url import locate
 
-__all__ = ["Clash", "Confirmation", "Ear", "Notice", "Revision", "Revisions", "Store", "locate", "origin", "writes"]
+__all__ = ["Callback", "Callbacks", "Clash", "Confirmation", "Ear", "Notice", "Revision", "Revisions", "Store", "locate", "origin", "writes"]

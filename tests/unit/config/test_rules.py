@@ -81,8 +81,35 @@ NOTIFY_ERRORS = {
     "nobody": (notified(MAIL | {"people": False}), "notify[0]", "sent to nobody"),
 }  # fmt: skip
 
+QUEUE = {"issuer": "https://idp.example", "audience": "votes", "keys": "https://idp.example/jwks"}
+
+
+def adapted(name: str = "queue", **changes: object) -> dict[str, object]:
+    """One adapter, beside a provider and an agents' issuer."""
+    document = with_provider()
+    document["people"]["adapters"] = {name: QUEUE | changes}
+    document["identity"]["agents"] = [*document["identity"]["agents"], JWT]
+    return document
+
+
+A = "people.adapters.queue"
+ADAPTER_ERRORS = {
+    "adapter_name": (adapted("The Queue"), 'people.adapters["The Queue"]', "not a name"),
+    "adapter_issuer": (adapted(issuer=" "), f"{A}.issuer", "blank"),
+    "adapter_audience": (adapted(audience=""), f"{A}.audience", "blank"),
+    "adapter_of_sign_in": (adapted(audience="stagewarden"), f"{A}.audience", "used for something else"),
+    "adapter_of_agents": (adapted(issuer="https://issuer.example", audience="stagewarden"), f"{A}.audience", "used for something else"),
+    "adapter_keys": (adapted(keys="jwks.json"), f"{A}.keys", "neither a key set"),
+    "adapter_plain_http": (adapted(keys="http://idp.example/jwks"), f"{A}.keys", "plain http"),
+    "adapter_algorithm": (adapted(algorithms=["HS256"]), f"{A}.algorithms[0]", "not accepted"),
+    "adapter_no_algorithm": (adapted(algorithms=[]), f"{A}.algorithms", "empty"),
+    "adapter_old_votes": (adapted(max_age="6m"), f"{A}.max_age", "not between"),
+    "adapter_no_time": (adapted(max_age="0s"), f"{A}.max_age", "not between"),
+}
+
 ERRORS = {
     **NOTIFY_ERRORS,
+    **ADAPTER_ERRORS,
     # names and values
     "name": (changed("name", "News room"), "name", "not a name"),
     "upstream_name": (changed("upstreams.CMS", OTHER | {"mount": "/b"}), "upstreams.CMS", "not a name"),

@@ -106,6 +106,7 @@ LIMITS = {
     "holds.wait": f"at most {values.MAX_WAIT:.0f}s",
     "limits.body": f"at most {values.MAX_BODY >> 20}MiB",
     "limits.spool": f"at most {values.MAX_SPOOL >> 30}GiB",
+    "people.adapters.NAME.max_age": f"at most {identity.MAX_VOTE_AGE / 60:.0f}m",
     "notify[webhook].secrets": f"at most {notify.MOST_SECRETS}",
     **{f"notify[{kind}].timeout": f"at most {notify.LONGEST:.0f}s" for kind in ("webhook", "slack", "email")},
     "limits.json_depth": f"at most {values.MAX_JSON_DEPTH}",

@@ -29,6 +29,7 @@ RULES: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     identity.agents,
     identity.certificates,
     identity.people,
+    identity.adapters,
     upstreams.addresses,
     upstreams.authorities,
     upstreams.places,

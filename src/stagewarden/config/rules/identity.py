@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from stagewarden.config.rules.addresses import is_loopback
+from stagewarden.config.rules.values import ID, ID_REMEDY
 from stagewarden.config.shapes import JwtIdentity, MtlsIdentity, OidcPeople, PasswordPeople
 from stagewarden.config.spiffe import is_trust_domain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from stagewarden.config.shapes import Config
+    from stagewarden.config.shapes import Adapter, Config
     from stagewarden.config.yaml_source import Place
     from stagewarden.errors import Problem
 
 # Asymmetric only: with a shared secret, whoever can check a token can make one (RFC 8725 section 3.1)
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+MAX_VOTE_AGE = 300.0  # seconds since a token was issued that is a vote
 MAX_LEEWAY = 300.0
 
 
@@ -44,14 +46,39 @@ def agents(config: Config) -> Iterator[Problem]:
             yield config.source.problem((*place, "leeway"), "is longer than 5m", "keep the clocks right; 30s is the default")
 
 
-def _keys(config: Config, jwt: JwtIdentity, place: Place) -> Iterator[Problem]:
+def adapters(config: Config) -> Iterator[Problem]:
+    """Votes through another queue: tokens of persons, made for this alone, short-lived, of an issuer whose keys are got safely."""
+    used = {(each.issuer, each.client_id) for each in config.identity.people if isinstance(each, OidcPeople)}
+    used |= {(each.issuer, each.audience) for each in config.identity.agents if isinstance(each, JwtIdentity)}
+    for name, each in config.people.adapters.items():
+        place: Place = ("people", "adapters", name)
+        if not ID.fullmatch(name):
+            yield config.source.problem(place, "is not a name", ID_REMEDY)
+        for key in ("issuer", "audience"):
+            if not getattr(each, key).strip():
+                yield config.source.problem((*place, key), "is blank", "a token must say who issued it and that it is meant for votes")
+        if (each.issuer, each.audience) in used:
+            remedy = "let the issuer make tokens for votes under an audience of their own"
+            yield config.source.problem((*place, "audience"), "is used for something else too: such a token would be a vote", remedy)
+        used.add((each.issuer, each.audience))
+        yield from _keys(config, each, place)
+        for number, algorithm in enumerate(each.algorithms):
+            if algorithm not in ALGORITHMS:
+                yield config.source.problem((*place, "algorithms", number), f"`{algorithm}` is not accepted", f"one of {', '.join(ALGORITHMS)}")
+        if not each.algorithms:
+            yield config.source.problem((*place, "algorithms"), "is empty", "remove the key: the default is a good list")
+        if not 0 < each.max_age <= MAX_VOTE_AGE:
+            yield config.source.problem((*place, "max_age"), "is not between 1s and 5m", "5m is the default: a vote is said now")
+
+
+def _keys(config: Config, jwt: JwtIdentity | Adapter, place: Place) -> Iterator[Problem]:
     if jwt.keys.startswith("file:") and jwt.keys.removeprefix("file:").strip():
         return
     url = urlsplit(jwt.keys)
     if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc:
         yield config.source.problem((*place, "keys"), "is neither a key set's file nor its URL", "write file:jwks.json or an https URL")
     elif url.scheme == "http" and not is_loopback(url.hostname):
-        yield config.source.problem((*place, "keys"), "is plain http: whoever answers there makes agents", "use https")
+        yield config.source.problem((*place, "keys"), "is plain http: whoever answers there makes agents, or votes", "use https")
 
 
 def certificates(config: Config) -> Iterator[Problem]:

@@ -19,9 +19,9 @@ from stagewarden.web import render
 from stagewarden.web.people import answers, bodies, cursors, events, openapi, views
 from stagewarden.web.people.asked import NAMES, wanted
 from stagewarden.web.people.cursors import Cursors, page_of
+from stagewarden.web.people.outside import Outside
 from stagewarden.web.people.query import check_query, flag
 from stagewarden.web.people.routes import DOCUMENT, EVENTS, PREFIX, Route
-from stagewarden.web.people.signing import Signing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from stagewarden.web.people.ports import Gate, Settings
 
 
-class Api(Signing):
+class Api(Outside):
     """The handlers."""
 
     def __init__(self, gate: Gate, guard: Guard, settings: Settings, repeats: Repeats) -> None:
@@ -94,6 +94,12 @@ class Api(Signing):
                 "POST", "/grants/{id}/complete", self._complete_grant, stops=True, body=bodies.EndBody, gives=answers.Grant,
                 says="End a grant as completed.",
             ),
+            Route(
+                "POST", "/adapters/{id}/votes", self._adapter_vote, needs="person", body=bodies.AdapterVoteBody, gives=answers.HoldChanged,
+                says="Vote through another queue, by the person's own token.",
+            ),
+            Route("GET", "/deliveries", self._deliveries, query=("state", *page), gives=answers.Deliveries, says="List notifications."),
+            Route("POST", "/deliveries/{id}/resend", self._resend, body=bodies.ResendBody, gives=answers.Delivery, says="Send a notification again."),
             Route("GET", "/agents", self._agents, query=page, gives=answers.Agents, says="List agents with the mode in force."),
             Route(
                 "PUT", "/agents/{id}/mode", self._mode, stops=True, grave=True, body=bodies.ModeBody, gives=answers.AgentModed,
@@ -138,11 +144,12 @@ class Api(Signing):
 
         async def handle(request: web.Request) -> web.StreamResponse:
             caller = self._guard.by_bearer(request) if route.needs == "caller" else None
+            who = await self._by_own_token(request) if route.needs == "person" else caller
             check_query(request, route.query)
             body = None if route.body is None else await bodies.read(request, route.body, self._settings)
 
             async def act() -> object:
-                return await (route.act(caller, request) if body is None else route.act(caller, request, body))
+                return await (route.act(who, request) if body is None else route.act(who, request, body))
 
             key = _key(request) if route.once else None
             if key is None or caller is None:

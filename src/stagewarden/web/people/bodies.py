@@ -96,6 +96,23 @@ class VoteBody(Body, frozen=True, kw_only=True):
         return found
 
 
+class AdapterVoteBody(VoteBody, frozen=True, kw_only=True):
+    """`POST adapters/{id}/votes`: a vote, on which hold, under an id that is good once."""
+
+    id: Annotated[str, _told(pattern="^[!-~]{1,128}$", description="Another one for each vote: it is good once.")]
+    hold: Annotated[str, _told(pattern="^h_[0-9A-Z]{26}$")]
+
+    def decided(self) -> Decision:
+        """The decision; nothing is edited through an adapter."""
+        if self.edit is not None:
+            raise Invalid("edit: only in the console, where it is seen what is changed")
+        return super().decided()
+
+
+class ResendBody(Body, frozen=True, kw_only=True):
+    """`POST deliveries/{id}/resend`: nothing to say."""
+
+
 class TakeUpBody(Body, frozen=True, kw_only=True):
     """`POST holds/{id}/take-up`: nothing to say."""
 

@@ -16,6 +16,7 @@ from stagewarden.grants import GrantState
 from stagewarden.grants import lifecycle as grants
 from stagewarden.holds.lifecycle import OPEN
 from stagewarden.model import HoldState, Stage
+from stagewarden.notify.ledger import STATES
 from stagewarden.web import render
 from stagewarden.web.people import cursors
 from stagewarden.web.people.answers import Event, Problem
@@ -39,6 +40,10 @@ QUERY: dict[str, tuple[str, Document]] = {
     "/holds?state": (
         f"`open` ({', '.join(sorted(OPEN))}), `ended`, or one state.",
         {"type": "string", "enum": ["open", "ended", *map(str, HoldState)]},
+    ),
+    "/deliveries?state": (
+        "In this state.",
+        {"type": "string", "enum": [*STATES]},
     ),
     "/grants?state": (
         f"`open` ({', '.join(sorted(grants.OPEN))}), `ended`, or one state.",
@@ -103,7 +108,13 @@ def document(routes: Sequence[Route], name: str) -> Document:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "A program's token (`swp_…`), a person's, or that of a session (`POST sessions`). Cookies count for nothing here.",
-                }
+                },
+                "own": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "The person's own token, issued for votes here and for nothing else, at most five minutes ago; good once.",
+                },
             },
         },
     }
@@ -112,8 +123,8 @@ def document(routes: Sequence[Route], name: str) -> Document:
 
 def _operation(route: Route) -> Document:
     made: Document = {"operationId": _name(route), "summary": route.says, "parameters": [*_parameters(route)], "responses": _responses(route)}
-    if route.needs == "nobody":
-        made["security"] = []
+    if route.needs != "caller":
+        made["security"] = [] if route.needs == "nobody" else [{"own": []}]
     if route.body is not None:
         required = any(field.required for field in msgspec.structs.fields(route.body))
         made["requestBody"] = {"required": required, "content": {DOCUMENT: {"schema": {"$ref": _REF.format(name=route.body.__name__)}}}}

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from stagewarden.identity.people import Caller, People, ProgramToken
     from stagewarden.model import Body, Document, Hold
     from stagewarden.modes import Kill
+    from stagewarden.notify import Delivery
+    from stagewarden.store import Callback
 
 
 class Gate(Protocol):
@@ -74,6 +76,21 @@ class Gate(Protocol):
 
     async def stop_hold(self, caller: Caller, hold_id: str, reason: str) -> Hold:
         """Stop one hold."""
+
+    async def vote_by_adapter(self, caller: Caller, callback: Callback, hold_id: str, intent: VoteIntent) -> Hold:
+        """Cast one vote that another queue passed on."""
+
+    def turned_away(self, code: str, peer: str) -> None:
+        """A token that another queue passed on proved nobody."""
+
+    async def list_deliveries(self, caller: Caller, *, state: str | None, cursor: str | None, limit: int) -> tuple[list[Delivery], str | None]:
+        """Notifications, newest first, and the cursor of the next page."""
+
+    def why_not_resend(self, caller: Caller) -> str | None:
+        """Why this caller cannot have one sent again."""
+
+    async def resend(self, caller: Caller, delivery_id: str) -> Delivery:
+        """Send one again."""
 
     async def list_grants(
         self, caller: Caller, *, state: str | None, agent: str | None, wider: bool, cursor: str | None, limit: int

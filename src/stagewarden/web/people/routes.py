@@ -21,7 +21,9 @@ DOCUMENT, EVENTS = "application/json", "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One act. `needs` nobody, or a caller; `query`: the parameters it knows; `gives`: the shape of its answer; `says`: what it is for.
+    """One act. `needs` nobody, a caller, or a person whose own token another queue passes on.
+
+    `query`: the parameters it knows; `gives`: the shape of its answer; `says`: what it is for.
 
     `stops`: it makes things stricter, or ends a session, and therefore waits for no memory of repeats. `grave`: in production it can take
     a person who has just signed in.
@@ -30,7 +32,7 @@ class Route:
     method: str
     path: str
     act: Callable[..., Awaitable[object]]
-    needs: Literal["nobody", "caller"] = "caller"
+    needs: Literal["nobody", "caller", "person"] = "caller"
     body: type[msgspec.Struct] | None = None
     query: tuple[str, ...] = ()
     gives: type[Shape] | None = None
@@ -55,7 +57,7 @@ class Route:
         found += ["unauthenticated"]
         found += ["step_up"] if self.grave else []
         found += ["not_found"] if "{" in self.path or self.writes else []
-        found += ["conflict"] if self.once else []
+        found += ["conflict"] if self.once or self.needs == "person" else []
         found += ["ambiguous_request", "body_too_large", "unsupported_body"] if self.writes else []
         found += ["overloaded"] if self.needs == "nobody" or self.media == EVENTS else []
         found += ["draining"] if self.media == EVENTS else []

@@ -48,6 +48,9 @@ MAY = {
     ("POST", "/grants/{id}/complete"): set(PEOPLE),
     ("POST", "/holds/{id}/resolve"): LIFTERS,
     ("POST", "/holds/{id}/rollback"): LIFTERS,
+    ("POST", "/adapters/{id}/votes"): set(),  # another credential altogether: test_adapters.py
+    ("GET", "/deliveries"): READERS,
+    ("POST", "/deliveries/{id}/resend"): LIFTERS,
     ("GET", "/agents"): READERS,
     ("PUT", "/agents/{id}/mode"): STOPPERS,
     ("GET", "/kill"): READERS,
@@ -104,12 +107,23 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
         "/agents/{id}/mode": {"mode": "paused", "reason": "drill"},
         "/holds/{id}/take-up": {},
         "/holds/{id}/stop": {},
+        "/deliveries/{id}/resend": {},
+        "/adapters/{id}/votes": {"id": "1", "hold": hold.id, "decision": "approve", "digest": hold.digest, "view_digest": hold.view_digest},
         "/registry/revisions/{id}/confirm": {"digest": "sha256:1"},
         "/holds/{id}/resolve": {"result": "done", "evidence": "the post is there, seen at 10:02"},
         "/holds/{id}/rollback": {"reason": "set back to draft"},
         "/kill": {"id": "k_1", "reason": "over"} if method == "DELETE" else {"scope": "all"},
     }.get(path)  # fmt: skip
-    named = {"/holds": hold.id, "/agent": "drafter-7", "/regis": "c_1", "/rulin": str(ruling["ruling"]), "/grant": grant.id, "/sessi": session}
+    named = {
+        "/holds": hold.id,
+        "/agent": "drafter-7",
+        "/regis": "c_1",
+        "/rulin": str(ruling["ruling"]),
+        "/grant": grant.id,
+        "/sessi": session,
+        "/deliv": gate.notify("dead").id,
+        "/adapt": "queue",
+    }
     where = path.replace("{id}", named.get(path[:6], ""))
     headers = {
         "stranger": {},
@@ -117,7 +131,7 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
         "agent-key": {"Authorization": "Bearer sw_drafter-7_" + "A" * 43},
         "basic": {"Authorization": "Basic aW5lczpjb3JyZWN0IGhvcnNlIGJhdHRlcnk="},
     }.get(role) or ({"Authorization": f"Bearer {served.tokens[role]}"} if role in served.tokens else {})
-    before = copy.deepcopy((gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants))
+    before = copy.deepcopy((gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants, gate.deliveries))
     async with http.request(method, served.url + PREFIX + where, json=body, headers=headers) as answer:
         problem = None if answer.content_type == EVENTS else await answer.json(content_type=None)
         status = answer.status
@@ -127,10 +141,11 @@ async def test_who_may(served: Served, http: ClientSession, method: str, path: s
     if role in MAY[method, path]:
         assert status == 200, problem
         return
+    unknown = role in NOBODY or path.startswith("/adapters")
     assert (status, problem["type"]) == (
-        (401, "urn:stagewarden:problem:unauthenticated") if role in NOBODY else (403, "urn:stagewarden:problem:not_allowed")
+        (401, "urn:stagewarden:problem:unauthenticated") if unknown else (403, "urn:stagewarden:problem:not_allowed")
     )
-    assert (gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants) == before
+    assert (gate.holds, gate.modes, gate.engaged, gate.reads, gate.grants, gate.deliveries) == before
 
 
 @pytest.mark.parametrize("path", ["", "/", "/nothing", "/grants/g_1/nothing", "/openapi.yaml", "/holds/h_1/nothing", "/rulings/r_1/proof"])

@@ -21,6 +21,7 @@ from stagewarden.web.people.answers.holds import (
     Vote,
     You,
 )
+from stagewarden.web.people.answers.outside import Deliveries, Delivery
 from stagewarden.web.people.answers.registry import Confirmation, Confirmer, Revision, Revisions, Widening
 from stagewarden.web.people.answers.reviews import Measures, OwnReviews, Reviews, WorkflowReviews
 from stagewarden.web.people.answers.rulings import Ruling, Rulings
@@ -35,6 +36,8 @@ __all__ = [
     "Confirmation",
     "Confirmer",
     "Content",
+    "Deliveries",
+    "Delivery",
     "Description",
     "Edited",
     "Event",
