@@ -172,6 +172,8 @@ async def _owners_work(served: Served, now: int) -> tuple[Shown, ...]:
     people = {**data.people, "samir": replace(data.people["samir"], functions=("compliance", "security"))}
     agents = {**data.agents, "drafter-7": replace(data.agents["drafter-7"], stages=("generate", "edit", "queue", "export"))}
     wider = Registry.of(replace(data, people=people, agents=agents))
+    for state, said in (("delivered", {}), ("waiting", {"channel": "chat", "attempts": 2, "code": "http_503"}), ("dead", {"target": "rita"})):
+        gate.notify(state, **said)
     gate.revisions.append(Revision(new_id("c", now), "waiting", gate.registry.digest(), wider.digest(), wider, now, ()))
     return (
         Shown("agent-history", "ines", "/agents/drafter-7/history"),
@@ -226,6 +228,8 @@ def _pages(rulings: dict[str, str], /, **holds: Hold) -> tuple[Shown, ...]:
         Shown("stop", "aiko", "/stop"),
         Shown("keys", "ines", "/keys"),
         Shown("access", "ines", "/access"),
+        Shown("deliveries", "aiko", "/deliveries?tab=all"),
+        Shown("deliveries-none", "ines", "/deliveries?tab=waiting"),
         Shown("terminal", "ines", f"/terminal?ask={TERMINAL}"),
         Shown("terminal-carried", "ines", f"/terminal?ask={CARRIED}"),
         Shown("not-found", "ines", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAZ"),

@@ -25,6 +25,7 @@ _COMMANDS = {
     "holds": "people",
     "agents": "stopping",
     "grants": "grants",
+    "deliveries": "deliveries",
     "kill": "stopping",
     "unkill": "stopping",
     "reviews": "reviews",

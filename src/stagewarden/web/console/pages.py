@@ -12,6 +12,7 @@ from stagewarden.web.console import forms
 from stagewarden.web.console.access import Access
 from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
+from stagewarden.web.console.deliveries import Deliveries
 from stagewarden.web.console.edits import Edits
 from stagewarden.web.console.entry import Entry
 from stagewarden.web.console.grants import Grants
@@ -55,6 +56,7 @@ class Console:
         self._workflows = Workflows(gate, self._site, self._entry, clock)
         self._grants = Grants(gate, self._site, self._entry, clock)
         self._revisions = Revisions(gate, self._site, self._entry, clock)
+        self._deliveries = Deliveries(gate, self._site, self._entry, clock)
         self._away = Away(guard.people, guard, self._site)
 
     def routes(self) -> list[web.RouteDef]:
@@ -78,6 +80,7 @@ class Console:
             *self._grants.routes(),
             *self._revisions.routes(),
             *self._insights.routes(),
+            *self._deliveries.routes(),
         ]
 
     def attach(self, application: web.Application) -> None:
