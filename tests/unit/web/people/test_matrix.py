@@ -55,6 +55,10 @@ OPEN = {
 RESTRICTED: Mapping[str, set[str]] = {}
 
 
+# What is no state of the gate; `strangers` counts those who were refused, and is to grow.
+UNTOLD = {"clock", "registry", "feed", "store", "routes", "strangers"}
+
+
 @dataclass
 class Door:
     """The listener, and somebody at it: with a cookie, with other headers, or with nothing."""
@@ -92,7 +96,7 @@ class Door:
     def standing(self) -> dict[str, object]:
         """All that the gate holds, to be compared."""
         gate = self.served.gate
-        kept = {each.name: getattr(gate, each.name) for each in fields(gate) if each.name not in {"clock", "registry", "feed", "store", "routes"}}
+        kept = {each.name: getattr(gate, each.name) for each in fields(gate) if each.name not in UNTOLD}
         return copy.deepcopy(kept)
 
 
