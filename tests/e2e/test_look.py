@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
 WIDTHS = {"wide": 1440, "phone": 390}
-# GET routes that are no page: bytes, streams, and the ways to and from an identity provider
-NO_PAGES = re.compile(r"/static/|/body$|/now$|^/events$|^/inbox/new$|^/rulings/live$|^/sign-in/.+|^/api/")
+# GET routes that are no page: bytes, streams, the document in a preview's frame, and the ways to and from an identity provider
+NO_PAGES = re.compile(r"/static/|/body$|/preview/|/now$|^/events$|^/inbox/new$|^/rulings/live$|^/sign-in/.+|^/api/")
 
 
 async def violations(page: Page) -> list[str]:
