@@ -86,7 +86,7 @@ async def test_filters_stand_in_the_address(served: Served, http: ClientSession,
     assert ("No hold is like this" in page) is (not names)
     tab = re.search(r"tab=(\w+)", query)[1]
     assert f'<a href="/?tab={tab}">Remove all filters</a>' in page
-    form = re.search(r'<form class="find".*?</form>', page, re.DOTALL)[0]
+    form = re.search(r'<form class="seek".*?</form>', page, re.DOTALL)[0]
     kept = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
     asked = {name: value for name, value in (pair.split("=") for pair in query.split("&")) if name != "q" and (name, tab) != ("due", "done")}
     assert kept == asked
