@@ -82,6 +82,7 @@ class OidcPeople(Struct, frozen=True, kw_only=True, tag="oidc", tag_field="kind"
     client_secret: Secret | None = None
     groups: str | None = None  # the claim with the directory groups
     scopes: tuple[str, ...] = ("openid",)
+    label: str | None = None  # what people call it, on the page where they sign in; else its host
 
 
 class PasswordPeople(Struct, frozen=True, kw_only=True, tag="password", tag_field="kind"):

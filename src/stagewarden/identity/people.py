@@ -111,8 +111,9 @@ class People:
 
     @property
     def provider_name(self) -> str | None:
-        """The host people sign in at."""
-        return None if self.provider is None else urlsplit(self.provider.issuer).hostname
+        """What people sign in with: as the configuration calls it, else its host."""
+        label = next((one.label for one in self._settings if isinstance(one, OidcPeople)), None)
+        return label or (None if self.provider is None else urlsplit(self.provider.issuer).hostname)
 
     @property
     def password_sign_in(self) -> bool:

@@ -109,6 +109,24 @@ async def test_high_tier_asks_for_a_fresh_sign_in(desk):
         assert (await vote(browser, hold, "reviewer")).status == 200
 
 
+async def test_lifting_a_stop_asks_for_a_fresh_sign_in(desk):
+    """Engaging it takes nothing; ten minutes after the sign-in its release is refused and it stands; asked again there, it is lifted."""
+    async with desk.browser() as browser:
+        await browser.sign_in("lena-subject", "/sign-in/away?again=yes")
+        desk.clock.off_ns = 600 * 10**9
+        await browser.go("/stop", {"csrf": (await browser.go("/stop")).fields()["csrf"], "scope": "workflow:newsletter"})
+        (kill,) = desk.product.sidecar.rooms.modes.kills()
+        fields = {"kill": kill.id, "reason": "the cause is mended"}
+        refused = await browser.go("/stop/lift", {**fields, "csrf": (await browser.go("/stop")).fields()["csrf"]})
+        assert (refused.status, "/sign-in/away?again=yes" in refused.text) == (403, True)
+        assert desk.product.sidecar.rooms.modes.kills() == (kill,)
+        desk.clock.off_ns = 0
+        await browser.sign_in("lena-subject", "/sign-in/away?again=yes")
+        lifted = await browser.go("/stop/lift", {**fields, "csrf": (await browser.go("/stop")).fields()["csrf"]})
+        assert lifted.status == 200, lifted.text
+        assert desk.product.sidecar.rooms.modes.kills() == ()
+
+
 async def test_signing_out_at_the_provider_ends_our_session(desk):
     """OpenID Connect Back-Channel Logout: the next page is the door."""
     async with desk.browser() as browser:

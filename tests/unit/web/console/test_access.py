@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from aiohttp import ClientSession, CookieJar
 
+from stagewarden.config import OidcPeople, Secrets
+from stagewarden.config import People as PeopleSettings
 from stagewarden.identity.bearer import new_secret
+from stagewarden.identity.people import People
 from stagewarden.identity.terminals import Asking, challenge_of
 from tests.unit.web.console.test_pages import get, post
 from tests.unit.web.people.test_guard import bearer, sign_in
@@ -53,6 +57,19 @@ async def test_the_code_goes_to_the_loopback_of_that_machine(served: Served, htt
     parts = urlsplit(place)
     assert (parts.scheme, parts.netloc, parse_qs(parts.query)["state"]) == ("http", "127.0.0.1:43121", [STATE])
     assert (await redeem(served, http, parse_qs(parts.query)["code"][0]))[0] == 200
+
+
+@pytest.mark.parametrize(("label", "shown"), [(None, "login.northfield.example"), ("Northfield account", "Northfield account"), ("<b>", "&lt;b&gt;")])
+async def test_the_door_names_the_provider(served: Served, http: ClientSession, label: str | None, shown: str) -> None:
+    """As people know it, else by its host; never the way past it that a password would be."""
+    secrets = Secrets(Path("/nonexistent"), {})
+    settings = PeopleSettings(url="https://approve.example")
+    provider = OidcPeople(issuer="https://login.northfield.example", client_id="x", label=label)
+    by_provider = People((provider,), secrets, served.gate.registry, served.gate.clock, settings, sandbox=False)
+    served.people.provider, served.people._settings = by_provider.provider, by_provider._settings
+    served.people._read = by_provider._read
+    status, page = await get(served, http, "/sign-in")
+    assert (status, f"Continue with {shown}" in page, 'type="password"' in page) == (200, True, False)
 
 
 async def test_a_stranger_signs_in_first(served: Served, http: ClientSession) -> None:
