@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
@@ -34,12 +36,14 @@ async def held(desk: Office, **headers: str) -> str:
 
 
 async def vote(browser: Browser, hold: str, function: str) -> Page:
-    """The form on the hold's page, everything read, every question answered with yes."""
+    """The form on the hold's page, everything read, every question answered with yes, and typed what high tier asks for."""
     page = await browser.go(f"/holds/{hold}")
     shown = page.fields()
     names = {name for name in _names(page.text) if name.startswith(("answer-", "read-"))}
     fields = {name: value for name, value in shown.items() if name in {"csrf", "digest", "view_digest", "key"}}
     fields |= {"decision": "approve", "function": function} | dict.fromkeys(names, "yes")
+    if typed := re.search(r"type the channel: ([^<]+)<", page.text):
+        fields["typed"] = html.unescape(typed[1])
     return await browser.go(f"/holds/{hold}/vote", fields)
 
 
