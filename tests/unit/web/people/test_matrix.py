@@ -53,6 +53,8 @@ OPEN = {
 }
 # Pages that are not for everybody who is signed in: who may. None is a 403 for anybody by default.
 RESTRICTED: Mapping[str, set[str]] = {}
+# The content of a hold itself: for its seats, its owners, security and privacy; "nobody" is none of them.
+CONTENT = ("/holds/{id}/body", "/holds/{id}/preview/")
 
 
 # What is no state of the gate; `strangers` counts those who were refused, and is to grow.
@@ -261,7 +263,7 @@ async def test_pages(door: Door, person: str) -> None:
         said = await door.ask(method, f"{path}?ask={ASK}" if path == "/terminal" else path, headers)
         if person not in RESTRICTED.get(path, set(PEOPLE)):
             door.expect(said[0] == 403, f"{method} {path}: {said}")
-        elif path.startswith("/holds/{id}/"):  # the content itself: for seats, owners, security and privacy
+        elif path.startswith(CONTENT):
             door.expect(said[0] in ({403, 404} if person == "nobody" else {200, 403, 404}), f"{method} {path}: {said}")
         else:
             door.expect(said[0] in {200, 422} or (said[0] == 404 and "{" in path), f"{method} {path}: {said}")
