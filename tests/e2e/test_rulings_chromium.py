@@ -83,9 +83,12 @@ async def rows(page: Page) -> int:
 
 async def settled(page: Page, act: Callable[[], Awaitable[None]]) -> int:
     """Act, wait until the page was told of it, and give it the time it takes to read again; how many rows there are then."""
-    told = page.evaluate("new Promise(done => happens.addEventListener('ruling', () => setTimeout(done, 1500), {once: true}))")
+    await page.evaluate(
+        "() => { window.told = new Promise(done => ['ruling', 'ready'].forEach("
+        "name => happens.addEventListener(name, () => setTimeout(done, 1500), {once: true}))); }"
+    )
     await act()
-    await told
+    await page.evaluate("window.told")
     return await rows(page)
 
 
