@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stagewarden import config as configuration
+from stagewarden import notify
 from stagewarden import registry as registries
 from stagewarden.cli.problems import print_problems, problems_json
 from stagewarden.clock import SystemClock
@@ -130,6 +131,11 @@ def _certificates(house: House) -> Iterator[Problem]:
             yield from error.problems
 
 
+def _channels(house: House) -> Iterator[Problem]:
+    """What each channel of notifications needs is there, and is of its kind."""
+    yield from notify.problems(house.config, house.secrets)
+
+
 def _readable(house: House, secret: configuration.Secret | None) -> bool:
     """Whether the file is there at all; why not is registry.check's finding."""
     try:
@@ -215,4 +221,4 @@ def _exports(config: Config) -> set[str]:
     return {route.kind for route in routes if route.stage == Stage.EXPORT} | {case.kind for case in cases if case.stage == Stage.EXPORT}
 
 
-STEPS: tuple[Callable[[House], Iterator[Problem]], ...] = (_between, _agents, _people, _certificates, _state, _policy, _seats)
+STEPS: tuple[Callable[[House], Iterator[Problem]], ...] = (_between, _agents, _people, _certificates, _channels, _state, _policy, _seats)

@@ -202,6 +202,23 @@ def test_identity_files_are_read_as_what_they_are(house, name, text, file):
     assert "oops" not in str(found)
 
 
+HOOK = "notify: [{name: desk, kind: webhook, url: https://receiver.example/, secrets: [file:hook]}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "cannot be read"), ("hunter2", "whsec_"), ("whsec_c2hvcnQ=", "holds 5 bytes")], ids=["missing", "another kind", "short"]
+)
+def test_what_a_channel_needs_is_looked_at(house, text, said):
+    """A notification's secret that is not there, or is none: found before the start, by place and without showing it."""
+    settings = house / "stagewarden.yaml"
+    settings.write_text(f"{settings.read_text()}\n{HOOK}")
+    if text is not None:
+        secret(house / "hook", text)
+    found = [problem for problem in findings(settings) if problem.key == "notify[0].secrets[0]"]
+    assert [said in str(problem) and problem.line > 0 for problem in found] == [True]
+    assert text is None or text not in str(found)
+
+
 def secured(house, trusted: Authority) -> None:
     """The agents' listener over TLS, the drafter known by certificate, the upstream by an authority of its own."""
     for name in ("bundle.pem", "cms-ca.pem"):
