@@ -64,10 +64,14 @@ class Callers:
         self._prove_anew(caller)
 
     def _confirmed(self, caller: Caller, intent: VoteIntent, hold: Hold) -> VoteIntent:
-        """The vote with a function that the directory confirms, or with none; of high tier by somebody who has just signed in."""
-        if intent.decision == "approve" and hold.tier is Tier.HIGH:
-            self._prove_anew(caller)
+        """The vote with a function that the directory confirms, or with none."""
+        self._prove_vote(caller, intent.decision, hold.tier)
         return intent if intent.function in self.functions(caller) else replace(intent, function="")
+
+    def _prove_vote(self, caller: Caller, decision: str, tier: Tier) -> None:
+        """An approval of high tier, of a request or in advance, is by somebody who has just signed in."""
+        if decision == "approve" and tier is Tier.HIGH:
+            self._prove_anew(caller)
 
     def _prove_anew(self, caller: Caller) -> None:
         """For what is grave a person proves again who they are (`people.step_up`); a sandbox has nobody to prove it to."""

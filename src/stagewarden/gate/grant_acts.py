@@ -77,6 +77,7 @@ class GrantActs(Callers):
         if caller.person is None:
             raise NotAllowed("a program's credential never votes")
         rooms = self._rooms
+        self._prove_vote(caller, ballot.decision, (await rooms.grants.get(grant_id)).tier)
         function = ballot.function if ballot.function in self.functions(caller) else ""  # as the directory confirms it
         own = replace(ballot, person=caller.person, function=function)
         changed = await rooms.grants.vote(grant_id, own, council.Council(rooms.registry))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from stagewarden.gate.callers import Callers
 from stagewarden.gate.views import Views
 from stagewarden.identity.oidc import Proven
 from stagewarden.identity.people import Caller, ProgramToken
+from stagewarden.model import Tier
 from stagewarden.registry import Agent, AgentIdentity, AgentOwners, Person, Registry, RegistryData
 from tests.unit.identity.people_and_agents import StillClock
 
@@ -49,6 +51,15 @@ def test_what_is_grave_takes_a_fresh_and_strict_sign_in(environment, acr, proven
         return
     with pytest.raises(StepUp):
         callers(environment, acr)._prove_anew(caller)
+
+
+@pytest.mark.parametrize(
+    ("decision", "tier", "refused"), [("approve", Tier.HIGH, True), ("reject", Tier.HIGH, False), ("approve", Tier.MEDIUM, False)]
+)
+def test_a_yes_of_high_tier_is_grave(decision, tier, refused):
+    """To a request and to a grant, which says it in advance; a no waits for nobody."""
+    with pytest.raises(StepUp) if refused else nullcontext():
+        callers("production", None)._prove_vote(Caller("ines", None, frozenset(), "session"), decision, tier)
 
 
 @pytest.mark.parametrize("tier", ["fresh", "stale"])

@@ -59,7 +59,7 @@ class Holds:
         """Everything under one hold."""
         page, form = self._entry.page, self._entry.form
         return [
-            web.get("/holds/{id}", page(self._request)),
+            web.get("/holds/{id}", page(self._request), allow_head=False),  # a look that shows nothing is none, and is not recorded as one
             web.get("/holds/{id}/now", page(self._now), allow_head=False),
             web.post("/holds/{id}/changed", form(self._changed)),
             web.get("/holds/{id}/body", page(self._body), allow_head=False),

@@ -87,7 +87,7 @@ class Api(Outside):
             Route("GET", "/grants/{id}", self._grant, gives=answers.Grant, says="Show one grant with what was used of it."),
             Route("DELETE", "/grants/{id}", self._revoke_grant, stops=True, body=bodies.EndBody, gives=answers.Grant, says="Revoke a grant."),
             Route(
-                "POST", "/grants/{id}/votes", self._vote_grant, body=bodies.GrantVoteBody, gives=answers.Grant,
+                "POST", "/grants/{id}/votes", self._vote_grant, grave=True, body=bodies.GrantVoteBody, gives=answers.Grant,
                 says="Vote on a grant that was asked for.",
             ),
             Route(

@@ -86,7 +86,7 @@ async def test_who_is_told(served: Served, http: ClientSession) -> None:
         assert (known.content_type, await known.json()) == ("application/json", DOCUMENT)
 
 
-GRAVE = {"/holds/{id}/votes": "vote", "/agents/{id}/mode": "set_mode", "/kill": "unkill"}
+GRAVE = {"/holds/{id}/votes": "vote", "/grants/{id}/votes": "vote_grant", "/agents/{id}/mode": "set_mode", "/kill": "unkill"}
 
 
 @every_operation
@@ -105,6 +105,7 @@ async def test_what_asks_for_a_fresh_sign_in_says_so(
     monkeypatch.setattr(served.gate, act, ask_again)
     body = {
         "vote": {"decision": "approve", "function": "reviewer", "digest": PLAIN.digest, "view_digest": PLAIN.view_digest},
+        "vote_grant": {"decision": "approve", "function": "business", "digest": PLAIN.digest},
         "set_mode": {"mode": "active", "reason": "over"},
         "unkill": {"id": "k_1", "reason": "over"},
     }[act]
