@@ -248,5 +248,6 @@ def test_the_schema_is_one_that_postgresql_understands():
     dialect = postgresql.dialect()
     written = [str(CreateTable(table).compile(dialect=dialect)) for table in metadata.sorted_tables]
     written += [str(CreateIndex(index).compile(dialect=dialect)) for table in metadata.sorted_tables for index in table.indexes]
-    assert sum("WHERE" in statement for statement in written) == 3
+    partial = [index for table in metadata.sorted_tables for index in table.indexes if index.dialect_options["sqlite"]["where"] is not None]
+    assert sum("WHERE" in statement for statement in written) == len(partial) > 0
     assert any("BYTEA" in statement for statement in written)
