@@ -30,7 +30,7 @@ from stagewarden.gate.revisions import RevisionView, why_not
 from stagewarden.grants import Grant, GrantState, Terms
 from stagewarden.grants import lifecycle as grant_cycle
 from stagewarden.grants.report import report
-from stagewarden.holds import ballot, lifecycle, signals
+from stagewarden.holds import ballot, lifecycle, signals, titles
 from stagewarden.holds.counting import Days
 from stagewarden.holds.eligibility import candidates, eligible, functions_held, seat_views
 from stagewarden.holds.lots import lot_of, standing_of
@@ -184,6 +184,7 @@ class FakeGate:
     deliveries: list[Delivery] = field(default_factory=list)
     used: set[str] = field(default_factory=set)  # ids and tokens of votes through adapters
     strangers: list[str] = field(default_factory=list)
+    titled: list[tuple[str | None, tuple[str, ...]]] = field(default_factory=list)  # pages of a list that showed titles: to whom, and of which holds
 
     def add(self, hold: Hold) -> Hold:
         """Hold something."""
@@ -227,7 +228,19 @@ class FakeGate:
         return shown[start : start + limit], str(start + limit) if len(shown) > start + limit else None
 
     async def inbox(self, caller: Caller, wanted: Selection) -> Shown:
-        """As the gate: due first, or ended last first; without payload."""
+        """As the gate: due first, or ended last first; without payload, but with what is called how for whoever may see that."""
+        shown = self._shown(caller, wanted)
+        found = {view.hold.id: self._title(view.hold.id) for view in shown.every if view.payload}
+        told = {name: called for name, called in found.items() if called is not None}
+        if told:
+            self.titled.append((caller.person, tuple(sorted(told))))
+        return shown.called(told)
+
+    def _title(self, hold_id: str) -> str | None:
+        hold = self.holds[hold_id]
+        return titles.kept(hold) if hold.payload else None
+
+    def _shown(self, caller: Caller, wanted: Selection) -> Shown:
         self._reads(caller)
         now = self.clock.now_ns()
         tabs = self._tabs(caller)

@@ -14,7 +14,7 @@ from stagewarden.audit.line import bounded, members, text
 from stagewarden.clock import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from stagewarden.model import JSON, Action, Document, Head, Hold, Outcome, Principal, Reason, Ruling
     from stagewarden.registry import Approval, RegistryData, Workflow
@@ -114,6 +114,12 @@ def revision_entry(revision: str, digest: str, result: str, by: str | None, wide
 def read_entry(by: str, what: str, subject: str) -> Document:
     """Somebody looked at what not everybody may see."""
     return {"by": by, "what": what, "subject": subject}
+
+
+def titles_entry(by: str, holds: Iterable[str]) -> Document:
+    """Of kind `read`: somebody was shown a list with what these holds are called. One for a whole page of it."""
+    named: list[JSON] = [*sorted(holds)]
+    return {**read_entry(by, "titles", "inbox"), "holds": named}
 
 
 def _workflow(workflow: Workflow) -> Document:

@@ -1,7 +1,7 @@
 """The inbox: what waits for one person, for others, or for somebody to take it up; what is decided; and how much of it there is.
 
 Whether a hold waits for a person is computed here, at each reading, from the registry and the votes; answers are kept only for one revision
-of the registry. Reads no payload, and leaves no `read` entry.
+of the registry. Of payloads it reads what they are called, for whom they may be shown to, and records that as one `read` entry a page.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from stagewarden.audit import entries
 from stagewarden.clock import NANOSECONDS
-from stagewarden.errors import NotFound
+from stagewarden.errors import AuditUnavailable, NotFound
+from stagewarden.gate.callers import name_of
 from stagewarden.gate.views import Views
 from stagewarden.holds.inbox import Ended, Which
 from stagewarden.holds.lots import Standing, standing_of
@@ -75,6 +77,17 @@ class Shown:
     last: HoldView | None
     ended_today: int
 
+    @property
+    def every(self) -> tuple[HoldView, ...]:
+        """Each hold on the page."""
+        return (*self.views, *self.under_way, *(() if self.last is None else (self.last,)))
+
+    def called(self, titles: Mapping[str, str]) -> Shown:
+        """The same, with what its holds are called where that is known."""
+        views, under_way = (tuple(replace(view, title=titles.get(view.hold.id)) for view in part) for part in (self.views, self.under_way))
+        last = None if self.last is None else replace(self.last, title=titles.get(self.last.hold.id))
+        return replace(self, views=views, under_way=under_way, last=last)
+
 
 @dataclass(slots=True)
 class _Answers:
@@ -96,24 +109,9 @@ class Inboxes(Views):
         self._reads(caller)
         now = self._rooms.clock.now_ns()
         async with self._rooms.holds.glance() as glance:
-            every = await glance.tallies(now + SOON_NS)
-            tabs = self._tabs(caller, every)
-            counts: dict[Tab, int] = {tab: sum(tally.count for tally in tallies) for tab, tallies in tabs.items()}
-            mine, here = tabs["mine"], tabs.get(wanted.tab, ())
-            shown = Shown(
-                (), None, (), counts, None, _choices(here, wanted), sum(tally.soon for tally in _left(here, wanted)),
-                min((tally.oldest_ns for tally in mine), default=None), await self._load(glance, caller, mine, now), None, 0,
-            )  # fmt: skip
-            if wanted.tab == "done":
-                return await self._decided(glance, caller, wanted, shown)
-            which = _which(wanted, here, now)
-            found, following = await glance.page(which, wanted.place, wanted.limit)
-            matched = await glance.count(which) if wanted.text else sum(tally.soon if wanted.soon else tally.count for tally in _left(here, wanted))
-            last = await glance.last_voted(caller.person) if caller.person is not None and not found else None
-            return replace(
-                shown, views=self._views(caller, found), following=following, matched=matched,
-                last=None if last is None else self._view(caller, last), ended_today=0 if found else await glance.ended_since(now - now % DAY_NS),
-            )  # fmt: skip
+            shown = await self._listed(glance, caller, wanted, now)
+            titles = await glance.titles([view.hold.id for view in shown.every if view.payload])
+        return shown.called(await self._recorded(caller, titles))
 
     async def fresh(self, caller: Caller, wanted: Selection, since_ns: int) -> int:
         """How many holds of this list were asked for after then; none among what is decided."""
@@ -137,6 +135,39 @@ class Inboxes(Views):
                 if others := [hold.id for hold in found if hold.id != hold_id]:
                     return others[0]
         return None
+
+    async def _recorded(self, caller: Caller, titles: dict[str, str]) -> dict[str, str]:
+        """A title is content: that it is shown is in the log first, in one entry for the page.
+
+        A log that takes none costs the titles, not the list, from which people stop things. No review begins with a title: that takes the content.
+        """
+        try:
+            if titles:
+                await self._rooms.recorder.note("read", entries.titles_entry(name_of(caller), titles))
+        except AuditUnavailable:
+            return {}
+        return titles
+
+    async def _listed(self, glance: Glance, caller: Caller, wanted: Selection, now: int) -> Shown:
+        """The page, without titles."""
+        every = await glance.tallies(now + SOON_NS)
+        tabs = self._tabs(caller, every)
+        counts: dict[Tab, int] = {tab: sum(tally.count for tally in tallies) for tab, tallies in tabs.items()}
+        mine, here = tabs["mine"], tabs.get(wanted.tab, ())
+        shown = Shown(
+            (), None, (), counts, None, _choices(here, wanted), sum(tally.soon for tally in _left(here, wanted)),
+            min((tally.oldest_ns for tally in mine), default=None), await self._load(glance, caller, mine, now), None, 0,
+        )  # fmt: skip
+        if wanted.tab == "done":
+            return await self._decided(glance, caller, wanted, shown)
+        which = _which(wanted, here, now)
+        found, following = await glance.page(which, wanted.place, wanted.limit)
+        matched = await glance.count(which) if wanted.text else sum(tally.soon if wanted.soon else tally.count for tally in _left(here, wanted))
+        last = await glance.last_voted(caller.person) if caller.person is not None and not found else None
+        return replace(
+            shown, views=self._views(caller, found), following=following, matched=matched,
+            last=None if last is None else self._view(caller, last), ended_today=0 if found else await glance.ended_since(now - now % DAY_NS),
+        )  # fmt: skip
 
     async def _decided(self, glance: Glance, caller: Caller, wanted: Selection, shown: Shown) -> Shown:
         ended = Ended(wanted.tier, wanted.workflow, wanted.channel, wanted.why, wanted.text)

@@ -58,6 +58,7 @@ class HoldView:
     why_not_edit: str | None = None  # why this caller cannot edit its body (None: they can); known only where one hold is shown
     prove: str | None = None  # the sign-in an approval by this caller still takes (None: none); likewise
     offers: frozenset[Offer] = frozenset()  # what this caller may do beside voting and stopping; likewise
+    title: str | None = None  # what its thing is called, in the agent's words; known only in the inbox, and only to whom the bytes may be shown
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, false, func, insert, select, update
 
 from stagewarden.errors import Conflict, NotFound
-from stagewarden.holds import bodies, lifecycle, rows
+from stagewarden.holds import bodies, lifecycle, rows, titles
 from stagewarden.holds.bell import Bell
 from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, hold_body, people_hear, vote_body
@@ -123,8 +123,10 @@ class Pen:
         """Store a fresh hold; Clash where one stands for the same repeat."""
         row = rows.stored(hold, self._vault)
         await self.connection.execute(insert(holds).values({**row, "lot": await self._lot(hold)}))
+        payload = self._vault.unwrap(hold.id, row["data_key"])
+        await titles.store(self.connection, hold, payload)
         if not isinstance(hold.request.body, bytes):
-            await bodies.store(self.connection, hold.id, self._vault.unwrap(hold.id, row["data_key"]), hold.request.body)
+            await bodies.store(self.connection, hold.id, payload, hold.request.body)
         self.touched[hold.id] = hold
         return Moved(hold, (await self._entry("hold", hold, hold_body(hold, None, "opened", cause)),))
 

@@ -17,7 +17,7 @@ from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
 from stagewarden.holds.resending import after_loss
 from stagewarden.model import HoldState
-from stagewarden.store.tables import bodies, holds, votes
+from stagewarden.store.tables import bodies, holds, titles, votes
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -92,7 +92,8 @@ class Ending(Desk):
             before = self._clock.now_ns() - int(self._terms.replay * NANOSECONDS)
             ended = (holds.c.state.in_(sorted(lifecycle.FINAL)), holds.c.ended_at_ns <= before, holds.c.data_key.is_not(None))
             await connection.execute(update(votes).where(votes.c.hold.in_(select(holds.c.id).where(*ended))).values(note=None))
-            await connection.execute(delete(bodies).where(bodies.c.hold.in_(select(holds.c.id).where(*ended))))
+            for beside in (bodies, titles):
+                await connection.execute(delete(beside).where(beside.c.hold.in_(select(holds.c.id).where(*ended))))
             blank = dict.fromkeys(("data_key", *rows.SEALED))
             result = await connection.execute(update(holds).where(*ended).values(**blank))
         return int(result.rowcount)

@@ -1,6 +1,7 @@
 """What waits, as lists show it: counted by lot, ordered by when it is due, read a page at a time.
 
-However many holds wait, what is read is one row for each lot and one page. No payload is ever read here.
+However many holds wait, what is read is one row for each lot and one page. Of what was sent, only what it is called is ever read here, and
+only where the caller says for which holds.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Text, and_, case, cast, false, func, or_, select, text, true
 
-from stagewarden.holds import lifecycle
+from stagewarden.holds import lifecycle, titles
 from stagewarden.holds.desk import Desk, fetch, named
 from stagewarden.holds.paging import BY_DUE, BY_END
 from stagewarden.model import HoldState, Tier
 from stagewarden.store.tables import WAITS, holds, votes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from sqlalchemy import ColumnElement, TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from stagewarden.holds.crypto import Vault
     from stagewarden.holds.lots import Lot, Lots
     from stagewarden.model import Hold
     from stagewarden.store.places import Places
@@ -72,8 +74,9 @@ class Ended:
 class Glance:
     """One consistent view of what waits."""
 
-    def __init__(self, connection: AsyncConnection, lots: Lots) -> None:
+    def __init__(self, connection: AsyncConnection, vault: Vault, lots: Lots) -> None:
         self._connection = connection
+        self._vault = vault
         self._lots = lots
         self._every: dict[bool, frozenset[str]] = {}
 
@@ -138,6 +141,10 @@ class Glance:
         found = await fetch(self._connection, None, holds.c.id == last.scalar_subquery())
         return found[0] if found else None
 
+    async def titles(self, ids: Collection[str]) -> dict[str, str]:
+        """What these holds are called, as far as it is kept: a piece of their content, which the caller records as read."""
+        return await titles.load(self._connection, self._vault, ids)
+
     async def place_of(self, hold_id: str) -> str | None:
         """Where a hold stands, or stood, in the order of what waits."""
         row = (await self._connection.execute(select(holds.c.expires_at_ns).where(named(holds.c.id, hold_id)))).first()
@@ -178,7 +185,7 @@ class Inbox(Desk):
         """One consistent view."""
         await self._sort_strays()
         async with self._store.reading() as connection:
-            yield Glance(connection, self._lots)
+            yield Glance(connection, self._vault, self._lots)
 
     async def _sort_strays(self) -> None:
         """What waits and has no lot was opened by an earlier release: it gets one. Once a process: no release beside us writes any."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, text, true
 
-SCHEMA = 5
+SCHEMA = 6
 APPLICATION = "stagewarden"
 
 # One hold at most for one repeat while it is open, or while nobody knows what became of it (lifecycles.md, "A repeat").
@@ -118,6 +118,9 @@ bodies = Table(
     Column("number", Integer, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
 )
+
+# What a hold's thing is called, for lists. Beside its hold and not in it: a row's large columns would lie before it, and be read with it.
+titles = Table("titles", metadata, Column("hold", String, ForeignKey("holds.id"), primary_key=True), Column("sealed", LargeBinary, nullable=False))
 
 votes = Table(
     "votes",

@@ -1,16 +1,23 @@
-"""The inbox over a running product: each hold under the tab it belongs to, for each person; numbers that agree; nothing read of any content."""
+"""The inbox over a running product: each hold under the tab it belongs to, for each person; numbers that agree.
+
+Of any content nothing is read but what it is called, for those to whom its own page would show it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import event, select
+from sqlalchemy.engine import Engine
 
-from stagewarden.errors import NotAllowed, NotFound
+from stagewarden.errors import AuditUnavailable, NotAllowed, NotFound
 from stagewarden.gate.inbox import SOON_NS, TABS, Selection
 from stagewarden.identity.people import Caller
+from stagewarden.store.tables import views
 from tests.product import product, rulings
 
 if TYPE_CHECKING:
@@ -18,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.product import Product
+
+READER, AUDITOR = (Caller(None, name, frozenset(scopes), "token") for name, scopes in (("reader", ("read",)), ("auditor", ("read", "payloads"))))
 
 
 def person(name: str) -> Caller:
@@ -133,13 +142,94 @@ async def test_the_registry_is_read_at_every_look(running: Product) -> None:
     assert await listed(running, "ines") == [hold]
 
 
+async def titled(running: Product, caller: str | Caller, **wanted: object) -> dict[str, str | None]:
+    """What the holds of a list are called for somebody."""
+    caller = person(caller) if isinstance(caller, str) else caller
+    return {view.hold.id: view.title for view in (await running.sidecar.acts.inbox(caller, Selection(**wanted))).views}
+
+
+def read(running: Product) -> list[dict[str, object]]:
+    """Entries that somebody looked at content."""
+    return [entry for entry in rulings(running.house.folder) if entry["kind"] == "read"]
+
+
 async def test_lists_read_no_payload(running: Product) -> None:
-    """No content, and so no entry that somebody read some."""
+    """No bytes of what would be sent, whoever looks; and by looking at a title nobody has begun to review."""
     await held(running, 1)
     for tab in TABS:
         shown = await running.sidecar.acts.inbox(person("ines"), Selection(tab=tab))
         assert not any(view.hold.payload for view in shown.views)
-    assert not [entry for entry in rulings(running.house.folder) if entry["kind"] == "read"]
+    async with running.sidecar.rooms.store.reading() as connection:
+        assert (await connection.execute(select(views))).all() == []
+
+
+async def test_titles_are_for_those_who_may_see_the_payload(running: Product) -> None:
+    """By the rule of the hold's own page, hold by hold; to the others a list says nothing more than before, and leaves no entry."""
+    holds = [await held(running, number) for number in (1, 2)]
+    acts, saw = running.sidecar.acts, set()
+    for caller in (*map(person, running.sidecar.rooms.registry.data.people), READER, AUDITOR):
+        before = len(read(running))
+        seen = await titled(running, caller, tab="all")
+        may = {hold: (await acts.look_at_hold(caller, hold)).payload for hold in holds}
+        assert seen == {hold: "t" if may[hold] else None for hold in holds}, caller
+        assert len(read(running)) - before == any(may.values()), caller
+        saw |= {caller.person or caller.program} if any(may.values()) else set()
+    assert saw == {"ines", "ines-two", "rita", "tomas", "lena", "auditor"}
+
+
+async def test_one_entry_for_a_page_names_its_holds(running: Product) -> None:
+    """Who, and which holds; nothing of the title itself; an empty page, and one without titles, leave none."""
+    first, second = await held(running, 1), await held(running, 2)
+    await titled(running, "ines")
+    await titled(running, "ines", tab="done")
+    await titled(running, READER, tab="all")
+    (entry,) = read(running)
+    assert {name: entry[name] for name in ("by", "what", "subject", "holds")} == {
+        "by": "ines", "what": "titles", "subject": "inbox", "holds": sorted((first, second)),
+    }  # fmt: skip
+    assert "title" not in entry
+    await running.vote(first, "ines", "reviewer", "reject")
+    assert await titled(running, "ines", tab="done") == {first: "t"}
+    assert [one["holds"] for one in read(running) if one["what"] == "titles"] == [sorted((first, second)), [first]]
+
+
+async def test_while_the_log_takes_nothing_a_list_has_no_titles(running: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be recorded is not shown; what waits is, so that people can stop it."""
+    hold = await held(running, 1)
+
+    async def full(*_: object, **__: object) -> None:
+        raise AuditUnavailable("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(running.sidecar.rooms.recorder, "note", full)
+        assert await titled(running, "ines") == {hold: None}
+    assert await titled(running, "ines") == {hold: "t"}
+
+
+async def test_a_list_asks_the_database_as_often_however_long_it_is(running: Product) -> None:
+    """Titles cost one statement a page."""
+    asked: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if asyncio.current_task() is us:
+            asked.append(statement)
+
+    us = asyncio.current_task()
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        numbers = []
+        for more in ((1,), (2, 3, 4)):
+            for number in more:
+                await held(running, number)
+            await titled(running, "ines")  # learns the lots
+            asked.clear()
+            await titled(running, "ines")
+            numbers.append(len([one for one in asked if "FROM titles" in one]))
+            numbers.append(len(asked))
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert numbers[0] == numbers[2] == 1
+    assert numbers[1] == numbers[3]
 
 
 async def test_a_program_needs_the_scope_and_nothing_waits_for_it(running: Product) -> None:

@@ -165,7 +165,7 @@ class Bench:
     async def snapshot(self) -> tuple[object, ...]:
         """Everything stored, to show that nothing changed."""
         async with self.store.reading() as connection:
-            names = ("holds", "votes", "reviews", "outbox", "meta")
+            names = ("holds", "titles", "votes", "reviews", "outbox", "meta")
             return tuple([(await connection.exec_driver_sql(f"SELECT * FROM {name}")).fetchall() for name in names])
 
 

@@ -13,7 +13,7 @@ from stagewarden.web.console import fields, found, lines
 from stagewarden.web.console.exact import Room, Run, reveal, short
 
 if TYPE_CHECKING:
-    from stagewarden.model import JSON, Document, Request
+    from stagewarden.model import JSON, Request
     from stagewarden.web.console.fields import Pair
 
 _LONG = 160  # characters from which a text is compared line by line
@@ -67,24 +67,6 @@ class Changes:
     def previews(self) -> bool:
         """Whether any text has markup to preview."""
         return any(any(text.markup) for text in (*self.texts, *self.asset))
-
-
-def described(question: Document) -> JSON:
-    """The body as it was described to the policy: all that is known of a body too large for memory, or of one in parts."""
-    request = question.get("request")
-    return request.get("body") if isinstance(request, dict) else None
-
-
-def title(request: Request, before: bytes | None = None, said: JSON = None) -> str | None:
-    """What the thing is called: the first of the usual names that holds a text, in the request, else in the asset."""
-    asset = fields.document(before) if before is not None else None
-    return _called(fields.sent(request, said)) or (None if asset is None else _called(fields.leaves(asset)))
-
-
-def _called(named: list[tuple[str, str]]) -> str | None:
-    names = ("title", "subject", "headline", "name", "title.raw", "title.rendered", "subject_line", "settings.subject_line", "message", "text")
-    first = dict(reversed(named))
-    return next((value for name in names if (value := first.get(name, "").strip())), None)
 
 
 def changes(request: Request, before: bytes | None, said: JSON = None, *, body_only: bool = False) -> Changes:

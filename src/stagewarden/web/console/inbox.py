@@ -118,6 +118,6 @@ def _empty(selection: Selection, shown: Shown, caller: Caller, now: int) -> dict
     last = None
     if view is not None and vote is not None:
         decision = {"approve": "approved", "reject": "rejected", "send_back": "sent back"}[vote.decision]
-        effect = words.effect(view.hold, payload=view.payload and view.hold.payload)
+        effect = words.effect(view.hold, payload=view.payload and view.hold.payload, called=view.title)
         last = {"at": when.moment(vote.at_ns, now), "effect": effect, "decision": decision, "href": f"/holds/{view.hold.id}"}
     return {"heading": _EMPTY[selection.tab], "last": last, "ended_today": shown.ended_today}

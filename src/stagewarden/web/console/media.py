@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.holds.titles import described
 from stagewarden.web.console.exact import Run, reveal, size
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class File:
 
 def files(hold: Hold) -> tuple[File, ...]:
     """Those of the request: the whole body where it is one file, or the parts of a form as they were described to the policy."""
-    return of(hold.request, _described(hold))
+    return of(hold.request, described(hold.question))
 
 
 def of(request: Request, said: JSON = None) -> tuple[File, ...]:
@@ -149,8 +150,3 @@ def _name(request: Request) -> str:
     said = next((value for name, value in request.headers if name.lower() == "content-disposition"), "")
     _, marked, rest = said.partition("filename=")
     return rest.strip().strip('"') if marked and rest.strip() else "the body"
-
-
-def _described(hold: Hold) -> JSON:
-    request = hold.question.get("request")
-    return request.get("body") if isinstance(request, dict) else None

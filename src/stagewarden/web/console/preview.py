@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from stagewarden.errors import NotAllowed, NotFound
+from stagewarden.holds.titles import described
 from stagewarden.web import render
 from stagewarden.web.console import fields
-from stagewarden.web.console.changes import described
 from stagewarden.web.console.inert import inert
 
 if TYPE_CHECKING:

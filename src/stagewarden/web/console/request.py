@@ -7,10 +7,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.holds.titles import described
 from stagewarden.model import HoldState
 from stagewarden.web.console import exact, rail, seats, seen, sources, when, words
 from stagewarden.web.console.approving import Part, Section, Typed, sections, typed
-from stagewarden.web.console.changes import Changes, changes, described
+from stagewarden.web.console.changes import Changes, changes
 from stagewarden.web.console.weighing import Weighed, weighed
 from stagewarden.web.people.views import blinded, votes_hidden
 

@@ -1,4 +1,7 @@
-"""Holds as rows, grouped by when they are due. No row needs the content: the sentence comes from the hold's own record."""
+"""Holds as rows, grouped by when they are due.
+
+No row needs the content: the sentence comes from the hold's own record, and names its thing where the gate lets this reader see that.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def _row(view: HoldView, person: str | None, modes: Mapping[str, str], now_ns: i
     return Row(
         id=hold.id,
         tier=str(hold.tier),
-        effect=words.effect(hold, payload=view.payload and hold.payload),
+        effect=words.effect(hold, payload=view.payload and hold.payload, called=view.title),
         workflow=hold.workflow,
         agent=hold.agent,
         mode=modes.get(hold.agent, "active"),

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from stagewarden.holds.titles import LONGEST, title
 from stagewarden.model import HoldState
 from stagewarden.web.console.audience import counted
-from stagewarden.web.console.changes import described, title
 from stagewarden.web.console.exact import asset as asset_id
 from stagewarden.web.console.exact import one_line
 
@@ -61,7 +61,6 @@ _REVERSIBLE = {
     "compensate": "Can be taken back by a second act; copies outside may stay.",
     "restore": "Can be undone: the earlier version can be put back.",
 }
-_LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +75,15 @@ class Sentence:
         return self.lead + (f" “{self.title}”" if self.title else "") + self.tail
 
 
-def effect(hold: Hold, *, payload: bool) -> Sentence:
-    """What would happen. Without `payload` nothing of the content is told."""
+def effect(hold: Hold, *, payload: bool, called: str | None = None) -> Sentence:
+    """What would happen. Without `payload` nothing of the content is told but what it is `called`, where a list may say that."""
     action = _action(hold)
     destination = str(action.get("destination") or hold.upstream)
     lead = act(hold.kind, hold.stage)
-    called = title(hold.request, hold.before, described(hold.question)) if payload else None
+    called = title(hold.request, hold.before, hold.question) if payload else called
     shown = one_line(called) if called else None
-    if shown and len(shown) > _LONGEST_TITLE:
-        shown = f"{shown[:_LONGEST_TITLE]}… (its {len(shown):,} characters stand below)"
+    if shown and len(shown) > LONGEST:
+        shown = f"{shown[:LONGEST]}… ({f'its {len(shown):,} characters stand below' if payload else 'cut here'})"
     asset = f" {asset_id(hold.asset)}" if hold.asset and not shown else ""
     reached = counted(hold.question) if payload else None
     people = "" if reached is None else f" to {reached:,} {'person' if reached == 1 else 'people'}"

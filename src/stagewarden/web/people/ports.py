@@ -48,7 +48,7 @@ class Gate(Protocol):
         """Holds, newest first, and the cursor of the next page."""
 
     async def inbox(self, caller: Caller, wanted: Selection) -> Shown:
-        """One page of what waits, or of what is decided, with the counts of all."""
+        """One page of what waits, or of what is decided, with the counts of all; titles for whom the payload is, recorded as read."""
 
     async def fresh(self, caller: Caller, wanted: Selection, since_ns: int) -> int:
         """How many holds were added to a list since then."""

@@ -10,8 +10,7 @@ import pytest
 from stagewarden.holds.bodies import Kept
 from stagewarden.model import Request
 from stagewarden.web.console import found
-from stagewarden.web.console.changes import FIELDS, changes, title
-from tests.fakes import held
+from stagewarden.web.console.changes import FIELDS, changes
 
 
 def request(body: bytes, kind: str = "application/json", target: str = "/posts") -> Request:
@@ -61,7 +60,6 @@ def test_content_that_lies_at_the_upstream() -> None:
     before = b'{"title": {"raw": "Spring offer"}, "body": "a\\nb"}'
     seen = changes(request(b""), before)
     assert (seen.empty, [plain(field.name) for field in seen.asset]) == (True, ["title.raw", "body"])
-    assert title(request(b""), before) == "Spring offer"
 
 
 def test_long_text_goes_line_by_line() -> None:
@@ -92,13 +90,6 @@ def test_regular_expression_denial_of_service(text: str) -> None:
     assert time.monotonic() - started < 5  # minutes if it were quadratic
 
 
-def test_title() -> None:
-    """The usual names, in the request's own words."""
-    assert title(held(1).request) == "Winter opening hours"
-    assert title(request(b"{}")) is None
-    assert title(request(b'{"title": {"raw": "A"}}')) == "A"
-
-
 IMAGE = {"name": "files", "filename": "a.png", "type": "image/png", "size": 2048, "digest": "sha256:ab"}
 
 
@@ -110,7 +101,6 @@ def test_a_form_in_parts_is_shown_as_it_was_described(body: bytes | Kept) -> Non
     fields = {field.name[0].text: "".join(run.text for run in field.after) for field in changes(request, None, said).changed}
     assert fields["title"] == "Winter"
     assert [text.name[0].text for text in changes(request, None, said).texts] == ["files"]
-    assert title(request, None, said) == "Winter"
 
 
 def test_a_large_body_is_one_line() -> None:

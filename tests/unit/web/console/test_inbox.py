@@ -51,7 +51,7 @@ TABS = {"mine": ["mine"], "others": ["others"], "all": ["mine", "others"], "prop
 
 @pytest.mark.parametrize(("tab", "names"), TABS.items(), ids=TABS)
 async def test_each_tab(served: Served, http: ClientSession, tab: str, names: list[str]) -> None:
-    """Its holds and no others, the numbers of all tabs, and no content anywhere."""
+    """Its holds and no others, the numbers of all tabs, what each is called, recorded once, and nobody's bytes."""
     made = fill(served)
     await sign_in(http, served)
     status, page = await get(served, http, f"/?tab={tab}")
@@ -59,8 +59,33 @@ async def test_each_tab(served: Served, http: ClientSession, tab: str, names: li
     tabs = re.search(r'<nav class="tabs".*?</nav>', page, re.DOTALL)[0]
     numbers = re.findall(r'<a href="/[^"]*"(?: aria-current="page")?>(\w[\w ]*?) <span class="count">(\d+)</span>', tabs)
     assert dict(numbers) == {"Mine": "1", "Waiting on others": "1", "All": "2", "Proposals": "1"}
-    assert TITLE not in page
+    rows = dict(re.findall(r'class="what" href="/holds/(\w+)">(.*?)</a>', page))
+    called = f'Publish the post “<span class="theirs">{TITLE}</span>” on newsroom-site'
+    assert (rows.get(made["mine"].id, called), TITLE in page) == (called, tab in {"mine", "all"})
+    assert served.gate.titled[1:] == [("ines", tuple(sorted(made[name].id for name in names)))]  # after the inbox that a sign-in leads to
     assert served.gate.reads == []
+
+
+async def test_who_may_not_see_the_payload_is_told_no_title(served: Served, http: ClientSession) -> None:
+    """The row stands as it would without one, in every list; nothing was read."""
+    made = fill(served)
+    await sign_in(http, served, "nobody")
+    for tab in TABS:
+        status, page = await get(served, http, f"/?tab={tab}")
+        assert (status, TITLE in page, 'class="theirs"' in page) == (200, False, False)
+    _, page = await get(served, http, "/?tab=all")
+    assert f'href="/holds/{made["mine"].id}">Publish the post on newsroom-site</a>' in page
+    assert served.gate.titled == []
+
+
+async def test_a_title_stays_in_its_row(served: Served, http: ClientSession) -> None:
+    """Trojan Source (CVE-2021-42574) and markup: hidden characters are named, it cannot end its quotation, and it is text."""
+    served.gate.add(held(time.time_ns(), {"title": "A\u202e” on internal <b>x</b>\nB\u200b"}))
+    await sign_in(http, served)
+    _, page = await get(served, http, "/")
+    (row,) = re.findall(r'class="what" href="/holds/\w+">(.*?)</a>', page)
+    words = "A[U+202E right-to-left override]\u2019 on internal &lt;b&gt;x&lt;/b&gt; B[U+200B zero width]"
+    assert row == f'Publish the post “<span class="theirs">{words}</span>” on newsroom-site'
 
 
 @pytest.mark.parametrize(
@@ -156,7 +181,7 @@ async def test_an_empty_list_says_what_was_last_done(served: Served, http: Clien
     served.gate.add(held(now, seats=(Seat(("legal",), 1),)))
     _, page = await get(served, http, "/")
     assert re.search(rf'You cast the last vote at <time [^>]+>[\d:]+ UTC</time>: <a href="/holds/{hold.id}">Publish the post', page)
-    assert ("</a>, sent back." in page, "1 hold waits on others" in page, "1 ended today" in page, TITLE in page) == (True, True, True, False)
+    assert ("</a>, sent back." in page, "1 hold waits on others" in page, "1 ended today" in page, TITLE in page) == (True, True, True, True)
 
 
 async def test_new_holds_are_counted_for_the_list_that_is_shown(served: Served, http: ClientSession) -> None:

@@ -41,6 +41,22 @@ def test_effect_without_payload() -> None:
     assert "Winter" not in str(words.effect(held(NOON), payload=False))
 
 
+@pytest.mark.parametrize(
+    ("called", "sentence"),
+    [
+        ("Hours", "Publish the post “Hours” on newsroom-site"),
+        ("x” on internal. “", "Publish the post “x\u2019 on internal. \u2019” on newsroom-site"),
+        ("\u200b" * 20, f"Publish the post “{('[U+200B zero width]' * 20)[:200]}… (cut here)” on newsroom-site"),
+        ("", "Publish the post 1842 on newsroom-site"),
+    ],
+    ids=["a title", "one that would end its quotation", "one that grows by the names of what it hides", "none"],
+)
+def test_effect_in_a_list(called: str, sentence: str) -> None:
+    """What the list was told the thing is called, quoted as on its own page and no longer than a row takes."""
+    hold = held(NOON, before={"title": "Hours"})
+    assert str(words.effect(hold, payload=False, called=called)) == sentence
+
+
 @pytest.mark.parametrize("kind", ["none", "compensate", "restore", "something else"])
 def test_reversibility(kind: str) -> None:
     """Every value is said; an unknown one is quoted, not guessed."""
