@@ -32,7 +32,7 @@ from stagewarden.grants import lifecycle as grant_cycle
 from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle, signals, titles
 from stagewarden.holds.counting import Days
-from stagewarden.holds.eligibility import candidates, eligible, functions_held, seat_views
+from stagewarden.holds.eligibility import candidates, eligible, functions_held, seat_views, voted_as_another
 from stagewarden.holds.lots import lot_of, standing_of
 from stagewarden.holds.rows import destination
 from stagewarden.holds.seats import fillable, filled
@@ -793,7 +793,10 @@ class FakeGate:
 
     def _view(self, caller: Caller, hold: Hold) -> HoldView:
         person = caller.person
-        why = "a program's credential never votes" if person is None else eligible(person, hold, self.registry)
+        if person is None:
+            why: str | None = "a program's credential never votes"
+        else:
+            why = eligible(person, hold, self.registry) or voted_as_another(person, hold, self.registry)
         functions = () if person is None else tuple(sorted(functions_held(person, hold, self.registry)))
         payload = bool(functions) or bool(self.functions(caller) & {"security", "privacy"}) or "payloads" in caller.scopes
         return HoldView(hold, tuple(seat_views(hold, self.registry)), payload, why, functions)

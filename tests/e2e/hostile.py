@@ -59,6 +59,7 @@ def poison(gate: FakeGate, payloads: tuple[str, ...]) -> None:
     gate.recorded[:] = [deep(strange(item, said) if number % 2 else item, said) for number, item in enumerate(gate.recorded)]
     gate.modes = {agent: (mode, next(said), next(said)) for agent, (mode, _, _) in gate.modes.items()}
     gate.engaged[:] = [msgspec_or(kill, by=next(said), reason=next(said)) for kill in gate.engaged]
+    gate.past[:] = [msgspec_or(each, by=next(said), reason=next(said)) for each in gate.past]
     gate.registry = named(gate.registry, said)
     gate.revisions[:] = [msgspec_or(one, registry=named(one.registry, said)) for one in gate.revisions]
     for identifier, grant in list(gate.grants.items()):

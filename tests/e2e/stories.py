@@ -137,11 +137,12 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def _rights(settle: str | None) -> Callable[[dict[str, Any]], None]:
-    """The agent's owner can review too, somebody signs in by a subject, a second agent acts for people; three seats for high tier."""
+    """The agent's owner can review too; carol is known to an issuer, and as carla; a second agent acts for people; three seats for high tier."""
 
     def change(registry: dict[str, Any]) -> None:
         registry["people"]["alice"]["functions"].append("reviewer")
         registry["people"]["carol"]["identity"] = {"issuer": ISSUER, "subject": "carol"}
+        registry["people"]["carla"] = {"functions": ["legal"], "name": "Carol Adeyemi", "aliases": ["carol"]}
         drafter = registry["agents"]["drafter"]
         registry["agents"]["courier"] = {**drafter, "identity": {"issuer": ISSUER, "subject": "workload:courier"}}
         registry["tiers"] = {"high": {"seats": SEATS}, **({"medium": {"settle": settle}} if settle else {})}
@@ -179,6 +180,8 @@ async def story(folder: Path, *, settle: str | None = None) -> AsyncIterator[Sto
     key = ECKey.generate_key("P-256", {"kid": "one"}, private=True)
     (written.folder / "jwks.json").write_bytes(key_set(key))
     rewrite(written.folder / "registry.yaml", _rights(settle))
+    rewrite(written.folder / "people.yaml", lambda users: users.update(carla=users["carol"]))
+    (written.folder / "secrets" / "people" / "carla.password").write_text(written.password("carol"))
     async with serving(newsroom.application()) as upstream, ClientSession() as session:
         rewrite(written.config, _settings(upstream))
         async with running(configuration.load(written.config)) as sidecar:

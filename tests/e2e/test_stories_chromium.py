@@ -78,6 +78,11 @@ async def test_three_people_decide_and_exactly_those_bytes_are_sent_once(tmp_pat
                     before = await told.stored(identifier)
                     assert (await told.forge_vote(page, identifier, another)).status == 409
                     assert await told.stored(identifier) == before
+                if person == "carol":  # under another id of hers, which holds the function of a seat that is open
+                    await told.sign_in(page, "carla", f"/holds/{identifier}")
+                    await expect(page.locator(".tile.shut", has_text="Approve").first).to_contain_text("You cannot: has voted already, as carol")
+                    assert (await told.forge_vote(page, identifier, "legal")).status == 409
+                    assert await told.stored(identifier) == before
         assert await ended(told, identifier) is HoldState.DONE
         hold = await told.stored(identifier)
         assert [(vote.person, vote.function) for vote in hold.votes] == [("carol", "manager"), ("bob", "reviewer"), ("dave", "legal")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.gate.callers import Callers
 from stagewarden.gate.people import HoldView
-from stagewarden.holds.eligibility import eligible, seat_views
+from stagewarden.holds.eligibility import eligible, seat_views, voted_as_another
 from stagewarden.identity.oidc import Proven
 from stagewarden.identity.people import Caller
 
@@ -34,7 +34,10 @@ class Views(Callers):
     def _view(self, caller: Caller, hold: Hold) -> HoldView:
         registry = self._rooms.registry
         asked = sorted({function for seat in hold.seats for function in seat.functions} & self.functions(caller))
-        why_not = "a program's credential never votes" if caller.person is None else eligible(caller.person, hold, registry)
+        if caller.person is None:
+            why_not: str | None = "a program's credential never votes"
+        else:
+            why_not = eligible(caller.person, hold, registry) or voted_as_another(caller.person, hold, registry)
         return HoldView(hold, tuple(seat_views(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
 
 

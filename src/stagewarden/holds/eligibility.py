@@ -118,6 +118,12 @@ def _marked(person: str, asked: Asked, registry: Directory) -> str | None:
     return next((mark for mark in (f"agent:{asked.agent}", f"workflow:{asked.workflow}") if mark in theirs), None)
 
 
+def voted_as_another(person: str, hold: Voted, registry: Directory) -> str | None:
+    """Why this person fills no seat: under another id they have voted. One human being votes once, however many ids they sign in with."""
+    other = next((vote.person for vote in hold.votes if vote.person != person and registry.same_human(person, vote.person)), None)
+    return None if other is None else f"has voted already, as {other}"
+
+
 def candidates(asked: Asked, registry: Directory) -> dict[str, frozenset[str]]:
     """Everybody who could approve, with their functions; one human being with several ids stands once."""
     found: dict[str, frozenset[str]] = {}

@@ -71,3 +71,15 @@ async def test_a_proposal_is_offered_to_whoever_could_take_it_up(running, name, 
     view = await Acts(running.sidecar.rooms, None).look_at_hold(person(name), hold)
     assert view.offers == (frozenset({"take_up"}) if offered else frozenset())
     assert ((await running.person("POST", f"/holds/{hold}/take-up", name, {})).status == 200) is offered
+
+
+async def test_one_human_being_is_told_that_they_have_voted_under_whichever_id(running):
+    """The second id holds the function of a seat that is open; the look says no, as the vote would."""
+    running.newsroom.articles["9"] = {"id": "9", "status": "draft", "title": "x", "body": "", "offers": ["now 9 EUR"], "claims": []}
+    hold = (await running.ask("POST", "/newsroom/articles/9/publish")).json["hold"]["id"]
+    acts = Acts(running.sidecar.rooms, None)
+    assert (await acts.look_at_hold(person("ines-two"), hold)).why_not is None
+    assert (await running.vote(hold, "ines", "reviewer")).status == 200
+    assert (await acts.look_at_hold(person("ines-two"), hold)).why_not == "has voted already, as ines"
+    assert (await running.vote(hold, "ines-two", "compliance")).status == 409
+    assert (await acts.look_at_hold(person("lena"), hold)).why_not is None

@@ -148,11 +148,12 @@ class Holds:
         return render.see_other(f"/{told}" if following is None else f"/holds/{following}{told}#effect")
 
     async def _open(self, caller: Caller, identifier: str, given: Kept, fields: dict[str, str]) -> tuple[Missing, ...]:
-        """What the vote lacks; nothing where the gate has a graver no: another view, a state that takes no votes, a person who may not."""
+        """What the vote lacks; nothing where the gate has a graver no: another view, a state without votes, a person who may not or has."""
         view = await self._gate.look_at_hold(caller, identifier)
         hold = view.hold
         stale = (fields.get("digest"), fields.get("view_digest")) != (hold.digest, hold.view_digest)
-        barred = not view.functions or (given.decision == "approve" and view.why_not is not None)
+        voted = any(vote.person == caller.person for vote in hold.votes)
+        barred = voted or not view.functions or (given.decision == "approve" and view.why_not is not None)
         if hold.state is not HoldState.PENDING or stale or barred:
             return ()
         return approving.open_points(given, await self._page(view, caller))

@@ -162,6 +162,16 @@ async def test_the_same_form_twice(served: Served, http: ClientSession) -> None:
     assert len(served.gate.holds[hold.id].votes) == 1
 
 
+async def test_who_has_voted_is_told_so_and_nothing_else(served: Served, http: ClientSession) -> None:
+    """From another tab, with nothing filled in: what is open does not matter any more, the vote of before stands."""
+    hold = served.gate.add(held(time.time_ns(), seats=(Seat(("reviewer",), 1), Seat(("manager",), 1))))
+    csrf = await sign_in(http, served)
+    await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf))
+    before = served.gate.holds[hold.id]
+    status, page = await post(served, http, f"/holds/{hold.id}/vote", {**ballot(hold, csrf), "answer-brand": ""})
+    assert (status, "already voted" in page, "Answer: Does it sound like us?" in page, served.gate.holds[hold.id]) == (409, True, False, before)
+
+
 @pytest.mark.parametrize(
     ("change", "target", "text"),
     [
