@@ -43,7 +43,7 @@ REFUSED = {
     "unknown key": (edit(CONFIG, "name: scenarios", "name: scenarios\ncolour: blue"), f"{CONFIG}:4", "colour", "known here"),
     "key written twice": (edit(CONFIG, "version: 1", "version: 1\nversion: 1"), f"{CONFIG}:3", "version", "keep one"),
     "no unit": (edit(CONFIG, "use_within: 15m", "use_within: 15"), f"{CONFIG}:16", "holds.use_within", "as in 30s"),
-    "later feature": (edit(CONFIG, "name: scenarios", "name: scenarios\nnotify: [mail]"), f"{CONFIG}:4", "notify", "write `notify: []`"),
+    "later feature": (edit(CONFIG, "name: scenarios", "name: scenarios\nevidence: {offers: {}}"), f"{CONFIG}:4", "evidence", "remove the section"),
     "open to others": (edit(CONFIG, 'people: {bind: "127.0.0.1', 'people: {bind: "0.0.0.0'), f"{CONFIG}:7", "listen.people.bind", "terminate TLS"),
     "no registry": (put("registry.yaml", None), "registry.yaml", "", "give the path"),
     "registry is not text": (put("registry.yaml", b"\xff\xfe\x00"), "registry.yaml:1", "", "UTF-8"),
