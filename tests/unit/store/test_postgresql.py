@@ -58,10 +58,10 @@ async def test_a_reader_sees_one_moment_and_writes_nothing(store):
 async def test_a_lock_that_does_not_come_is_given_up(store):
     """By the server's own limit, and the next transaction is served."""
     async with store.writing() as holder:
-        await holder.execute(update(meta).where(meta.c.name == "schema").values(value="3"))
+        await holder.execute(update(meta).where(meta.c.name == "schema").values(value=meta.c.value))
         with pytest.raises(StateUnavailable, match="LockNotAvailable"):
             async with store.writing() as connection:
-                await connection.execute(update(meta).where(meta.c.name == "schema").values(value="3"))
+                await connection.execute(update(meta).where(meta.c.name == "schema").values(value=meta.c.value))
     await store.ping()
 
 
