@@ -23,7 +23,7 @@ from stagewarden.gate.feed import Feed
 from stagewarden.gate.grant_acts import GrantView
 from stagewarden.gate.inbox import FILTERS, Shown
 from stagewarden.gate.overview import DAYS, AgentPicture, Past, Traffic, WorkflowPicture
-from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, WorkflowReviews
+from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, Turn, WorkflowReviews
 from stagewarden.gate.reach import reach, ways
 from stagewarden.gate.resolving import LOOKS_UP
 from stagewarden.gate.revisions import RevisionView, why_not
@@ -281,6 +281,15 @@ class FakeGate:
         others = sorted((hold.expires_at_ns, hold.id) for hold in self._tabs(caller)["mine"] if hold.id != hold_id)
         behind = [place for place in others if place > (at.expires_at_ns, at.id)]
         return next((name for _, name in (*behind, *others)), None)
+
+    async def turn(self, caller: Caller, hold_id: str) -> Turn | None:
+        """As the gate."""
+        self._reads(caller)
+        mine = [name for _, name in sorted((hold.expires_at_ns, hold.id) for hold in self._tabs(caller)["mine"])]
+        if hold_id not in mine:
+            return None
+        at = mine.index(hold_id)
+        return Turn(at + 1, len(mine), mine[at - 1] if at else None, next(iter(mine[at + 1 :]), None))
 
     def _tabs(self, caller: Caller) -> dict[str, list[Hold]]:
         pending = [hold for hold in self.holds.values() if hold.state is HoldState.PENDING]

@@ -14,6 +14,7 @@ from stagewarden.audit import entries
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import AuditUnavailable, NotFound
 from stagewarden.gate.callers import name_of
+from stagewarden.gate.people import Turn
 from stagewarden.gate.views import Views
 from stagewarden.holds.inbox import Ended, Which
 from stagewarden.holds.lots import Standing, standing_of
@@ -168,6 +169,15 @@ class Inboxes(Views):
             shown, views=self._views(caller, found), following=following, matched=matched,
             last=None if last is None else self._view(caller, last), ended_today=0 if found else await glance.ended_since(now - now % DAY_NS),
         )  # fmt: skip
+
+    async def turn(self, caller: Caller, hold_id: str) -> Turn | None:
+        """Where a hold stands among those that wait for this person; None when it is none of them."""
+        self._reads(caller)
+        now = self._rooms.clock.now_ns()
+        async with self._rooms.holds.glance() as glance:
+            mine = self._tabs(caller, await glance.tallies(now))["mine"]
+            found = await glance.beside(_which(Selection(), mine, now), hold_id)
+        return None if found is None else Turn(found.ahead + 1, sum(tally.count for tally in mine), found.before, found.after)
 
     async def _decided(self, glance: Glance, caller: Caller, wanted: Selection, shown: Shown) -> Shown:
         ended = Ended(wanted.tier, wanted.workflow, wanted.channel, wanted.why, wanted.text)

@@ -62,6 +62,16 @@ class HoldView:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a hold stands among those that wait for somebody, in the inbox's order from 1 on, and the ids of the one before and the one after."""
+
+    number: int
+    of: int
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Around:
     """What stands around one hold: the registry's entries about it as they are now, what it took the place of, and its like that have ended.
 

@@ -14,7 +14,7 @@ from sqlalchemy import Text, and_, case, cast, false, func, or_, select, text, t
 
 from stagewarden.holds import lifecycle, titles
 from stagewarden.holds.desk import Desk, fetch, named
-from stagewarden.holds.paging import BY_DUE, BY_END
+from stagewarden.holds.paging import BY_DUE, BY_END, DUE_LAST
 from stagewarden.model import HoldState, Tier
 from stagewarden.store.tables import WAITS, holds, votes
 
@@ -58,6 +58,15 @@ class Which:
     after_ns: int | None = None
     text: str = ""
     found: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands around one hold in the order of what waits: how many before it, and the ids of its neighbours."""
+
+    ahead: int
+    before: str | None
+    after: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,22 @@ class Glance:
     async def titles(self, ids: Collection[str]) -> dict[str, str]:
         """What these holds are called, as far as it is kept: a piece of their content, which the caller records as read."""
         return await titles.load(self._connection, self._vault, ids)
+
+    async def beside(self, which: Which, hold_id: str) -> Beside | None:
+        """Its neighbours among these; None where it is none of them."""
+        if not which.lots:
+            return None
+        where = self._where(which)
+        row = (await self._connection.execute(select(holds.c.expires_at_ns).where(named(holds.c.id, hold_id), *where))).first()
+        if row is None:
+            return None
+        place = BY_DUE.at(row.expires_at_ns, hold_id)
+        ahead = await self._connection.scalar(select(func.count()).where(*where, DUE_LAST.after(place)))
+        before, after = [
+            await self._connection.scalar(select(holds.c.id).where(*where, order.after(place)).order_by(*order.order()).limit(1))
+            for order in (DUE_LAST, BY_DUE)
+        ]
+        return Beside(ahead or 0, before, after)
 
     async def place_of(self, hold_id: str) -> str | None:
         """Where a hold stands, or stood, in the order of what waits."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 PLACES = Places(holds, "h")
 BY_DUE = Places(holds, "h", "expires_at_ns", newest=False)
+DUE_LAST = Places(holds, "h", "expires_at_ns")  # the same from its end: what comes after a place here comes before it there
 BY_END = Places(holds, "h", "ended_at_ns")
 
 

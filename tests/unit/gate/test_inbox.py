@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 
 from stagewarden.errors import AuditUnavailable, NotAllowed, NotFound
 from stagewarden.gate.inbox import SOON_NS, TABS, Selection
+from stagewarden.gate.people import Turn
 from stagewarden.identity.people import Caller
 from stagewarden.store.tables import views
 from tests.product import product, rulings
@@ -115,6 +116,19 @@ async def test_one_after_another(running: Product) -> None:
     for unknown in ("h_0", "h_\0"):
         with pytest.raises(NotFound):
             await after(person("ines"), unknown)
+
+
+async def test_where_a_hold_stands_among_those_that_wait(running: Product) -> None:
+    """Counted from 1 in the inbox's order, with its neighbours; nothing for whom it does not wait, and none of what has ended."""
+    first, second, third = [await held(running, number) for number in (1, 2, 3)]
+    turn = running.sidecar.acts.turn
+    assert [await turn(person("ines"), hold) for hold in await listed(running, "ines")] == [
+        Turn(1, 3, None, second), Turn(2, 3, first, third), Turn(3, 3, second, None),
+    ]  # fmt: skip
+    await running.vote(second, "ines", "reviewer", "reject")
+    assert [await turn(person("ines"), hold) for hold in (first, second, third)] == [Turn(1, 2, None, third), None, Turn(2, 2, first, None)]
+    for caller, hold in ((person("rita"), first), (READER, first), (person("ines"), "h_0"), (person("ines"), "h_\0")):
+        assert await turn(caller, hold) is None
 
 
 async def test_what_is_new_is_counted(running: Product) -> None:
@@ -237,7 +251,12 @@ async def test_a_program_needs_the_scope_and_nothing_waits_for_it(running: Produ
     hold = await held(running, 1)
     acts = running.sidecar.acts
     stranger, reader = (Caller(None, "robot", frozenset(scopes), "token") for scopes in ((), ("read",)))
-    for refused in (acts.inbox(stranger, Selection()), acts.fresh(stranger, Selection(), 0), acts.next_hold(stranger, hold)):
+    for refused in (
+        acts.inbox(stranger, Selection()),
+        acts.fresh(stranger, Selection(), 0),
+        acts.next_hold(stranger, hold),
+        acts.turn(stranger, hold),
+    ):
         with pytest.raises(NotAllowed):
             await refused
     shown = await acts.inbox(reader, Selection(tab="others"))

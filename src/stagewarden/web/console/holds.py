@@ -109,7 +109,7 @@ class Holds:
         differs = await self._differs(caller, kept, view.hold) if kept.conflict else ()
         values = {
             "here": "inbox", "r": shown, "differs": differs, "kept": kept, "said": _SAID.get(asked.query.get("said", "")),
-            "following": following,
+            "following": following, "turn": await self._gate.turn(caller, view.hold.id) if shown.voting else None,
         }  # fmt: skip
         response = self._site.page(asked, caller, "request.html", values, code)
         if shown.content is not None and shown.content.changes.previews:

@@ -50,7 +50,7 @@ class Inbox:
     def routes(self) -> list[web.RouteDef]:
         """The page, and what is new."""
         return [
-            web.get("/", self._entry.page(self._list)),
+            web.get("/", self._entry.page(self._list), allow_head=False),  # a look that shows nothing is none, and is not recorded as one
             web.get("/inbox/new", self._new, allow_head=False),
         ]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stagewarden.gate.grant_terms import Wanted as WantedGrant
     from stagewarden.gate.inbox import Selection, Shown
     from stagewarden.gate.overview import AgentPicture, Past, Traffic, WorkflowPicture
-    from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, VoteIntent, WorkflowReviews
+    from stagewarden.gate.people import AgentView, Around, Engaged, HoldView, OwnReviews, Turn, VoteIntent, WorkflowReviews
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.grants import Ballot as GrantBallot
     from stagewarden.identity.people import Caller, People, ProgramToken
@@ -55,6 +55,9 @@ class Gate(Protocol):
 
     async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
         """The hold that waits for this person after that one, in the inbox's order; past the end the first; None when there is no other."""
+
+    async def turn(self, caller: Caller, hold_id: str) -> Turn | None:
+        """Where a hold stands among those that wait for this person; None when it is none of them."""
 
     async def show_hold(self, caller: Caller, hold_id: str) -> HoldView:
         """One hold; showing its bytes is recorded."""

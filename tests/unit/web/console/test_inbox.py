@@ -184,6 +184,23 @@ async def test_an_empty_list_says_what_was_last_done(served: Served, http: Clien
     assert ("</a>, sent back." in page, "1 hold waits on others" in page, "1 ended today" in page, TITLE in page) == (True, True, True, True)
 
 
+async def test_from_one_hold_to_its_neighbours(served: Served, http: ClientSession) -> None:
+    """Where it stands and both ways, on the page of a hold that waits for the reader; no way past an end, and none to anybody else's."""
+    now = time.time_ns()
+    first, second, third = [served.gate.add(held(now, expires_at_ns=now + number * HOUR)).id for number in (1, 2, 3)]
+    others = served.gate.add(held(now, seats=(Seat(("legal",), 1),))).id
+    await sign_in(http, served)
+    ways = {}
+    for hold in (first, second, third, others):
+        _, page = await get(served, http, f"/holds/{hold}")
+        told = re.search(r'<nav class="turn".*?<span class="meta">([^<]*)</span>', page)
+        ways[hold] = (told and told[1], re.findall(r'<a class="button small" rel="(prev|next)" href="/holds/(\w+)">', page))
+    assert ways == {
+        first: ("1 of 3", [("next", second)]), second: ("2 of 3", [("prev", first), ("next", third)]), third: ("3 of 3", [("prev", second)]),
+        others: (None, []),
+    }  # fmt: skip
+
+
 async def test_new_holds_are_counted_for_the_list_that_is_shown(served: Served, http: ClientSession) -> None:
     """Since the page was shown and within its filters; a stranger, another site or a wrong moment is told nothing."""
     fill(served)
