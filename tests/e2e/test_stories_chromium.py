@@ -120,7 +120,7 @@ OWN = {
 @SCRIPT
 @pytest.mark.parametrize("who", OWN)
 async def test_nobody_approves_their_own(tmp_path: Path, browser: Browser, who: str, script: object) -> None:
-    """The conflict stands where the button would; the vote's form, forged, is refused and nothing changed; they may still reject."""
+    """The conflict stands where the button would; a vote and an edit, forged, are refused and nothing changed; they may still reject."""
     person, path, subject, conflict = OWN[who]
     async with story(tmp_path) as told, page_of(browser, script=bool(script)) as page:
         identifier = await told.hold("PATCH", path, PLAIN, told.acting_for(subject) if subject else None)
@@ -134,6 +134,10 @@ async def test_nobody_approves_their_own(tmp_path: Path, browser: Browser, who: 
         assert await told.stored(identifier) == before
         assert told.sent == []
         await expect(page.get_by_role("radio", name=re.compile("^Reject"))).to_be_enabled()
+        edit = {"step": "cast", "function": "reviewer", "digest": before.digest, "view_digest": before.view_digest, "edit-f0": "In my words"}
+        assert (await told.forge(page, f"/holds/{identifier}/edit", edit)).status == 409
+        assert await told.stored(identifier) == before
+        assert told.sent == []
 
 
 async def edited(told: Story) -> None:
