@@ -82,6 +82,17 @@ async def test_enter_opens_the_row(served: Served, browser: Browser) -> None:
         await expect(page).to_have_url(served.url + str(wanted))
 
 
+async def test_from_hold_to_hold(served: Served, browser: Browser) -> None:
+    """On the page of a hold `j` and `k` lead to its neighbours in the inbox, and stay at its ends."""
+    order = [hold.id for hold in sorted(served.gate.holds.values(), key=lambda hold: (hold.expires_at_ns, hold.id))]
+    async with page_of(browser) as page:
+        await sign_in(page, served, f"/holds/{order[0]}")
+        for key, place in (("j", 1), ("j", 2), ("j", 2), ("k", 1), ("k", 0), ("k", 0)):
+            await page.keyboard.press(key)
+            await expect(page).to_have_url(f"{served.url}/holds/{order[place]}")
+            await expect(page.get_by_text(f"{place + 1} of 3", exact=True)).to_be_visible()
+
+
 async def test_choosing_casts_nothing(served: Served, browser: Browser) -> None:
     """`a`, `r` and a number, `s`: the choice is made and has the focus; nothing is sent until Enter."""
     hold = next(iter(served.gate.holds.values()))
@@ -140,7 +151,7 @@ async def test_no_key_stops_revokes_or_casts(served: Served, browser: Browser) -
         page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
         for path in (f"/holds/{hold.id}", "/stop", "/agents/drafter-7"):
             await page.goto(served.url + path)
-            for key in sorted({chr(code) for code in range(33, 127)} - {"u", "?"}):
+            for key in sorted({chr(code) for code in range(33, 127)} - {"j", "k", "u", "?"}):
                 await page.keyboard.press(key)
             assert page.url == served.url + path
         assert (sent, served.gate.holds[hold.id], served.gate.engaged, served.gate.modes) == ([], hold, [], {})
