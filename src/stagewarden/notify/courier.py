@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -75,10 +74,10 @@ class Courier:
         """Until there is something new, a place is free again, or so many seconds are over."""
         news = asyncio.create_task(self._news[name].wait())
         full = len(under_way) >= AT_ONCE
-        await asyncio.wait(under_way if full else {news, *under_way}, timeout=None if full else seconds, return_when=asyncio.FIRST_COMPLETED)
-        news.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(news, return_exceptions=True)
+        try:
+            await asyncio.wait(under_way if full else {news, *under_way}, timeout=None if full else seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            news.cancel()
         self._news[name].clear()
 
     async def _attempt(self, channel: Opened, delivery: Delivery) -> None:

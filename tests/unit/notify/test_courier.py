@@ -10,7 +10,7 @@ from standardwebhooks.webhooks import Webhook as Verifier
 
 from stagewarden.clock import SystemClock
 from stagewarden.errors import StateUnavailable
-from stagewarden.notify import Ledger, Opened
+from stagewarden.notify import Courier, Ledger, Opened
 from stagewarden.notify.channels import Slack
 from stagewarden.notify.posting import Poster
 from tests.unit.notify.bench import NOTICE, SECRET, SETTINGS, delivering, new, until, webhook
@@ -250,3 +250,18 @@ async def test_a_mistake_of_ours_ends_nothing(bench, ledger):
             await ledger.enter(None, [new("1"), new("2", channel="other")], {})
             page = await until(ledger, lambda page: {each.state for each in page} == {"waiting", "delivered"} and all(each.attempts for each in page))
     assert {each.code for each in page} == {"internal", "http_200"}
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_order_to_end_is_not_missed(bench, ledger, turns):
+    """Wherever it meets the wait between two looks: also as that wait ends."""
+    courier = Courier({"desk": webhook("http://127.0.0.1:9/", bench.clock)}, ledger, lambda *_: None)
+    task = asyncio.create_task(courier._sleep("desk", set(), 30.0))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    courier.wake()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    told = task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled() is told
