@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 
 from stagewarden.audit.reader import Wanted
 from stagewarden.errors import Invalid
+from stagewarden.model import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAMES = ("agent", "effect", "workflow", "stage", "code", "upstream", "since", "until")
 EFFECTS = ("allow", "hold", "deny")
+STAGES = tuple(map(str, Stage))
 
 
 def wanted(query: Mapping[str, str], after: int | None = None) -> Wanted:
-    """Raises Invalid. An empty value is none: a form sends those."""
-    agent, effect, workflow, stage, code, upstream, since, until = (query.get(name) or None for name in NAMES)
+    """Raises Invalid."""
+    agent, effect, workflow, stage, code, upstream, since, until = (query.get(name) for name in NAMES)
+    if stage is not None and stage not in STAGES:
+        raise Invalid(f"stage: expected one of {', '.join(STAGES)}")
     if effect is not None and effect not in EFFECTS:
         raise Invalid("effect: expected allow, hold or deny")
     return Wanted(

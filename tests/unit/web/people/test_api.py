@@ -187,3 +187,12 @@ async def test_methods_that_are_not_there(served: Served, http: ClientSession) -
     """A known path with another method is 405 as a problem."""
     status, problem = await ask(served, http, "PATCH", "/holds")
     assert (status, problem["type"]) == (405, "urn:stagewarden:problem:method_not_allowed")
+
+
+@pytest.mark.parametrize("asked", ["effect=maybe", "effect=", "stage=publish", "stage=", "since=yesterday", "since=", "until=", "nothing=1"])
+async def test_rulings_by_a_filter_that_is_none_are_refused(served: Served, http: ClientSession, asked: str) -> None:
+    """A misspelt filter would find nothing, or everything: it is refused by its name."""
+    headers = {"Authorization": f"Bearer {served.tokens['ines']}"}
+    async with http.get(f"{served.url}/api/v1/rulings?{asked}", headers=headers) as answer:
+        problem = await answer.json(content_type=None)
+        assert (answer.status, asked.partition("=")[0] in problem["detail"]) == (422, True), problem
