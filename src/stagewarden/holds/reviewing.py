@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import delete, insert, select
 
 from stagewarden.clock import NANOSECONDS
+from stagewarden.errors import StateUnavailable
 from stagewarden.holds import lifecycle, signals
 from stagewarden.holds.desk import Desk
 from stagewarden.holds.hours import at_work
 from stagewarden.holds.signals import Review
-from stagewarden.store import Clash
 from stagewarden.store.tables import holds, reviews, views
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Reviewing(Desk):
         async with self._store.reading() as connection:
             known = await connection.scalar(select(views.c.first_at_ns).where(views.c.hold == hold.id, views.c.person == person))
         if known is None:
-            with suppress(Clash):  # shown twice at once: one of them was first
+            # Shown twice at once, one of them was first; and where it cannot be written, people read on without.
+            with suppress(StateUnavailable):
                 async with self._store.writing() as connection:
                     await connection.execute(insert(views).values(hold=hold.id, person=person, first_at_ns=self._clock.now_ns()))
 
