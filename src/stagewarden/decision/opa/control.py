@@ -39,6 +39,10 @@ class _Client(AsyncOpaClient):  # type: ignore[misc]  # opa-python-client has no
         )
 
 
+class Overtaken(PolicyUnavailable):
+    """Somebody else pushed at the same moment: a worker that found OPA behind what the worker itself knows, say."""
+
+
 class Control:
     """One OPA server's control plane."""
 
@@ -62,4 +66,4 @@ class Control:
         except _FAILURES as error:
             raise PolicyUnavailable(f"OPA does not take the registry: {type(error).__name__}: {error}") from None
         if held.get("result") != registry.get("revision"):
-            raise PolicyUnavailable("OPA holds another registry than the one it was given")
+            raise Overtaken("OPA holds another registry than the one it was given")

@@ -13,7 +13,7 @@ import orjson
 
 from stagewarden.decision.opa.breaker import Breaker
 from stagewarden.decision.opa.connection import NoAnswer, Pool
-from stagewarden.decision.opa.control import Control
+from stagewarden.decision.opa.control import Control, Overtaken
 from stagewarden.decision.opa.reply import BadReply
 from stagewarden.decision.verdict import parse
 from stagewarden.errors import Ambiguous, PolicyUnavailable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 QUERY = "/v1/data/stagewarden/main/verdict?provenance=true"
 DEPTH = 32
 _OK = 200
+_PUSHES = 20  # tries of a registry while others push an earlier one
 _MEMBERS = frozenset({"result", "provenance", "decision_id"})
 
 
@@ -66,7 +67,13 @@ class OpaDecider:
 
     async def load(self, document: Document) -> None:
         """Push the registry; raises PolicyUnavailable. Until OPA holds it, main denies `registry_stale`."""
-        await self._control.push(document)
+        for left in reversed(range(_PUSHES)):
+            try:
+                await self._control.push(document)
+                break
+            except Overtaken:  # until all are told, a worker that meets the new registry mends it with the old one
+                if not left:
+                    raise
         self._document = document
 
     async def prepare(self, document: Document) -> Callable[[], None]:
