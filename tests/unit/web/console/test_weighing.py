@@ -61,7 +61,7 @@ async def test_earlier_requests_like_this(served: Served, http: ClientSession) -
     now = time.time_ns()
     done = served.gate.add(held(now - 9 * 10**9, {"title": "Earlier title"}, state=HoldState.DONE))
     rejected = served.gate.add(held(now, state=HoldState.REJECTED, ended_by="unapproved_claim"))
-    others = [served.gate.add(held(now, **other)) for other in ({"kind": "page.delete", "state": HoldState.DONE}, {"agent": "helper-4"})]
+    others = [served.gate.add(held(now, state=HoldState.DONE, **other)) for other in ({"kind": "page.delete"}, {"agent": "helper-4"})]
     hold = served.gate.add(held(now))
     await sign_in(http, served)
     _, page = await get(served, http, f"/holds/{hold.id}")
