@@ -23,6 +23,7 @@ from stagewarden.decision import load_bundle, make
 from stagewarden.decision.opa import Address, OpaDecider
 from stagewarden.decision.opa.breaker import FAILURES, REST, Breaker
 from stagewarden.decision.opa.connection import MAX_OPEN
+from stagewarden.decision.opa.control import Overtaken
 from stagewarden.decision.opa.reply import BadReply, Reader
 from stagewarden.errors import ConfigError, PolicyUnavailable
 from stagewarden.model import Question
@@ -291,3 +292,25 @@ def test_an_engine_without_an_address_is_refused(tmp_path: Path) -> None:
         made(configured(tmp_path, "production"), tmp_path)
     with pytest.raises(ConfigError, match=r"policy\.opa\.url"):
         made(configured(tmp_path, "production", url="http://opa.example"), tmp_path)
+
+
+async def test_a_registry_that_was_overtaken_is_pushed_again():
+    """A worker may mend OPA with the earlier registry while the house pushes the next: the house has the last word, and gives up in the end."""
+
+    class Contested:
+        def __init__(self, others: int) -> None:
+            self.others = others
+
+        async def push(self, document):
+            self.others -= 1
+            if self.others >= 0:
+                raise Overtaken("another")
+
+    decider = object.__new__(OpaDecider)
+    decider._document, decider._control = None, Contested(3)
+    await decider.load({"revision": "b"})
+    assert (decider._document, decider._control.others) == ({"revision": "b"}, -1)
+    decider._control = Contested(1_000)
+    with pytest.raises(Overtaken):
+        await decider.load({"revision": "c"})
+    assert decider._document == {"revision": "b"}
