@@ -13,6 +13,8 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from tests.connections import Connections
+
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
@@ -128,7 +130,7 @@ class ScriptedUpstream:
         self._path = path
         self._port = 0
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._accepted = Connections(self._serve)
         self._failures: list[BaseException] = []
 
     @property
@@ -143,6 +145,11 @@ class ScriptedUpstream:
             return f"unix:{self._path}"
         return f"{'https' if self._tls else 'http'}://{'localhost' if self._tls else self._host}:{self.port}"
 
+    @property
+    def serving(self) -> int:
+        """Connections that are served just now."""
+        return len(self._accepted)
+
     async def __aenter__(self) -> Self:
         await self.come_back()
         return self
@@ -154,10 +161,11 @@ class ScriptedUpstream:
 
     async def come_back(self) -> None:
         """Listen, where it listened before."""
+        self._accepted = Connections(self._serve)
         if self._path is not None:
-            self._server = await asyncio.start_unix_server(self._accept, self._path)
+            self._server = await asyncio.start_unix_server(self._accepted, self._path)
         else:
-            self._server = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls)
+            self._server = await asyncio.start_server(self._accepted, self._host, self._port, ssl=self._tls)
             self._port = int(self._server.sockets[0].getsockname()[1])
 
     def stop_listening(self) -> None:
@@ -170,29 +178,20 @@ class ScriptedUpstream:
         if self._server is None:
             return
         server, self._server = self._server, None
-        server.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._accepted.end(server)
         await server.wait_closed()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             await self._script(Peer(self, reader, writer))
         except (asyncio.IncompleteReadError, OSError):
             pass  # the other side went away
-        except asyncio.CancelledError:
-            pass  # the test is over
         except Exception as failure:  # noqa: BLE001 - shown when the test leaves the upstream
             self._failures.append(failure)
         finally:
-            self._tasks.discard(task)
             writer.transport.abort()
 
 

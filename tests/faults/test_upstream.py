@@ -128,7 +128,7 @@ async def test_without_end_at_the_direct_door(there):
     await reader.readexactly(1 << 20)
     there.upstream.heal()
     writer.transport.abort()
-    await until(lambda: not there.upstream._tasks)
+    await until(lambda: there.upstream.serving == 0)
     ruling = next(line.split(b": ")[1].decode() for line in head.split(b"\r\n") if line.lower().startswith(b"stagewarden-ruling"))
     assert (await there.outcome(ruling=ruling))["result"] == ENDLESS.direct.result
     assert len(there.upstream.requests) == 1
@@ -140,7 +140,7 @@ async def test_without_end_at_the_look_up(there):
     there.upstream.poison(ENDLESS.toxic)
     told = await settled(there, lambda: there.publish("endless"))
     assert (told.status, code_of(told)) == (503, "cannot_tell")
-    await until(lambda: not there.upstream._tasks)
+    await until(lambda: there.upstream.serving == 0)
 
 
 async def test_without_end_at_an_approved_send(there):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import socket
 import struct
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from tests.connections import Connections
 
 if TYPE_CHECKING:
     import ssl
@@ -44,8 +45,6 @@ class Scripted:
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             return
-        finally:
-            writer.close()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         at = min(len(self.requests), len(self.replies) - 1)
@@ -92,20 +91,12 @@ class Scripted:
 @asynccontextmanager
 async def listening(script: Scripted, path: Path | None, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     """The stand-in on a unix socket at `path`, or on a loopback port that is given; every connection is over at the end."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.create_task(script.serve(reader, writer)))
-
+    connections = Connections(script.serve)
     if path is not None:
-        server: asyncio.Server = await asyncio.start_unix_server(accept, path, limit=1 << 21)
+        server: asyncio.Server = await asyncio.start_unix_server(connections, path, limit=1 << 21)
     else:
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=1 << 21, ssl=tls)
+        server = await asyncio.start_server(connections, "127.0.0.1", 0, limit=1 << 21, ssl=tls)
     try:
         yield 0 if path is not None else server.sockets[0].getsockname()[1]
     finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await connections.end(server)

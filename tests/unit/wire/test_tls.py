@@ -19,6 +19,7 @@ from stagewarden.config import Secrets
 from stagewarden.errors import ConfigError
 from stagewarden.wire.tls import ListenersTls, peer_certificate
 from tests.authority import Authority, Issued
+from tests.connections import Connections
 from tests.unit.config.parts import changed, loaded
 
 if TYPE_CHECKING:
@@ -109,12 +110,13 @@ async def listening(tls: ListenersTls, **options: Any) -> AsyncIterator[Listener
                 writer.write(b"here\n")
         writer.transport.abort()
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls.context("agents"), **options)
+    connections = Connections(accept)
+    server = await asyncio.start_server(connections, "127.0.0.1", 0, ssl=tls.context("agents"), **options)
     listener = Listener(server.sockets[0].getsockname()[1])
     try:
         yield listener
     finally:
-        server.close()
+        await connections.end(server)
 
 
 async def test_the_certificate_of_the_handshake(tmp_path, ours):
