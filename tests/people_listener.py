@@ -19,7 +19,7 @@ from stagewarden.identity.people import People
 from stagewarden.identity.sessions import Terms
 from stagewarden.identity.tokens import new_token
 from stagewarden.store import Store, locate
-from stagewarden.web.people.ports import Settings
+from stagewarden.web.people.ports import Condition, Settings
 from stagewarden.web.plane import listener
 from tests.fakes import PEOPLE, FakeGate
 
@@ -80,7 +80,16 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     _private(folder / "users.yaml", "".join(f'{name}: "{_hash()}"\n' for name in PEOPLE))
     sources = (TokenPeople(tokens=Secret("file:tokens.yaml")), PasswordPeople(users=Secret("file:users.yaml")))
     people = People(sources, Secrets(folder, {}), gate.registry, clock, PeopleSettings(), sandbox=True)
-    settings = Settings("newsroom", "sandbox", url, frozenset({"127.0.0.1", "localhost"}), ("cms",), 1800, 28800, troubles=lambda: troubles)
+    settings = Settings(
+        "newsroom",
+        "sandbox",
+        url,
+        frozenset({"127.0.0.1", "localhost"}),
+        ("cms",),
+        1800,
+        28800,
+        condition=lambda: Condition(troubles, "4c1e0b77aa", 2),
+    )
     store = Store(locate("sqlite:state.db", folder))
     await store.open()
     gate.store = store

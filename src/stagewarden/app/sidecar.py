@@ -34,6 +34,7 @@ from stagewarden.holds import Vault
 from stagewarden.identity.people import People
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.parser import require_native
+from stagewarden.web.people.ports import Condition
 from stagewarden.web.plane import listener as people_listener
 from stagewarden.wire.tls import ListenersTls
 from stagewarden.wire.upstream import Upstreams
@@ -77,6 +78,10 @@ class Sidecar:
     listener: AgentsListener | None = None
     house: House | None = None
     _reload: asyncio.Event | None = None
+
+    def condition(self) -> Condition:
+        """How we are, for pages."""
+        return Condition(self.readiness.known, self.rooms.decider.revision, self.replicas.heard)
 
     def request_reload(self) -> None:
         """SIGHUP: reload registry, policy data and keys soon; broken input keeps the last good one."""
@@ -312,7 +317,7 @@ async def _listen(sidecar: Sidecar, clock: Clock, vault: Vault, stack: AsyncExit
         application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.refresh, hosts(config.listen.operations))
         sidecar.operations_address = await serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
-        settings = replace(people_settings(config, config.listen.people, vault.derived("cursors/1")), troubles=lambda: sidecar.readiness.known)
+        settings = replace(people_settings(config, config.listen.people, vault.derived("cursors/1")), condition=sidecar.condition)
         repeats = Repeats(sidecar.rooms.store, vault, clock)
         application = people_listener(sidecar.acts, sidecar.people, settings, clock, repeats)
         sidecar.people_address = await serve(application, config.listen.people.bind, sidecar.tls.context("people"), stack)

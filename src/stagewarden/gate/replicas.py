@@ -59,6 +59,11 @@ class Replicas:
         """Why we have no place among the replicas; None when we have."""
         return self._trouble
 
+    @property
+    def heard(self) -> int | None:
+        """How many instances share the state and were heard of lately, this one among them; None where we are alone."""
+        return None if self._rooms.store.exclusive else max(1, len(self._living()))
+
     def details(self) -> dict[str, object]:
         """Every instance heard of lately, by name, for `/readyz`; nothing where we are alone."""
         if self._rooms.store.exclusive:

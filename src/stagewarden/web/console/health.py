@@ -1,4 +1,4 @@
-"""What does not work now, in people's words: the banner above the heading of every page. From what `/readyz` is told; never its details."""
+"""How we are, in people's words: banners above every heading, and the foot of the side bar. From what `/readyz` is told; never its details."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from stagewarden.web.people.ports import Condition
+
+_DIGITS = 7  # of a revision: enough to tell two apart that somebody has in mind
 
 _WORDS = {
     "audit": ("The log takes no entries.", "Nothing is allowed, voted on or sent until it does. Stopping works."),
@@ -32,3 +36,24 @@ def troubles(parts: Iterable[str]) -> list[Trouble]:
     order = list(_WORDS)
     known = sorted(parts, key=lambda part: order.index(part) if part in order else len(order))
     return [Trouble(part, *_WORDS.get(part, (f"Not ready: {part}.", "Agents may be refused."))) for part in known]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of the foot."""
+
+    name: str
+    well: bool
+    says: str
+
+
+def foot(condition: Condition) -> tuple[Part, ...]:
+    """What a vote stands on: the policy that asked for it, the log that keeps it, the state that counts it."""
+    ill = frozenset(condition.troubles)
+    alone = condition.replicas is None
+    state = "does not answer" if "state" in ill else "one replica" if alone or condition.replicas == 1 else f"{condition.replicas} replicas"
+    return (
+        Part("Policy", well=True, says=f"rev {condition.policy[:_DIGITS]}"),
+        Part("Audit", "audit" not in ill, "takes no entries" if "audit" in ill else "takes entries"),
+        Part("State", not ill & {"state", "replicas"}, state),
+    )

@@ -80,10 +80,11 @@ class Site:
     def page(self, request: web.Request, caller: Caller, template: str, values: Mapping[str, object], code: str | None = None) -> web.Response:
         """A page in the frame, for somebody signed in."""
         now = self._clock.now_ns()
+        condition = self._settings.condition()
         frame = {
             "me": self._me(caller), "csrf": self._guard.form_token(request), "key": secrets.token_urlsafe(12), "waits": request.get(WAITS),
             "shown": when.moment(now, now).clock, "said": None, "refused": None, "waiting": None, "onward": None,
-            "troubles": health.troubles(self._settings.troubles()),
+            "troubles": health.troubles(condition.troubles), "health": health.foot(condition),
             "toast": recorded.recorded(request.query),
         }  # fmt: skip
         return self.bare(request, template, {**frame, **values}, code)

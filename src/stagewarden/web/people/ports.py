@@ -197,6 +197,15 @@ class Gate(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Condition:
+    """How we are, as `/readyz` knows it."""
+
+    troubles: Collection[str] = ()  # the parts that do not work now
+    policy: str = ""  # the revision in force
+    replicas: int | None = None  # how many share the state; None: alone
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the listener is told. `url`: where people reach it from outside (None: as they asked); `hosts`: Host values answered."""
 
@@ -210,7 +219,7 @@ class Settings:
     session_terminal: float = 43200.0  # seconds
     body: int = 256 << 10  # bytes; nothing people send is larger
     json_depth: int = 16
-    troubles: Callable[[], Collection[str]] = tuple  # the parts of us that do not work now, as `/readyz` knows them
+    condition: Callable[[], Condition] = Condition
     cursor_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # shared by replicas, so that a page may come from any
 
     @property
