@@ -96,7 +96,7 @@ async def opened_shape(state: str, folder: Path) -> dict[str, Any]:
 
 
 async def test_an_old_database_becomes_what_a_new_one_is(old, tmp_path):
-    """Column by column and index by index: a column of tables.py that the migration lacks fails here."""
+    """Column by column and index by index: a column of tables/ that the migration lacks fails here."""
     (tmp_path / "new").mkdir()
     kind = "sqlite" if old.startswith("sqlite") else "postgresql"
     with prepared(kind, tmp_path / "new", tables=False) as new:

@@ -2,7 +2,7 @@
 
 Each step is an Alembic script in `versions/`, named after the schema it leads to. Which schema a database has stands in its `meta`
 table since the first release; a version table of Alembic's own would be a second truth, so there is none. A step never reads
-tables.py, which goes on changing: it says itself what it makes.
+tables/, which goes on changing: it says itself what it makes.
 """
 
 from __future__ import annotations
