@@ -35,7 +35,7 @@ HOUSE = Path(__file__).parent / "attacks" / "house"
 KEY = b"sw_battery"  # stands for the agent's credential in every table of requests
 HOST = b"app.test"
 KEEPS = "/kept-"  # a target for which the lab answers as it is told and keeps the connection; after any other such answer it closes it
-PATIENCE = 20.0  # seconds; far beyond the deadlines of the house
+PATIENCE = 60.0  # seconds; far beyond the deadlines of the house
 STATUS = {
     "ambiguous_request": 400, "unauthenticated": 401, "denied": 403, "held": 403, "killed": 403, "paused": 403, "revoked": 403, "not_found": 404,
     "body_too_large": 413, "target_too_long": 414, "unsupported_body": 415, "overloaded": 429, "headers_too_large": 431,

@@ -149,7 +149,7 @@ class Product:
         ballot |= {"answers": dict.fromkeys(shown["questions"], True)} if decision == "approve" else {"reason": "timing"}
         return await self.person("POST", f"/holds/{hold}/votes", person, ballot | changed)
 
-    async def ended(self, hold: str, seconds: float = 20) -> str:
+    async def ended(self, hold: str, seconds: float = 60) -> str:
         """The state in which a hold has ended."""
         return str((await self.sidecar.rooms.holds.outcome(hold, seconds)).state)
 
@@ -188,7 +188,7 @@ def rulings(folder: Path) -> list[dict[str, Any]]:
     return [jsonlib.loads(line) for path in sorted((folder / "audit").glob("*.jsonl")) for line in path.read_bytes().splitlines()]
 
 
-async def until(check: Callable[[], Any], seconds: float = 10) -> Any:
+async def until(check: Callable[[], Any], seconds: float = 60) -> Any:
     """What `check` gives once it is true; TimeoutError when it never is. Polls: it looks at what others write."""
     async with asyncio.timeout(seconds):
         while not (found := check()):  # noqa: ASYNC110 - files and other processes set no event

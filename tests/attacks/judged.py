@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 AGENT, PERSON = "mallory", "ines"
 CONNECTIONS = 24
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _CANNOT_TELL = 503
 _UNKNOWN = 401  # before identity refusals are summed up, not recorded one by one
 _NUMBER = re.compile(rb"\r\nX-Number: (\d+)\r\n")

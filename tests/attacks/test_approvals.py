@@ -58,7 +58,7 @@ async def ballot(running, hold, person="ines"):
 
 async def settled(running):
     """Nothing is under way any more."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await running.sidecar.releases.idle()
 
 
@@ -91,7 +91,7 @@ async def test_cve_2026_58439_an_approved_change_of_a_changed_article_is_not_sen
 
     running.sidecar.rooms.assets.acquire = waiting
     await running.vote(hold, "ines", "reviewer")
-    await asyncio.wait_for(entered.wait(), 20)
+    await asyncio.wait_for(entered.wait(), 60)
     running.newsroom.articles["1"]["title"] = "Changed by somebody"
     go_on.set()
     assert await running.ended(hold) == "superseded"

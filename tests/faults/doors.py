@@ -108,7 +108,7 @@ async def settled(doors: Doors, ask: Callable[[], Awaitable[Told]]) -> Told:
 
 async def becomes(ask: Callable[[], Awaitable[Any]], wanted: Any) -> None:
     """Ask until the answer is this one. Polls: it looks at what comes back by itself."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await ask() != wanted:  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.05)
 

@@ -48,7 +48,7 @@ class Terminal:
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*words, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT, env=environ)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 assert process.stdout is not None
                 while not (line := (await process.stdout.readline()).decode()).startswith("https://"):
                     assert line, "it ended without a link"

@@ -45,7 +45,7 @@ async def test_messages_are_whole_whatever_pieces_they_come_in(size):
     for start in range(0, len(data), size):
         await asyncio.get_running_loop().sock_sendall(raw, data[start : start + size])
         await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(end.heard) < 3:  # noqa: ASYNC110 - a protocol sets no event
             await asyncio.sleep(0.005)
     assert end.heard == messages
@@ -68,7 +68,7 @@ async def test_what_is_not_understood_ends_the_conversation(data):
     """Nothing of it, and nothing after it, is heard."""
     raw, _, end = await ends()
     await asyncio.get_running_loop().sock_sendall(raw, data + frame(Count(1)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         assert "not understood" in await end.gone
     assert end.heard == []
     raw.close()
@@ -78,7 +78,7 @@ async def test_the_end_of_the_other_is_told_once_and_speaking_on_is_no_fault():
     """A worker's death is an end of file; what is said to it afterwards goes nowhere."""
     raw, channel, end = await ends()
     raw.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await end.gone
     channel.send(Count(1))
     channel.close()

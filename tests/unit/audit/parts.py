@@ -72,6 +72,7 @@ class TroubledDisk:
     room: int = 1 << 40
     syncs: int = 0
     gate: threading.Event = field(default_factory=threading.Event)
+    stuck: threading.Event = field(default_factory=threading.Event)  # somebody waits at the gate
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -86,7 +87,9 @@ class TroubledDisk:
 
     def sync(self, handle: int) -> None:
         """The system call, once `gate` is set."""
-        self.gate.wait(10)
+        if not self.gate.is_set():
+            self.stuck.set()
+            self.gate.wait(60)
         self.syncs += 1
         if self.sync_error:
             raise OSError(self.sync_error, os.strerror(self.sync_error))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 async def until(true) -> None:
     """Wait for the writing thread."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - the thread has no event to give
             await asyncio.sleep(0.005)
 
@@ -65,7 +65,7 @@ async def test_whoever_comes_during_a_flush_shares_the_next(tmp_path) -> None:
     log = await opened(tmp_path / "audit", disk=disk, observe=seen.append)
     disk.gate.clear()
     first = log.append("read", {"n": 0})
-    await asyncio.sleep(0.05)
+    await until(disk.stuck.is_set)
     rest = [log.append("read", {"n": n}) for n in range(1, 101)]
     disk.gate.set()
     assert await asyncio.gather(first, *rest) == list(range(1, 102))
@@ -81,7 +81,8 @@ async def test_nobody_is_told_before_the_sync(tmp_path) -> None:
     log = await opened(tmp_path / "audit", disk=disk)
     disk.gate.clear()
     future = log.append("read", {})
-    await asyncio.sleep(0.05)
+    await until(disk.stuck.is_set)
+    await asyncio.sleep(0.05)  # whoever would be told too early is told by now
     assert not future.done()
     disk.gate.set()
     assert await future == 1
@@ -202,7 +203,7 @@ async def test_a_disk_that_does_not_answer_is_not_writable(tmp_path) -> None:
     log = await opened(tmp_path / "audit", clock=clock, disk=disk)
     disk.gate.clear()
     waiting = log.append("read", {})
-    await asyncio.sleep(0.02)
+    await until(disk.stuck.is_set)
     clock.move(6)
     with pytest.raises(AuditUnavailable, match="not answered"):
         await log.append("read", {})

@@ -15,6 +15,7 @@ from stagewarden.audit.remote import Acknowledged, Drafted, Entries, Inlet, Remo
 from stagewarden.audit.verify import verify
 from stagewarden.errors import AuditUnavailable
 from tests.unit.audit.parts import ManualClock, TroubledDisk, audit_log, entries_of, ruling, segments_of
+from tests.unit.audit.test_log import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +125,7 @@ async def test_what_gathers_while_a_batch_is_under_way_goes_with_the_next(log):
     first = wire.remote.append("read", {"n": 0})
     await turns()
     rest = [wire.remote.append("read", {"n": n}) for n in range(1, 101)]
-    await asyncio.sleep(0.03)
+    await turns()
     assert [len(entries.drafts) for entries in wire.sent] == [1]
     wire.let_go()
     assert await asyncio.gather(first, *rest) == list(range(1, 102))
@@ -138,7 +139,8 @@ async def test_nobody_is_told_before_the_sync(tmp_path):
     await log.open()
     disk.gate.clear()
     future = Wire(log).remote.append("read", {})
-    await asyncio.sleep(0.05)
+    await until(disk.stuck.is_set)
+    await turns()
     assert not future.done()
     disk.gate.set()
     assert await future == 1
@@ -170,9 +172,7 @@ async def test_a_write_that_fails_is_told_to_the_worker_and_leaves_nothing(tmp_p
     told = await asyncio.gather(*[wire.remote.append("read", {"n": n}) for n in range(3)], return_exceptions=True)
     assert [type(each) for each in told] == [AuditUnavailable] * 3
     disk.sync_error = 0
-    async with asyncio.timeout(10):
-        while not log.writable:  # noqa: ASYNC110 - the thread has no event to give
-            await asyncio.sleep(0.005)
+    await until(lambda: log.writable)
     await log.close()
     assert [entry["kind"] for entry in entries_of(tmp_path / "audit") if entry["kind"] == "read"] == []
 

@@ -199,7 +199,7 @@ def test_what_only_an_outside_checkpoint_can_show_is_never_called_verified(tmp_p
     assert (report.state, report.size, report.head) == ("unanchored", len(lines), hashlib.sha256(lines[-1]).hexdigest())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, 10**9), st.integers(0, 7))
 def test_no_flipped_bit_before_the_last_line_passes(tmp_path, place, bit) -> None:
     """Flip any one bit of any line but the last: broken."""

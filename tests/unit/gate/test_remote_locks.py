@@ -67,13 +67,13 @@ async def test_other_keys_do_not_wait():
     """Two assets do not know each other, in one worker and over two."""
     locks = KeyedLocks()
     one, two = Worker(locks), Worker(locks)
-    await asyncio.wait_for(one.locks.acquire(KEY), 5)
-    await asyncio.wait_for(one.locks.acquire(OTHER), 5)
+    await asyncio.wait_for(one.locks.acquire(KEY), 60)
+    await asyncio.wait_for(one.locks.acquire(OTHER), 60)
     waiting = asyncio.create_task(two.locks.acquire(KEY))
     await settle()
     assert not waiting.done()
     one.locks.release(KEY)
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
 
 
 @pytest.mark.parametrize("granted", [False, True], ids=["while-waiting", "after-the-turn-came"])
@@ -92,7 +92,7 @@ async def test_a_cancelled_waiter_leaves_nothing_behind(granted):
     await asyncio.gather(first, return_exceptions=True)
     if not granted:
         locks.release(KEY)
-    await asyncio.wait_for(second, 5)
+    await asyncio.wait_for(second, 60)
     two.locks.release(KEY)
     await settle()
     assert len(locks) == 0
@@ -110,9 +110,9 @@ async def test_what_a_dead_worker_held_or_awaited_is_the_next_ones():
     behind = asyncio.create_task(two.locks.acquire(OTHER))
     await settle()
     one.die()
-    await asyncio.wait_for(next_one, 5)
+    await asyncio.wait_for(next_one, 60)
     locks.release(OTHER)
-    await asyncio.wait_for(behind, 5)
+    await asyncio.wait_for(behind, 60)
     for key in (KEY, OTHER):
         two.locks.release(key)
     await settle()

@@ -70,7 +70,7 @@ async def test_who_waits_at_one_is_woken_by_a_vote_at_the_other(tmp_path, state,
         _, hold = await asked(a)
         waiting = asyncio.create_task(a.ended(hold, 60))
         assert (await b.vote(hold, "ines", "reviewer")).status == 200
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await waiting == "done"
 
 
@@ -94,7 +94,7 @@ async def test_an_asset_is_one_request_at_a_time_over_both(tmp_path, state):
             async with asyncio.timeout(0.5):
                 await asyncio.shield(edit)
         a.sidecar.rooms.assets.release(key)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert (await edit).status == 200
 
 

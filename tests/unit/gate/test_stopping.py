@@ -108,7 +108,7 @@ async def approved_and_looking(running):
 
     running.sidecar.rooms.assets.acquire = waiting
     assert (await running.vote(hold, "ines", "reviewer")).status == 200
-    await asyncio.wait_for(entered.wait(), 10)
+    await asyncio.wait_for(entered.wait(), 60)
     return hold, go_on
 
 

@@ -91,7 +91,7 @@ async def test_a_kill_between_approve_and_send_is_not_sent(running):
 
     running.sidecar.rooms.assets.acquire = waiting
     assert (await running.vote(hold, "ines", "reviewer")).status == 200
-    await asyncio.wait_for(entered.wait(), 10)
+    await asyncio.wait_for(entered.wait(), 60)
     assert (await running.person("PUT", "/kill", "tomas", {"scope": "upstream:newsroom", "reason": "now"})).status == 200
     go_on.set()
     assert await running.ended(hold) == "stopped"

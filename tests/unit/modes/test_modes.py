@@ -450,7 +450,7 @@ acts = st.lists(st.one_of(
 ), max_size=8)  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(acts)
 def test_any_sequence_of_acts_leaves_what_it_says(tmp_path_factory, sequence) -> None:
     """Against a model: kills stand until lifted, modes are the last given, revoked stays, and a fresh reader agrees."""

@@ -401,7 +401,7 @@ async def take(one: Replica, act: str, what: object, standing: dict[str, int]) -
     return None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps)
 def test_any_sequence_over_replicas_ends_the_same_everywhere(
     tmp_path_factory: pytest.TempPathFactory, sequence: list[tuple[str, int, object]]

@@ -53,7 +53,7 @@ async def test_a_name_that_was_lost_is_taken_again(state, tmp_path):
     """The server was restarted: its instances come back, each to its name."""
     async with opened(state, tmp_path, "a", "b") as (first, second):
         cluster().run(state.rpartition("/")[2], "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_try_advisory%'")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not first._backend._named.is_closed():  # noqa: ASYNC110 - the other side's act
                 await asyncio.sleep(0.01)
         await first.keep()
@@ -75,9 +75,9 @@ async def test_a_lock_is_one_replicas_alone(state, tmp_path):
         await asyncio.gather(given_up, return_exceptions=True)
         assert not waiting.done()
         await first.unlock("asset cms /posts/42")
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
         await second.unlock("asset cms /posts/42")
-        await asyncio.wait_for(first.lock("asset cms /posts/42"), 10)
+        await asyncio.wait_for(first.lock("asset cms /posts/42"), 60)
 
 
 async def test_a_lock_ends_with_whoever_has_it(state, tmp_path):
@@ -85,7 +85,7 @@ async def test_a_lock_ends_with_whoever_has_it(state, tmp_path):
     async with opened(state, tmp_path, "b") as (other,):
         async with opened(state, tmp_path, "a") as (first,):
             await first.lock("x")
-        await asyncio.wait_for(other.lock("x"), 10)
+        await asyncio.wait_for(other.lock("x"), 60)
 
 
 async def test_what_is_passed_alone_is_passed_one_after_another(state, tmp_path):

@@ -134,7 +134,7 @@ async def test_a_malformed_head_is_refused_before_anybody_is_asked(tmp_path, wir
     async with ScriptedUpstream(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n") as upstream, behind(tmp_path / "house", upstream.url) as product:
         reader, writer = await asyncio.open_connection(*product.sidecar.agents_address)
         writer.write(wire)
-        answer = await asyncio.wait_for(reader.read(2000), 10)
+        answer = await asyncio.wait_for(reader.read(2000), 60)
         writer.close()
         assert answer.split(b" ", 2)[1] == status
         assert b"urn:stagewarden:problem:" in answer
@@ -169,9 +169,9 @@ async def test_expect_continue_is_answered_only_after_the_head_was_acceptable(tm
                 "Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
             )
             writer.write(head.encode())
-            assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(first)
+            assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).startswith(first)
             if b"100" in first:
                 writer.write(b"{}")
-                assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).startswith(b"HTTP/1.1 201")
+                assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).startswith(b"HTTP/1.1 201")
             writer.close()
         assert len(upstream.requests) == 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +11,16 @@ from stagewarden.clock import SystemClock
 from stagewarden.errors import AuditUnavailable, StateUnavailable
 from stagewarden.metrics import Metrics
 from stagewarden.web.operations import LoopWatch, Readiness, operations
+
+
+class Hands(SystemClock):
+    """Monotonic time moved by hand."""
+
+    now = 100.0
+
+    def monotonic(self) -> float:
+        """Seconds, as set."""
+        return self.now
 
 
 async def fine() -> str | None:
@@ -135,18 +144,23 @@ async def test_there_is_nothing_else_here(client, path) -> None:
 
 
 async def test_a_stalled_event_loop_fails_readiness_for_a_while() -> None:
-    """A probe that arrives after the stall still sees it."""
-    seen: list[float] = []
-    watch = LoopWatch(SystemClock(), seen.append, every=0.01, late=0.1)
-    async with asyncio.TaskGroup() as group:
-        task = group.create_task(watch.watch())
-        await asyncio.sleep(0.03)
-        assert await watch.trouble() is None
-        time.sleep(0.2)  # noqa: ASYNC251 - the stall
-        await asyncio.sleep(0.03)
-        assert "stood still" in (await watch.trouble() or "")
-        task.cancel()
-    assert max(seen) > 0.1
+    """A probe that arrives up to ten seconds after the stall still sees it."""
+    clock, seen = Hands(), asyncio.Queue[float]()
+    watch = LoopWatch(clock, seen.put_nowait, every=0.01, late=0.1)
+    task = asyncio.create_task(watch.watch())
+    assert await seen.get() == 0
+    assert await watch.trouble() is None
+    clock.now += 0.2  # while it sleeps
+    assert await seen.get() == pytest.approx(0.19)
+    assert "stood still for 0.2 s" in (await watch.trouble() or "")
+    assert await seen.get() == 0
+    assert await watch.trouble() is not None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    clock.now += 10
+    assert await watch.trouble() is not None
+    clock.now += 0.1
+    assert await watch.trouble() is None
 
 
 @pytest.mark.parametrize(

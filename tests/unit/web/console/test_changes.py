@@ -85,9 +85,9 @@ def test_found() -> None:
 @pytest.mark.parametrize("text", ["<" * 200_000, "//" * 100_000, "<a " + "x" * 200_000, "on" * 100_000 + "<"], ids=["<", "//", "tag", "on"])
 def test_regular_expression_denial_of_service(text: str) -> None:
     """Looking is linear."""
-    started = time.monotonic()
+    started = time.process_time()
     found.look([text])
-    assert time.monotonic() - started < 5  # minutes if it were quadratic
+    assert time.process_time() - started < 5  # minutes if it were quadratic
 
 
 IMAGE = {"name": "files", "filename": "a.png", "type": "image/png", "size": 2048, "digest": "sha256:ab"}

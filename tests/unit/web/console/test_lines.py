@@ -42,8 +42,8 @@ def test_quadratic_diff() -> None:
     """An agent cannot make a page slow: past the bounds whole lines are marked."""
     short, long = "a b " * 4_000, "b a " * 4_000
     many = "\n".join("a b c d " * 14 for _ in range(1_500))
-    started = time.monotonic()
+    started = time.process_time()
     lines.compare(short, long)
     lines.compare(many, many.replace("a", "x"))
     lines.compare("\n" * 50_000, "x\n" * 50_000)
-    assert time.monotonic() - started < 20  # hours without bounds
+    assert time.process_time() - started < 20  # hours without bounds

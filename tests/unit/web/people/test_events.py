@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from tests.people_listener import Served
 
-PATIENCE = 20  # seconds; what is awaited comes at once on a machine that is not overloaded
+PATIENCE = 60  # seconds; what is awaited comes at once on a machine that is not overloaded
 
 
 class Stream:

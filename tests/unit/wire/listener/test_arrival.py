@@ -127,8 +127,7 @@ async def test_slowloris_before_http_ends_at_the_heads_deadline(ours, said):
     async with listening(timeouts=replace(QUICK, head=0.3), context=ours) as (door, server, address):
         reader, writer = await asyncio.open_connection(*address)
         writer.write(said)
-        await until(lambda: len(server) == 1)
-        assert door.unmade == []
+        await until(lambda: len(server) == 1 or door.unmade)  # also a deadline that falls between two looks is one
         with contextlib.suppress(ConnectionError):
             assert await reader.read() == b""
         await until(lambda: door.unmade == ["deadline"] and not len(server))

@@ -210,7 +210,7 @@ async def test_what_was_answered_is_waited_for():
         await asyncio.wait([written], timeout=0.6)
         assert not written.done()
         assert len((await answer(reader))[1]) == 1 << 22
-        await asyncio.wait_for(written, 10)
+        await asyncio.wait_for(written, 60)
         writer.close()
 
 
