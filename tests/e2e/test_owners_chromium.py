@@ -15,12 +15,14 @@ from playwright.async_api import expect
 
 from stagewarden.clock import new_id
 from stagewarden.errors import StepUp
-from stagewarden.grants import GrantState
+from stagewarden.grants import Bound, GrantState
 from stagewarden.model import HoldState
 from stagewarden.registry import Registry
 from stagewarden.store import Revision
 from tests.e2e.chromium import chromium, page_of
+from tests.e2e.test_look import violations
 from tests.fakes import held
+from tests.needs import needs
 from tests.people_listener import PASSWORD, people_listener
 
 if TYPE_CHECKING:
@@ -158,6 +160,52 @@ async def test_a_grant_is_asked_for_permitted_by_two_and_ended_by_one(served: Se
         await page.get_by_role("button", name="Revoke now").click()
         await expect(page.get_by_role("status").filter(has_text="The grant is ended.")).to_be_visible()
         assert served.gate.grants[grant.id].state is GrantState.REVOKED
+
+
+@HOW
+async def test_a_grants_bounds_are_typed_in_fields(served: Served, browser: Browser, width: int, script: object) -> None:
+    """Rows come one by one with the focus in the new one; faults stand beside their fields, of which each rule shows its own; Enter asks."""
+    async with page_of(browser, width=width, script=bool(script)) as page:
+        await sign_in(page, served, "jonas", "/grants/ask?agent=drafter-7&workflow=newsletter")
+        await page.get_by_label("What it permits").select_option("post.queue|queue|cms")
+        await page.get_by_label("On what evidence").fill("TICKET-7")
+        for number, (place, rule) in enumerate((("title", "A text"), ("/status", "One of these values"), ("/pinned", "A number")), 1):
+            await page.get_by_role("button", name="Add a bound").click()
+            row = page.get_by_role("group", name=f"Bound {number}")
+            await expect(row.get_by_label("Place in the body")).to_be_focused()
+            await expect(row.get_by_label("At most so many characters")).to_be_hidden()
+            await row.get_by_label("Place in the body").fill(place)
+            await row.get_by_label(rule).check()
+        first, second = (page.get_by_role("group", name=f"Bound {number}") for number in (1, 2))
+        await first.get_by_label("At most so many characters").fill("80")
+        await second.get_by_label("Values, each on a line").fill("draft\npending")
+        await page.get_by_role("button", name="Take away bound 3").click()
+        await expect(page.get_by_role("group", name=re.compile("^Bound"))).to_have_count(2)
+        await page.get_by_label("How often").press("Enter")
+        await expect(page.get_by_role("alert")).to_be_focused()
+        await page.get_by_role("link", name="Bound 1, place in the body").click()
+        place = first.get_by_label("Place in the body")
+        await expect(place).to_be_focused()
+        await expect(place).to_have_accessible_description(re.compile("^A JSON pointer"))
+        if script:  # axe is one
+            await axe_finds_nothing(page)
+        await place.fill("/title")
+        await place.press("Enter")
+        await expect(page.get_by_role("status").filter(has_text="The grant is asked for.")).to_be_visible()
+        (grant,) = served.gate.grants.values()
+        assert grant.terms.bounds == (Bound(pointer="/title", max_length=80), Bound(pointer="/status", enum=("draft", "pending")))
+
+
+async def axe_finds_nothing(page: Page) -> None:
+    """In both themes, and no wider than a small phone."""
+    width = await page.evaluate("window.innerWidth")
+    await page.evaluate(needs("axe-core").read_text())
+    for dark in (True, False):
+        await page.emulate_media(color_scheme="dark" if dark else "light")
+        assert await violations(page) == []
+    await page.set_viewport_size({"width": 320, "height": 900})
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    await page.set_viewport_size({"width": width, "height": 900})
 
 
 @HOW

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-import msgspec
 from aiohttp import web
 
 from stagewarden.errors import Conflict, Invalid, NotAllowed
-from stagewarden.gate.grant_terms import Wanted
-from stagewarden.grants import Ballot, Bound
-from stagewarden.model import DataClass
+from stagewarden.grants import Ballot
 from stagewarden.web import render
-from stagewarden.web.console import grant
+from stagewarden.web.console import asking, bounding, grant
 from stagewarden.web.console.entry import Refusal
 
 if TYPE_CHECKING:
     from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller
+    from stagewarden.web.console.bounding import Row
     from stagewarden.web.console.entry import Entry
     from stagewarden.web.console.site import Site
     from stagewarden.web.people.ports import Gate
@@ -27,7 +24,6 @@ if TYPE_CHECKING:
 _REFUSALS = (NotAllowed, Invalid, Conflict)
 _TABS = (("requested", "Asked"), ("active", "In force"), ("ended", "Ended"), ("wider", "Wider than used"))
 _SHOWN = 50
-_CLASSES: tuple[str, ...] = get_args(DataClass)
 _SAID = {
     "asked": "The grant is asked for. It permits nothing before its last seat is filled.", "approve": "Your approval is recorded.",
     "reject": "Your rejection is recorded; nothing is permitted.", "revoke": "The grant is ended. The next request feels it.",
@@ -79,9 +75,12 @@ class Grants:
         }  # fmt: skip
         return self._site.page(asked, caller, "grant.html", values, None if refused is None else refused.code)
 
-    async def _asking(self, asked: web.Request, caller: Caller, refused: Refusal | None = None, kept: dict[str, str] | None = None) -> web.Response:
+    async def _asking(self, asked: web.Request, caller: Caller) -> web.Response:
+        return self._site.page(asked, caller, "grant_ask.html", await self._to_ask(asked, caller, {}, ()))
+
+    async def _to_ask(self, asked: web.Request, caller: Caller, fields: dict[str, str], rows: tuple[Row, ...]) -> dict[str, object]:
         """First whom it is for, then what: only what the route table lists and the workflow does not prohibit can be chosen."""
-        kept = defaultdict(str, kept or {})
+        kept = defaultdict(str, fields)
         chosen = kept["agent"] or asked.query.get("agent", ""), kept["workflow"] or asked.query.get("workflow", "")
         agents, flows = await self._gate.list_agents(caller), {one.id: one for one in await self._gate.list_workflows(caller)}
         pairs = [(one.id, name) for one in agents for name in one.agent.workflows if name in flows and chosen[0] in {"", one.id}]
@@ -92,21 +91,33 @@ class Grants:
             listed = (*picture.workflow.actions.allowed, *picture.workflow.actions.restricted)
             ways = [(f"{kind}|{way.stage}|{way.upstream}", kind, way) for kind in listed for way in picture.ways[kind]]
         flow = None if pair is None else flows[pair[1]].workflow
-        values = {
-            "here": "grants", "pairs": pairs, "pair": pair, "ways": ways, "refused": refused, "kept": kept,
-            "classes": () if flow is None else flow.scope.classes.write or _CLASSES, "purpose": None if flow is None else flow.purpose,
+        return {
+            "here": "grants", "pairs": pairs, "pair": pair, "ways": ways, "kept": kept, "faults": {}, "summary": (),
+            "rows": rows, "most": bounding.MOST, "rules": bounding.RULES, "kinds_of": bounding.KINDS,
+            "classes": () if flow is None else flow.scope.classes.write or asking.CLASSES, "purpose": None if flow is None else flow.purpose,
             "kinds": () if flow is None else (*flow.actions.allowed, *flow.actions.restricted),
+            "pointers": () if flow is None else tuple(f"/{name}" for name in flow.scope.fields.write),
         }  # fmt: skip
-        return self._site.page(asked, caller, "grant_ask.html", values, None if refused is None else refused.code)
 
     async def _ask(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        """One more row or one less asks for nothing; else every fault that the form shows, or the gate's answer."""
+        if wish := fields.get("bounds"):
+            turned = bounding.turned(bounding.rows(fields), wish)
+            return self._site.page(asked, caller, "grant_ask.html", await self._to_ask(asked, caller, fields, turned))
+        wanted, faults = asking.read(fields)
+        values = await self._to_ask(asked, caller, fields, bounding.filled(fields))
+        if wanted is None:
+            return self._site.page(asked, caller, "grant_ask.html", {**values, "faults": faults, "summary": asking.summary(faults)}, "invalid")
+
         async def act() -> str:
-            return (await self._gate.ask_grant(caller, wanted(fields))).grant.id
+            return (await self._gate.ask_grant(caller, wanted)).grant.id
 
         try:
             made = await self._entry.once(caller, "grants", fields, act)
         except _REFUSALS as failure:
-            return await self._asking(asked, caller, Refusal.of(failure), fields)
+            faults = asking.faults_of(failure) if isinstance(failure, Invalid) else {}
+            told = {"faults": faults, "summary": asking.summary(faults), "refused": None if faults else Refusal.of(failure)}
+            return self._site.page(asked, caller, "grant_ask.html", {**values, **told}, failure.code)
         return render.see_other(f"/grants/{made}?said=asked")
 
     async def _vote(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
@@ -152,38 +163,3 @@ class Grants:
         except _REFUSALS as failure:
             return await self._grant(asked, caller, Refusal.of(failure))
         return render.see_other(f"/grants/{identifier}?said=complete")
-
-
-def wanted(fields: dict[str, str]) -> Wanted:
-    """The form as what the API takes; raises Invalid naming the field. What it means is the gate's to check."""
-    kind, stage, upstream = [*fields.get("what", "").split("|"), "", "", ""][:3]
-    if not kind:
-        raise Invalid("choose what it permits")
-    uses = fields.get("uses", "").strip() or "1"
-    if not re.fullmatch(r"[0-9]{1,9}", uses):
-        raise Invalid("uses: a number")
-    return Wanted(
-        agent=fields.get("agent", ""), workflow=fields.get("workflow", ""), kind=kind, stage=stage, upstream=upstream, uses=int(uses),
-        ttl=fields.get("ttl", "").strip(), evidence=fields.get("evidence", ""), asset=_text(fields, "asset"),
-        fields=tuple(name for name in re.split(r"[,\s]+", fields.get("fields", "")) if name),
-        classes=tuple(one for one in _classes() if fields.get(f"class-{one}") == "yes"), digest=_text(fields, "digest"),
-        content=_text(fields, "content"), template=fields.get("template") == "yes", bounds=_bounds(fields.get("bounds", "")),
-        review_within=_text(fields, "review_within"), completes_on=_text(fields, "completes_on"),
-    )  # fmt: skip
-
-
-def _classes() -> tuple[DataClass, ...]:
-    return msgspec.convert(_CLASSES, tuple[DataClass, ...])
-
-
-def _text(fields: dict[str, str], name: str) -> str | None:
-    return fields.get(name, "").strip() or None
-
-
-def _bounds(text: str) -> tuple[Bound, ...]:
-    if not text.strip():
-        return ()
-    try:
-        return msgspec.json.decode(text.encode(errors="surrogatepass"), type=tuple[Bound, ...])
-    except (msgspec.DecodeError, UnicodeError) as failure:
-        raise Invalid(f"bounds: a JSON list as the API takes it: {failure}") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from stagewarden.errors import StateUnavailable, StepUp
+from stagewarden.errors import Invalid, StateUnavailable, StepUp
 from stagewarden.grants import Bound, GrantState
 from stagewarden.identity.people import Caller
 from stagewarden.model import HoldState
@@ -247,7 +247,7 @@ async def test_a_vote_on_a_grant_that_is_refused(served: Served, http: ClientSes
 
 
 @pytest.mark.parametrize(
-    "change", [{"what": ""}, {"uses": "many"}, {"bounds": "[{]"}, {"bounds": '[{"pointer": "/a", "other": 1}]'}, {"agent": "nobody"}]
+    "change", [{"what": ""}, {"uses": "many"}, {"evidence": " ", "asset": "TICKET-7"}, {"bound-1-place": "title"}, {"agent": "nobody"}]
 )
 async def test_a_grant_asked_for_wrongly_keeps_what_was_typed(served: Served, http: ClientSession, change: dict[str, str]) -> None:
     """422 with what is missing; nothing asked for, and nothing typed lost."""
@@ -255,6 +255,57 @@ async def test_a_grant_asked_for_wrongly_keeps_what_was_typed(served: Served, ht
     status, page = await post(served, http, "/grants/ask", {"csrf": csrf, **ASKED, **change})
     assert (status, "Nothing was changed." in page, served.gate.grants) == (422, True, {})
     assert "TICKET-7" in page or change.get("agent") == "nobody"
+
+
+BOUNDED = {
+    "bound-1-place": "/title", "bound-1-rule": "text", "bound-1-longest": "80",
+    "bound-4-place": "/status", "bound-4-rule": "values", "bound-4-values": "draft\r\npending", "bound-4-kind": "texts", "bound-4-absent": "yes",
+}  # fmt: skip
+
+
+async def test_a_grant_with_bounds_is_asked_for_in_fields(served: Served, http: ClientSession) -> None:
+    """Without script: a row is added and taken away by the server, which asks for nothing; then exactly the bounds typed are asked for."""
+    csrf = await sign_in(http, served, "jonas")
+    form = {"csrf": csrf, **ASKED, **BOUNDED}
+    for wish, rows in (("add", 3), ("remove-1", 1)):
+        status, page = await post(served, http, "/grants/ask", {**form, "bounds": wish})
+        assert (status, page.count('<legend class="label">Bound '), served.gate.grants) == (200, rows, {})
+        assert ("TICKET-7" in page, "\ndraft\npending</textarea>" in page.replace("\r", ""), "/status" in page) == (True, True, True)
+        assert (page.count(" checked>One of these values"), page.count(" checked>It may be absent")) == (1, 1)
+    await post(served, http, "/grants/ask", form)
+    (grant,) = served.gate.grants.values()
+    assert grant.terms.bounds == (Bound(pointer="/title", max_length=80), Bound(pointer="/status", enum=("draft", "pending"), optional=True))
+
+
+async def test_a_bound_that_is_none_is_told_beside_its_field(served: Served, http: ClientSession) -> None:
+    """422: a summary that leads to the field, the field marked as invalid and described by its fault, everything typed kept, nothing asked for."""
+    csrf = await sign_in(http, served, "jonas")
+    wrong = {"bound-1-longest": "<b>many", "bound-4-place": '"><script>alert(1)</script>'}
+    status, page = await post(served, http, "/grants/ask", {"csrf": csrf, **ASKED, **BOUNDED, **wrong})
+    assert (status, served.gate.grants) == (422, {})
+    assert '<a href="#bound-1-longest">Bound 1, at most so many characters: a whole number' in page
+    control = re.search(r'<input type="text" id="bound-1-longest"[^>]*>', page)
+    assert control
+    assert ('aria-invalid="true"' in control[0], 'aria-describedby="bound-1-longest-fault"' in control[0], "&lt;b&gt;many" in control[0]) == (
+        True,
+    ) * 3
+    assert ('id="bound-1-longest-fault"' in page, 'aria-invalid="true" aria-describedby="bound-2-place-fault bound-2-place-hint"' in page) == (
+        True,
+        True,
+    )
+    assert ("<script>alert" in page, "<b>many" in page, "TICKET-7" in page) == (False, False, True)
+
+
+async def test_what_the_gate_refuses_of_a_grant_stands_beside_its_field(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate's own word, at the field it names."""
+
+    async def refuses(*_: object) -> None:
+        raise Invalid("ttl: at most 8h (registry: grants.max_ttl)")
+
+    monkeypatch.setattr(served.gate, "ask_grant", refuses)
+    csrf = await sign_in(http, served, "jonas")
+    status, page = await post(served, http, "/grants/ask", {"csrf": csrf, **ASKED, **BOUNDED})
+    assert (status, "For how long: at most 8h" in page, 'id="ttl-fault"' in page, "/status" in page) == (422, True, True, True)
 
 
 async def test_bounds_and_hostile_words_of_a_grant(served: Served, http: ClientSession) -> None:
