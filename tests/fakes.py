@@ -32,7 +32,7 @@ from stagewarden.grants import lifecycle as grant_cycle
 from stagewarden.grants.report import report
 from stagewarden.holds import ballot, lifecycle, signals, titles
 from stagewarden.holds.counting import Days
-from stagewarden.holds.eligibility import candidates, eligible, functions_held, seat_views, voted_as_another
+from stagewarden.holds.eligibility import candidates, eligible, functions_held, seat_views, voted_already
 from stagewarden.holds.lots import lot_of, standing_of
 from stagewarden.holds.rows import destination
 from stagewarden.holds.seats import fillable, filled
@@ -275,12 +275,13 @@ class FakeGate:
         here = self._tabs(caller).get(wanted.tab, [])
         return sum(hold.asked_at_ns > since_ns and self._left(hold, wanted, self.clock.now_ns()) for hold in here)
 
-    async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
+    async def next_hold(self, caller: Caller, hold_id: str) -> Hold | None:
         """As the gate."""
         at = self._hold(hold_id)
         others = sorted((hold.expires_at_ns, hold.id) for hold in self._tabs(caller)["mine"] if hold.id != hold_id)
         behind = [place for place in others if place > (at.expires_at_ns, at.id)]
-        return next((name for _, name in (*behind, *others)), None)
+        found = next((name for _, name in (*behind, *others)), None)
+        return None if found is None else self._bare(self.holds[found])
 
     async def turn(self, caller: Caller, hold_id: str) -> Turn | None:
         """As the gate."""
@@ -805,7 +806,7 @@ class FakeGate:
         if person is None:
             why: str | None = "a program's credential never votes"
         else:
-            why = eligible(person, hold, self.registry) or voted_as_another(person, hold, self.registry)
+            why = eligible(person, hold, self.registry) or voted_already(person, hold, self.registry)
         functions = () if person is None else tuple(sorted(functions_held(person, hold, self.registry)))
         payload = bool(functions) or bool(self.functions(caller) & {"security", "privacy"}) or "payloads" in caller.scopes
         return HoldView(hold, tuple(seat_views(hold, self.registry)), payload, why, functions)

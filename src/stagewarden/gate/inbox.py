@@ -122,8 +122,11 @@ class Inboxes(Views):
             here = self._tabs(caller, await glance.tallies(now)).get(wanted.tab, ())
             return await glance.count(replace(_which(wanted, here, now), after_ns=since_ns))
 
-    async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
-        """The hold that waits for this person after that one, in the inbox's order; past the end the first; None when there is no other."""
+    async def next_hold(self, caller: Caller, hold_id: str) -> Hold | None:
+        """The hold that waits for this person after that one, in the inbox's order; past the end the first; None when there is no other.
+
+        Without payload, as lists have it: whoever only goes on from one hold to the next has not asked for its content.
+        """
         self._reads(caller)
         now = self._rooms.clock.now_ns()
         async with self._rooms.holds.glance() as glance:
@@ -133,7 +136,7 @@ class Inboxes(Views):
             which = _which(Selection(), self._tabs(caller, await glance.tallies(now))["mine"], now)
             for start in (place, None):
                 found, _ = await glance.page(which, start, 2)
-                if others := [hold.id for hold in found if hold.id != hold_id]:
+                if others := [hold for hold in found if hold.id != hold_id]:
                     return others[0]
         return None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stagewarden.gate.callers import Callers
 from stagewarden.gate.people import HoldView
-from stagewarden.holds.eligibility import eligible, seat_views, voted_as_another
+from stagewarden.holds.eligibility import eligible, seat_views, voted_already
 from stagewarden.identity.oidc import Proven
 from stagewarden.identity.people import Caller
 
@@ -37,7 +37,7 @@ class Views(Callers):
         if caller.person is None:
             why_not: str | None = "a program's credential never votes"
         else:
-            why_not = eligible(caller.person, hold, registry) or voted_as_another(caller.person, hold, registry)
+            why_not = eligible(caller.person, hold, registry) or voted_already(caller.person, hold, registry)
         return HoldView(hold, tuple(seat_views(hold, registry)), self._payload(caller, hold), why_not, tuple(asked))
 
 

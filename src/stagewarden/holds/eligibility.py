@@ -118,10 +118,12 @@ def _marked(person: str, asked: Asked, registry: Directory) -> str | None:
     return next((mark for mark in (f"agent:{asked.agent}", f"workflow:{asked.workflow}") if mark in theirs), None)
 
 
-def voted_as_another(person: str, hold: Voted, registry: Directory) -> str | None:
-    """Why this person fills no seat: under another id they have voted. One human being votes once, however many ids they sign in with."""
-    other = next((vote.person for vote in hold.votes if vote.person != person and registry.same_human(person, vote.person)), None)
-    return None if other is None else f"has voted already, as {other}"
+def voted_already(person: str, hold: Voted, registry: Directory) -> str | None:
+    """Why this person fills no further seat: they have voted. One human being votes once, however many ids they sign in with."""
+    cast = next((vote.person for vote in hold.votes if registry.same_human(person, vote.person)), None)
+    if cast is None:
+        return None
+    return "has voted already" if cast == person else f"has voted already, as {cast}"
 
 
 def candidates(asked: Asked, registry: Directory) -> dict[str, frozenset[str]]:

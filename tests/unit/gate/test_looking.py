@@ -81,5 +81,10 @@ async def test_one_human_being_is_told_that_they_have_voted_under_whichever_id(r
     assert (await acts.look_at_hold(person("ines-two"), hold)).why_not is None
     assert (await running.vote(hold, "ines", "reviewer")).status == 200
     assert (await acts.look_at_hold(person("ines-two"), hold)).why_not == "has voted already, as ines"
+    assert (await acts.look_at_hold(person("ines"), hold)).why_not == "has voted already"
+    shown = (await running.person("GET", f"/holds/{hold}", "ines")).json
+    assert shown["you"]["why_not"] == "has voted already"
+    listed, _ = await acts.list_holds(person("ines"), state="open", mine=True, cursor=None, limit=50)
+    assert hold not in {view.hold.id for view in listed}
     assert (await running.vote(hold, "ines-two", "compliance")).status == 409
     assert (await acts.look_at_hold(person("lena"), hold)).why_not is None

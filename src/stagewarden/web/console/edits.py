@@ -15,7 +15,7 @@ from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StepUp
 from stagewarden.gate.people import VoteIntent
 from stagewarden.model import HoldState
 from stagewarden.web import render
-from stagewarden.web.console import amending, exact, words
+from stagewarden.web.console import amending, exact, recorded, words
 from stagewarden.web.console.changes import changes
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from stagewarden.web.console.entry import Entry
     from stagewarden.web.console.site import Site
     from stagewarden.web.people.ports import Gate
-
 
 _FIELD = "edit-"  # and a blank's id
 
@@ -54,7 +53,10 @@ class Edits:
 
     def routes(self) -> list[web.RouteDef]:
         """The form, and what is sent from it."""
-        return [web.get("/holds/{id}/edit", self._entry.page(self._form)), web.post("/holds/{id}/edit", self._entry.form(self._sent))]
+        return [
+            web.get("/holds/{id}/edit", self._entry.page(self._form), allow_head=False),  # as the hold's own page
+            web.post("/holds/{id}/edit", self._entry.form(self._sent)),
+        ]
 
     async def _form(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
         view = await self._gate.show_hold(caller, asked.match_info["id"])
@@ -78,9 +80,7 @@ class Edits:
         except (Conflict, NotAllowed, Invalid) as failure:
             refused = Draft(draft.typed, draft.function, f"{str(failure)[:1].upper()}{str(failure)[1:]}", isinstance(failure, StepUp))
             return self._page(asked, caller, view, refused, failure.code)
-        following = await self._gate.next_hold(caller, hold.id)
-        told = f"?said=edit&of={hold.id}"
-        return render.see_other(f"/{told}" if following is None else f"/holds/{following}{told}#effect")
+        return render.see_other(recorded.after_vote("edit", hold.id, await self._gate.next_hold(caller, hold.id)))
 
     async def _cast(self, caller: Caller, fields: dict[str, str], intent: VoteIntent, hold: Hold) -> None:
         async def act() -> None:

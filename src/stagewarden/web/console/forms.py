@@ -50,7 +50,7 @@ class Kept:
     conflict: str | None = None
     refused: str | None = None
     again: bool = False  # what was refused takes a fresh sign-in
-    unresolved: str | None = None
+    undone: str | None = None  # an act beside the vote that was not done, and why
     read: frozenset[str] = frozenset()  # sections of content marked as read
     typed: str = ""
     saw: str = ""  # what the reader saw, as their form says it

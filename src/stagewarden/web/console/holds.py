@@ -16,7 +16,7 @@ from aiohttp import web
 from stagewarden.errors import Conflict, Invalid, NotAllowed, StagewardenError, StepUp
 from stagewarden.model import HoldState
 from stagewarden.web import render
-from stagewarden.web.console import approving, forms, request, seen
+from stagewarden.web.console import approving, forms, recorded, request, seen
 from stagewarden.web.console.preview import Previews
 from stagewarden.web.people.guard import FRAMING
 from stagewarden.wire import spool
@@ -60,7 +60,7 @@ class Holds:
         page, form = self._entry.page, self._entry.form
         return [
             web.get("/holds/{id}", page(self._request), allow_head=False),  # a look that shows nothing is none, and is not recorded as one
-            web.get("/holds/{id}/now", page(self._now), allow_head=False),
+            web.get("/holds/{id}/now", self._entry.unattended(self._now), allow_head=False),
             web.post("/holds/{id}/changed", form(self._changed)),
             web.get("/holds/{id}/body", page(self._body), allow_head=False),
             *self._previews.routes(),
@@ -77,7 +77,7 @@ class Holds:
         return await self._shown(asked, caller, forms.Kept())
 
     async def _now(self, asked: web.Request, caller: Caller) -> web.StreamResponse:
-        """How it stands, for a page that is open: no word of its content."""
+        """How it stands, for a page that is open and asks by itself: no word of its content."""
         hold = (await self._gate.look_at_hold(caller, asked.match_info["id"])).hold
         return render.json({"state": str(hold.state), "digest": hold.digest, "view_digest": hold.view_digest})
 
@@ -104,12 +104,12 @@ class Holds:
     async def _shown(self, asked: web.Request, caller: Caller, kept: Kept, code: str | None = None) -> web.Response:
         view = await self._gate.show_hold(caller, asked.match_info["id"])
         shown = await self._page(view, caller)
-        next_id = None if shown.voting else await self._gate.next_hold(caller, view.hold.id)
-        following = None if next_id is None else request.following(await self._gate.look_at_hold(caller, next_id), self._clock.now_ns())
+        following = None if shown.standing is None else await self._gate.next_hold(caller, view.hold.id)
         differs = await self._differs(caller, kept, view.hold) if kept.conflict else ()
         values = {
             "here": "inbox", "r": shown, "differs": differs, "kept": kept, "said": _SAID.get(asked.query.get("said", "")),
-            "following": following, "turn": await self._gate.turn(caller, view.hold.id) if shown.voting else None,
+            "following": None if following is None else request.following(following, self._clock.now_ns()),
+            "turn": await self._gate.turn(caller, view.hold.id) if shown.voting else None,
         }  # fmt: skip
         response = self._site.page(asked, caller, "request.html", values, code)
         if shown.content is not None and shown.content.changes.previews:
@@ -143,9 +143,7 @@ class Holds:
             return await self._shown(asked, caller, given, refused.code)
         except Invalid as invalid:
             return await self._shown(asked, caller, replace(given, errors=(forms.Missing(_sentence(invalid)),)), "invalid")
-        following = await self._gate.next_hold(caller, identifier)
-        told = f"?said={given.decision}&of={identifier}"
-        return render.see_other(f"/{told}" if following is None else f"/holds/{following}{told}#effect")
+        return render.see_other(recorded.after_vote(given.decision, identifier, await self._gate.next_hold(caller, identifier)))
 
     async def _open(self, caller: Caller, identifier: str, given: Kept, fields: dict[str, str]) -> tuple[Missing, ...]:
         """What the vote lacks; nothing where the gate has a graver no: another view, a state without votes, a person who may not or has."""
@@ -171,7 +169,7 @@ class Holds:
         try:
             await self._gate.stop_hold(caller, identifier, fields.get("reason", ""))
         except Conflict as conflict:
-            return await self._shown(asked, caller, forms.Kept(refused=f"It could not be stopped: {_sentence(conflict)}"), "conflict")
+            return await self._shown(asked, caller, forms.Kept(undone=f"It could not be stopped: {conflict}."), conflict.code)
         return render.see_other(f"/holds/{identifier}?said=stop")
 
     async def _take_up(self, asked: web.Request, caller: Caller, _: dict[str, str]) -> web.StreamResponse:
@@ -190,7 +188,7 @@ class Holds:
         try:
             await act()
         except (Conflict, NotAllowed, Invalid) as failure:
-            return await self._shown(asked, caller, forms.Kept(unresolved=f"It was not recorded: {failure}.", note=typed), failure.code)
+            return await self._shown(asked, caller, forms.Kept(undone=f"It was not recorded: {failure}.", note=typed), failure.code)
         return render.see_other(f"/holds/{asked.match_info['id']}?said={name}")
 
 

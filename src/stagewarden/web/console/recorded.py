@@ -10,6 +10,8 @@ from stagewarden.web.console import forms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from stagewarden.model import Hold
+
 _SENTENCES = {
     "approve": "Your approval is recorded",
     "reject": "Your rejection is recorded; that hold has ended",
@@ -24,6 +26,12 @@ class Recorded:
 
     text: str
     hold: str
+
+
+def after_vote(said: str, about: str, following: Hold | None) -> str:
+    """Where a vote leads: the next hold that waits for this person, else the inbox; what to say there, and about which hold."""
+    place, heading = ("/", "") if following is None else (f"/holds/{following.id}", "#effect")
+    return f"{place}?said={said}&of={about}{heading}"
 
 
 def recorded(query: Mapping[str, str]) -> Recorded | None:

@@ -122,9 +122,8 @@ class Following:
     due: when.Due
 
 
-def following(view: HoldView, now_ns: int) -> Following:
+def following(hold: Hold, now_ns: int) -> Following:
     """As a list knows it: nothing of its content."""
-    hold = view.hold
     return Following(hold.id, words.effect(hold, payload=False), str(hold.tier), when.due(hold.asked_at_ns, hold.expires_at_ns, now_ns))
 
 

@@ -35,7 +35,7 @@ def places(view: HoldView, person: str | None, now_ns: int) -> tuple[Place, ...]
     hold = view.hold
     approvals = [vote for vote in hold.votes if vote.decision == "approve"]
     pending = hold.state is HoldState.PENDING
-    free = pending and view.why_not is None and not any(vote.person == person for vote in hold.votes)
+    free = pending and view.why_not is None
     shown: list[Place] = []
     for seat in view.seats:
         name = " or ".join(seat.functions)
@@ -62,22 +62,17 @@ def _take(votes: list[Vote], functions: tuple[str, ...]) -> Vote | None:
 
 
 def _filled(vote: Vote, name: str, person: str | None, now_ns: int) -> Place:
-    told = f"{vote.person}, you" if vote.person == person else vote.person
+    mine = vote.person == person
+    told = f"{vote.person}, you" if mine else vote.person
     if vote.function != name:
         told = f"{told}, as {vote.function}"
-    mine = vote.person == person
     return Place(name, "filled", told, at=when.moment(vote.at_ns, now_ns), note=reveal(vote.note or ""), person=vote.person, you=mine, vote="approve")
 
 
 def _refused(vote: Vote, person: str | None, now_ns: int) -> Place:
-    told = f"{vote.person}{', you' if vote.person == person else ''}: {words.reason(vote.reason)}"
+    mine, why = vote.person == person, words.reason(vote.reason)
+    said, decision = "rejected" if vote.decision == "reject" else "sent back", vote.decision.replace("_", " ")
     return Place(
-        f"{vote.function}, {'rejected' if vote.decision == 'reject' else 'sent back'}",
-        "rejected",
-        told,
-        at=when.moment(vote.at_ns, now_ns),
-        note=reveal(vote.note or ""),
-        person=vote.person,
-        you=vote.person == person,
-        vote=f"{vote.decision.replace('_', ' ')}: {words.reason(vote.reason)}" if vote.reason else vote.decision.replace("_", " "),
-    )
+        f"{vote.function}, {said}", "rejected", f"{vote.person}{', you' if mine else ''}: {why}", at=when.moment(vote.at_ns, now_ns),
+        note=reveal(vote.note or ""), person=vote.person, you=mine, vote=f"{decision}: {why}" if why else decision,
+    )  # fmt: skip

@@ -53,8 +53,8 @@ class Gate(Protocol):
     async def fresh(self, caller: Caller, wanted: Selection, since_ns: int) -> int:
         """How many holds were added to a list since then."""
 
-    async def next_hold(self, caller: Caller, hold_id: str) -> str | None:
-        """The hold that waits for this person after that one, in the inbox's order; past the end the first; None when there is no other."""
+    async def next_hold(self, caller: Caller, hold_id: str) -> Hold | None:
+        """The hold, without payload, that waits for this person after that one; past the end the first; None when there is no other."""
 
     async def turn(self, caller: Caller, hold_id: str) -> Turn | None:
         """Where a hold stands among those that wait for this person; None when it is none of them."""

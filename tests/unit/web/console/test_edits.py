@@ -50,6 +50,25 @@ async def test_a_look_before_it_is_cast(served: Served, http: ClientSession) -> 
     assert served.gate.holds == {hold.id: hold}
 
 
+async def test_what_an_edit_takes_out_is_seen_before_it_is_cast(served: Served, http: ClientSession) -> None:
+    """Edited as one text, a body can lose a field: its editor is shown that as the next people will be."""
+    made = held(time.time_ns(), b'{"title": "Winter hours", "note": "soon"}')
+    hold = served.gate.add(replace(made, request=replace(made.request, headers=(("Content-Type", "text/plain"),))))
+    csrf = await sign_in(http, served)
+    fields = {"csrf": csrf, "key": "k", "function": "reviewer", "step": "look", "edit-whole": '{"title": "Winter hours"}'}
+    _, page = await post(served, http, f"/holds/{hold.id}/edit", fields)
+    assert 'Taken out by the edit: <span class="theirs">note</span>' in page
+
+
+async def test_to_ask_for_a_head_is_no_look(served: Served, http: ClientSession) -> None:
+    """What shows nothing is not recorded as shown."""
+    hold = served.gate.add(held(time.time_ns(), BODY))
+    await sign_in(http, served)
+    async with http.head(f"{served.url}/holds/{hold.id}/edit") as answer:
+        assert answer.status == 405
+    assert (served.gate.reads, served.gate.seen) == ([], {})
+
+
 async def test_an_edit(served: Served, http: ClientSession) -> None:
     """Cast, it is a new hold with exactly the edited bytes; the editor is in its chain, the diff is kept; sent twice it is one."""
     hold = served.gate.add(held(time.time_ns(), BODY))

@@ -253,8 +253,8 @@ async def test_who_could_not_vote_takes_nothing_up(served: Served, http: ClientS
     csrf = await sign_in(http, served, "samir")
     _, page = await get(served, http, "/?tab=proposals")
     assert (proposal.id in page, "/take-up" in page) == (True, False)
-    status, _ = await post(served, http, f"/holds/{proposal.id}/take-up", {"csrf": csrf})
-    assert (status, served.gate.holds[proposal.id]) == (403, proposal)
+    status, page = await post(served, http, f"/holds/{proposal.id}/take-up", {"csrf": csrf})
+    assert (status, "It was not recorded: " in page, served.gate.holds[proposal.id]) == (403, True, proposal)
 
 
 @pytest.mark.parametrize("number", [40, 41])

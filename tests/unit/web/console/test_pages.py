@@ -335,6 +335,37 @@ async def test_stopping(served: Served, http: ClientSession) -> None:
     assert (served.gate.engaged, served.gate.modes["drafter-7"][0]) == ([], "active")
 
 
+async def test_a_stop_that_came_too_late_is_told_as_one(served: Served, http: ClientSession) -> None:
+    """It names what was not done, and says nothing of a vote that nobody cast; nothing changed."""
+    hold = served.gate.add(held(time.time_ns(), state=HoldState.DONE, ended_at_ns=time.time_ns()))
+    csrf = await sign_in(http, served)
+    status, page = await post(served, http, f"/holds/{hold.id}/stop", {"csrf": csrf})
+    assert (status, "It could not be stopped: " in page, "Your vote was not cast" in page) == (409, True, False)
+    assert served.gate.holds[hold.id] == hold
+
+
+async def test_an_open_page_that_asks_by_itself_keeps_no_session_alive(
+    served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """How a hold on its way stands is asked every two seconds: the session ends all the same, and another site is told nothing."""
+    hold = served.gate.add(held(time.time_ns(), state=HoldState.SENT))
+    path = f"/holds/{hold.id}/now"
+    assert (await get(served, http, path))[0] == 401
+    await sign_in(http, served)
+    asked: list[bool] = []
+    by_session = served.people.by_session
+
+    def look(_: object, cookie: str, *, used: bool = True) -> object:
+        asked.append(used)
+        return by_session(cookie, used=used)
+
+    monkeypatch.setattr(type(served.people), "by_session", look)
+    assert (await get(served, http, path))[0] == 200
+    assert asked == [False]
+    async with http.get(served.url + path, headers={"Sec-Fetch-Site": "same-site"}) as foreign:
+        assert foreign.status == 403
+
+
 @pytest.mark.parametrize("form", [{"scope": ""}, {"scope": "everything"}, {}], ids=["none", "unknown", "missing"])
 async def test_a_scope_that_is_none(served: Served, http: ClientSession, form: dict[str, str]) -> None:
     """Refused with what was expected; nothing is stopped."""
