@@ -131,7 +131,11 @@ async def test_state_that_is_gone_holds_nothing_and_drafting_goes_on(tmp_path):
         assert (await there.product.person("GET", f"/holds/{hold}", "ines")).status == 503
         assert (await there.read()).status == 200
         assert (await there.write()).status == 200
+        # Allowed, and a write: that nothing of it waits or was sent already has to be known.
+        brief = await there.product.ask("POST", "/intranet/articles/5/publish", "poster")
+        assert (brief.status, problem(brief), there.publishes("5")) == (503, "cannot_tell", 0)
         await asyncio.to_thread(rename, database, "away", "holds")
+        assert ((await there.product.ask("POST", "/intranet/articles/5/publish", "poster")).status, there.publishes("5")) == (200, 1)
         assert code_of(await there.publish(article)) == "held"
         assert (await there.product.vote(hold, "ines", "reviewer")).status == 200
         assert await there.product.ended(hold) == "done"

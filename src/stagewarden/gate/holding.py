@@ -10,7 +10,7 @@ from stagewarden.gate.proposals import proposed
 from stagewarden.holds import NewHold
 from stagewarden.holds.eligibility import candidates
 from stagewarden.holds.seats import fillable
-from stagewarden.model import Ask, Deny
+from stagewarden.model import Ask, Deny, Stage
 from stagewarden.wire.spool import in_thread
 
 if TYPE_CHECKING:
@@ -47,14 +47,16 @@ async def wait(rooms: Rooms, draft: Draft, verdict: Ask) -> Verdict:
 
 
 async def overtaken(rooms: Rooms, draft: Draft) -> Ask | None:
-    """The hold that stands for what would be let through: stored while the agent only recommended, and still to be sent, or sent already.
+    """The hold that stands for what would be let through now: whatever lets it through, the agent's own repeat never sends what was held.
 
-    Asked only about agents to whom somebody gave a mode: nobody else pays for it.
+    Reads are none of this. A draft is asked about only where somebody gave its agent a mode: it goes on while the state cannot be asked
+    (hardening.md), and costs no question to it. Raises CannotTell.
     """
-    principal, request = draft.principal, draft.request
+    principal, action, request = draft.principal, draft.action, draft.request
     assert principal is not None
+    assert action is not None
     assert request is not None
-    if request.method in _READS or rooms.modes.stored(principal.agent) is None:
+    if request.method in _READS or (action.stage is Stage.GENERATE and rooms.modes.stored(principal.agent) is None):
         return None
     _, known = await _stands(rooms, draft)
     if known is None:
