@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from stagewarden import __version__
+from stagewarden.cli.examples import EXITS
 
 # Command → the file under `cli/` that holds it.
 _COMMANDS = {
@@ -48,7 +49,10 @@ class _Commands(click.Group):
         return command
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=_Commands, epilog=EXITS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="stagewarden")
 def main() -> None:
-    """An Open Policy Agent-backed authorization sidecar for AI agents."""
+    """An Open Policy Agent-backed authorization sidecar for AI agents.
+
+    Each command's help ends with lines to type.
+    """

@@ -8,6 +8,7 @@ import click
 
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
+from stagewarden.cli.examples import examples
 from stagewarden.cli.people_api import every, segment, with_client
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def access() -> None:
     """Sessions of yours, and tokens of programs."""
 
 
-@access.command()
+@access.command(epilog=examples("access sessions --config stagewarden.yaml"))
 @with_client
 def sessions(api: Client, *, as_json: bool) -> None:
     """List where you are signed in, the one that asks marked."""
@@ -34,7 +35,7 @@ def sessions(api: Client, *, as_json: bool) -> None:
     show.as_json_or_table(found, ("id", "where", "says it is", "since", "last used", "ends", ""), rows, as_json=as_json)
 
 
-@access.command()
+@access.command(epilog=examples("access end ID --config stagewarden.yaml"))
 @click.argument("session")
 @with_client
 def end(api: Client, *, session: str, as_json: bool) -> None:
@@ -46,10 +47,13 @@ def end(api: Client, *, session: str, as_json: bool) -> None:
         click.echo(printable(f"{session} is ended"))
 
 
-@access.command()
+@access.command(epilog=examples("access tokens --config stagewarden.yaml --json"))
 @with_client
 def tokens(api: Client, *, as_json: bool) -> None:
-    """List programs' tokens: those you created; to security and technical, all."""
+    """List programs' tokens.
+
+    Those you created; to security and technical, all.
+    """
     found = every(api, "/tokens", {})
     told = ("creator", "expires_at", "used_at", "state")
     rows = [

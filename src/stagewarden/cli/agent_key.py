@@ -14,6 +14,7 @@ import click
 
 from stagewarden import registry as registries
 from stagewarden.cli.audit import printable
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding
 from stagewarden.cli.people_api import FILE, load
 from stagewarden.config import KeyIdentity, Secrets
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
 _PRIVATE = 0o600
 
 
-@click.command("key")
+@click.command("key", epilog=examples("agents key drafter --config stagewarden.yaml"))
 @click.argument("agent", metavar="ID")
 @click.option("--config", type=FILE, required=True, help="The configuration file that names registry and keys file.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def key(agent: str, config: Path, *, as_json: bool) -> None:
-    """Make a new key for the agent ID, and show it once; the old one ends when the sidecar reloads."""
+    """Make a new key for an agent, and show it once.
+
+    The old one ends when the sidecar reloads.
+    """
     loaded = load(config)
     try:
         key_id, file = _key_id(loaded, agent), _keys_file(loaded)

@@ -22,6 +22,8 @@ from stagewarden import config as configuration
 from stagewarden.audit.reader import Reader
 from stagewarden.audit.verify import Report
 from stagewarden.audit.verify import verify as check_log
+from stagewarden.cli.examples import examples
+from stagewarden.cli.exits import Finding
 from stagewarden.errors import ConfigError, StagewardenError
 
 if TYPE_CHECKING:
@@ -55,11 +57,13 @@ def _log_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@audit.command()
+@audit.command(epilog=examples("audit verify --config stagewarden.yaml", "audit verify --directory audit --json"))
 @_log_options
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def verify(config: Path | None, directory: Path | None, *, as_json: bool) -> None:
-    """Say whether the log is what was written: `unanchored` (exit 0) or `broken` (exit 1).
+    """Say whether the log is what was written.
+
+    `unanchored` exits 0, `broken` exits 1.
 
     An unfinished last line was never acknowledged: while a process has the log open it is ignored, else it is reported as torn.
     """
@@ -70,16 +74,19 @@ def verify(config: Path | None, directory: Path | None, *, as_json: bool) -> Non
     sys.exit(1 if report.state == "broken" else 0)
 
 
-@audit.command()
+@audit.command(epilog=examples("audit show --config stagewarden.yaml --last 50", "audit show --config stagewarden.yaml --ruling r_ID --json"))
 @_log_options
 @click.option("--json", "as_json", is_flag=True, help="The entries as they stand in the log, one a line.")
 @click.option("--ruling", help="Everything about one ruling: r_…")
 @click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="How many of the newest entries.")
 def show(config: Path | None, directory: Path | None, ruling: str | None, last: int, *, as_json: bool) -> None:
     """Show entries, oldest first."""
-    reader = Reader(_directory(config, directory))
+    where = _directory(config, directory)
+    reader = Reader(where)
     try:
         lines = [*_about(reader, ruling)] if ruling else [*reversed([*islice(reader.newest(), last)])]
+        if not lines:
+            raise Finding(f"the log has no ruling {printable(ruling)}" if ruling else f"{printable(str(where))} holds no log")
         if as_json:
             for line in lines:
                 click.echo(_for_terminal(line) if sys.stdout.isatty() else line)
@@ -87,8 +94,6 @@ def show(config: Path | None, directory: Path | None, ruling: str | None, last: 
             (_print_whole if ruling else _print_table)([orjson.loads(line) for line in lines])
     except (StagewardenError, orjson.JSONDecodeError) as failure:
         raise click.ClickException(printable(str(failure))) from failure
-    if ruling and not lines:
-        raise click.ClickException(f"the log has no ruling {printable(ruling)}")
 
 
 def _directory(config: Path | None, directory: Path | None) -> Path:

@@ -16,6 +16,7 @@ import click
 from stagewarden import config as configuration
 from stagewarden import notify
 from stagewarden import registry as registries
+from stagewarden.cli.examples import examples
 from stagewarden.cli.problems import print_problems, problems_json
 from stagewarden.clock import SystemClock
 from stagewarden.config import KeyIdentity, Places, Secrets, certificates
@@ -45,11 +46,14 @@ class House:
     secrets: Secrets
 
 
-@click.command()
+@click.command(epilog=examples("check --config stagewarden.yaml", "check --config stagewarden.yaml --json"))
 @click.option("--config", "path", required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The configuration file.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array instead of a table.")
 def check(path: Path, as_json: bool) -> None:  # noqa: FBT001  # click passes options by keyword
-    """Check configuration, registry and policy."""
+    """Check configuration, registry, secrets and policy.
+
+    Names every problem with file, line and a way to mend it. Errors exit 1; warnings do not.
+    """
     problems = findings(path)
     errors = [problem for problem in problems if problem.severity == "error"]
     if as_json:

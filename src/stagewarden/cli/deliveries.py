@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stagewarden.cli import people_print as show
+from stagewarden.cli.examples import examples
 from stagewarden.cli.people_api import listed, paged, segment, with_client
 from stagewarden.notify.ledger import STATES
 
@@ -21,7 +22,7 @@ def deliveries() -> None:
     """Notifications on their way to chat, mail and webhooks."""
 
 
-@deliveries.command("list")
+@deliveries.command("list", epilog=examples("deliveries list --config stagewarden.yaml --state dead"))
 @click.option("--state", type=click.Choice(STATES), help="Only those that stand so; dead: given up.")
 @paged
 @with_client
@@ -32,7 +33,7 @@ def list_deliveries(api: Client, *, state: str | None, as_json: bool, limit: int
     show.as_json_or_table(found, ("delivery", "event", "about", "channel", "to", "state", "attempts", "last", "since"), rows, as_json=as_json)
 
 
-@deliveries.command()
+@deliveries.command(epilog=examples("deliveries resend n_ID --config stagewarden.yaml"))
 @click.argument("delivery")
 @with_client
 def resend(api: Client, *, delivery: str, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import click
 
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding
 from stagewarden.cli.people_api import listed, paged, segment, with_client
 from stagewarden.holds.ballot import REASONS
@@ -29,7 +30,7 @@ def grants() -> None:
     """Permissions that people give an agent in advance."""
 
 
-@grants.command("list")
+@grants.command("list", epilog=examples("grants list --config stagewarden.yaml --state open", "grants list --config stagewarden.yaml --wider"))
 @click.option("--state", help="open, ended, or one state.")
 @click.option("--agent", help="Only this agent's.")
 @click.option("--wider", is_flag=True, help="Only those that ended and were wider than what was used.")
@@ -48,11 +49,14 @@ def list_grants(api: Client, *, state: str | None, agent: str | None, wider: boo
     show.as_json_or_table(found, ("grant", "state", "agent", "stage", "what", "used", "until", "wider than used"), rows, as_json=as_json)
 
 
-@grants.command("show")
+@grants.command("show", epilog=examples("grants show g_ID --config stagewarden.yaml"))
 @click.argument("grant")
 @with_client
 def show_grant(api: Client, *, grant: str, as_json: bool) -> None:
-    """Show one grant: what it permits, who said so, and what was used of it."""
+    """Show one grant.
+
+    What it permits, who said so, and what was used of it.
+    """
     found = api.ask("GET", f"/grants/{segment(grant)}")
     if as_json:
         show.write_json(found)
@@ -68,7 +72,13 @@ def show_grant(api: Client, *, grant: str, as_json: bool) -> None:
     show.write_table(("", ""), rows)
 
 
-@grants.command()
+@grants.command(
+    epilog=examples(
+        "grants issue --config stagewarden.yaml --agent enricher \\\n"
+        "    --workflow enrichment --stage edit --kind record.fill --upstream crm \\\n"
+        "    --field title --class contact --ttl 2h --uses 200 --evidence CRM-1204"
+    )
+)
 @click.option("--agent", required=True, help="The agent it is for.")
 @click.option("--workflow", required=True, help="In which of its workflows.")
 @click.option("--stage", required=True, type=click.Choice([*map(str, Stage)]), help="The stage.")
@@ -99,7 +109,7 @@ def issue(api: Client, *, as_json: bool, **asked: object) -> None:
     _told(api.ask("POST", "/grants", body), as_json=as_json)
 
 
-@grants.command()
+@grants.command(epilog=examples("grants vote g_ID --config stagewarden.yaml", "grants vote g_ID --reject not_needed --config stagewarden.yaml"))
 @click.argument("grant")
 @click.option("--function", help="The seat's function; needed only where you could fill several.")
 @click.option("--reject", type=click.Choice(REASONS), help="Reject, and why; without it you approve.")
@@ -118,7 +128,7 @@ def vote(api: Client, *, grant: str, function: str | None, reject: str | None, d
     _told(api.ask("POST", f"/grants/{segment(grant)}/votes", {**ballot, "reason": reject}), as_json=as_json)
 
 
-@grants.command()
+@grants.command(epilog=examples('grants revoke g_ID --reason "one lead went astray" --config stagewarden.yaml'))
 @click.argument("grant")
 @click.option("--reason", default="", help="Optional: ending never waits for one.")
 @with_client
@@ -127,7 +137,7 @@ def revoke(api: Client, *, grant: str, reason: str, as_json: bool) -> None:
     _told(api.ask("DELETE", f"/grants/{segment(grant)}", {"reason": reason}), as_json=as_json)
 
 
-@grants.command()
+@grants.command(epilog=examples("grants complete g_ID --config stagewarden.yaml"))
 @click.argument("grant")
 @click.option("--reason", default="", help="Optional.")
 @with_client

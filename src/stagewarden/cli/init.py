@@ -18,6 +18,7 @@ import yaml
 
 from stagewarden import config as configuration
 from stagewarden import registry as registries
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding
 from stagewarden.clock import NANOSECONDS, SystemClock, rfc3339
 from stagewarden.identity.keys import new_key
@@ -49,11 +50,14 @@ class Shown:
     rows: list[tuple[str, str, str]] = field(default_factory=list)
 
 
-@click.command()
+@click.command(epilog=examples("init house", "init house --template wordpress"))
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option("--template", type=click.Choice(TEMPLATES), default="newsletter", show_default=True, help="What to start from.")
 def init(directory: Path, template: str) -> None:
-    """Write a working sandbox into DIRECTORY, which must be new or empty."""
+    """Write a sandbox to start from into DIRECTORY.
+
+    DIRECTORY must be new or empty. Keys, tokens and passwords are made anew and shown once.
+    """
     try:
         shown = write(directory, template, SystemClock())
     except Occupied:

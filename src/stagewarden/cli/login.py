@@ -21,6 +21,7 @@ import click
 from stagewarden.cli import logins
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding
 from stagewarden.cli.people_api import FILE, Client, NotKnown, listener
 from stagewarden.clock import SystemClock
@@ -44,12 +45,15 @@ _HEADERS = {
 }  # fmt: skip
 
 
-@click.command()
+@click.command(epilog=examples("login --url https://approve.example", "login --url https://approve.example --carry"))
 @click.option("--carry", is_flag=True, help="The browser is on another machine: type the code it shows in here.")
 @click.option("--config", type=FILE, help="The configuration file that names the people's listener.")
-@click.option("--url", help="The people's listener, for example http://127.0.0.1:8081.")
+@click.option("--url", metavar="URL", help="The people's listener, for example http://127.0.0.1:8081.")
 def login(url: str | None, config: Path | None, *, carry: bool) -> None:
-    """Sign this terminal in as yourself, by the console: for 12 hours at most, and never for what takes a fresh sign-in."""
+    """Sign this terminal in as yourself, by the console.
+
+    For `people.session.terminal` at most, and never for what takes a fresh sign-in.
+    """
     where, verifier = listener(url, config), new_secret()
     code = (_carried if carry or Places.of().far or not _browser() else _brought)(where, verifier)
     given = Client(where, "").ask("POST", "/terminals", {"code": code, "verifier": verifier})
@@ -58,12 +62,12 @@ def login(url: str | None, config: Path | None, *, carry: bool) -> None:
     click.echo(printable(f"signed in as {person} until {until}"))
 
 
-@click.command()
+@click.command(epilog=examples("logout --url https://approve.example", "logout --url https://approve.example --everywhere"))
 @click.option("--everywhere", is_flag=True, help="Every session of yours: browsers and other terminals too.")
 @click.option("--config", type=FILE, help="The configuration file that names the people's listener.")
-@click.option("--url", help="The people's listener, for example http://127.0.0.1:8081.")
+@click.option("--url", metavar="URL", help="The people's listener, for example http://127.0.0.1:8081.")
 def logout(url: str | None, config: Path | None, *, everywhere: bool) -> None:
-    """End what `login` gave this terminal, on the server and here."""
+    """End what `login` gave, on the server and here."""
     where = listener(url, config)
     try:
         found = logins.of(where)

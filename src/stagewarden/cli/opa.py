@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Unreachable
 from stagewarden.config import Places
 from stagewarden.decision import toolchain
@@ -14,18 +15,24 @@ def opa() -> None:
     """Find or install Open Policy Agent."""
 
 
-@opa.command()
+@opa.command(epilog=examples("opa path"))
 def path() -> None:
-    """Print where OPA is: on PATH, else in Stagewarden's own cache. Exits 3 when it is nowhere."""
+    """Print where OPA is.
+
+    On PATH, else in Stagewarden's own cache. Exits 3 when it is nowhere.
+    """
     try:
         click.echo(toolchain.required(Places.of()))
     except toolchain.NoOpa as error:
         raise Unreachable(str(error)) from None
 
 
-@opa.command()
+@opa.command(epilog=examples("opa install"))
 def install() -> None:
-    """Install the pinned release into Stagewarden's cache, unless OPA is already here. Exits 3 when it cannot be had."""
+    """Install the pinned OPA, unless one is here.
+
+    It goes into Stagewarden's cache. Exits 3 when it cannot be had.
+    """
     places = Places.of()
     found = toolchain.find(places)
     if found is None:

@@ -13,6 +13,7 @@ import click
 
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding
 from stagewarden.cli.people_api import AGENT_KEY, FILE, agents_client, listed, paged, segment, with_client
 from stagewarden.holds.ballot import REASONS
@@ -32,7 +33,9 @@ def holds() -> None:
     """Requests that wait for people."""
 
 
-@holds.command("list")
+@holds.command(
+    "list", epilog=examples("holds list --config stagewarden.yaml --mine", "holds list --config stagewarden.yaml --state ended --limit 20 --json")
+)
 @click.option("--state", default="open", show_default=True, help="open, ended, or one state.")
 @click.option("--mine", is_flag=True, help="Only those you can vote on.")
 @click.option("--proposals", is_flag=True, help="Those nobody has taken up, instead of those people are asked about.")
@@ -47,7 +50,7 @@ def list_holds(api: Client, *, state: str, mine: bool, proposals: bool, as_json:
     show.as_json_or_table(found, ("hold", "state", "tier", "what", "agent", "due", "seats"), rows, as_json=as_json)
 
 
-@holds.command("show")
+@holds.command("show", epilog=examples("holds show h_ID --config stagewarden.yaml"))
 @click.argument("hold")
 @with_client
 def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
@@ -55,7 +58,7 @@ def show_hold(api: Client, *, hold: str, as_json: bool) -> None:
     (show.write_json if as_json else show.write_hold)(api.ask("GET", f"/holds/{segment(hold)}"))
 
 
-@holds.command()
+@holds.command(epilog=examples("holds approve h_ID --config stagewarden.yaml", "holds approve h_ID --config stagewarden.yaml --edit body.json"))
 @click.argument("hold")
 @click.option("--function", help="The seat's function; needed only where you could fill several.")
 @click.option("--answer", "answers", multiple=True, metavar="QUESTION=yes|no", help="An answer; what is missing is asked.")
@@ -75,7 +78,7 @@ def approve(  # noqa: PLR0913 - a command has its options
     _vote(api, found, {"decision": "approve", "function": _function(found, function), "note": note, "answers": given}, as_json=as_json)
 
 
-@holds.command()
+@holds.command(epilog=examples("holds reject h_ID --reason wrong_facts --config stagewarden.yaml"))
 @click.argument("hold")
 @click.option("--reason", required=True, type=click.Choice(REASONS), help="Why.")
 @click.option("--function", help="The seat's function; needed only where you could fill several.")
@@ -88,7 +91,7 @@ def reject(api: Client, *, hold: str, reason: str, function: str | None, digest:
     _vote(api, found, {"decision": "reject", "function": _function(found, function), "reason": reason, "note": note}, as_json=as_json)
 
 
-@holds.command("send-back")
+@holds.command("send-back", epilog=examples("holds send-back h_ID --reason off_brand --config stagewarden.yaml"))
 @click.argument("hold")
 @click.option("--reason", required=True, type=click.Choice(REASONS), help="Why; the agent is told.")
 @click.option("--function", help="The seat's function; needed only where you could fill several.")
@@ -96,31 +99,40 @@ def reject(api: Client, *, hold: str, reason: str, function: str | None, digest:
 @click.option("--note", help="Kept with your vote; the agent does not see it.")
 @with_client
 def send_back(api: Client, *, hold: str, reason: str, function: str | None, digest: str | None, note: str | None, as_json: bool) -> None:  # noqa: PLR0913 - a command has its options
-    """Send back to the agent with the reason: ends this hold, so that something better can be asked."""
+    """Send back to the agent, with the reason.
+
+    Ends this hold, so that something better can be asked.
+    """
     found = _reviewed(api, hold, digest)
     _vote(api, found, {"decision": "send_back", "function": _function(found, function), "reason": reason, "note": note}, as_json=as_json)
 
 
-@holds.command()
+@holds.command(epilog=examples('holds resolve h_ID --result done --evidence "article 7 is live" --config stagewarden.yaml'))
 @click.argument("hold")
 @click.option("--result", required=True, type=click.Choice(("done", "failed")), help="What became of it at the upstream.")
 @click.option("--evidence", required=True, help="Where you looked and what stood there; kept encrypted with the hold.")
 @with_client
 def resolve(api: Client, *, hold: str, result: str, evidence: str, as_json: bool) -> None:
-    """Say what became of a send whose outcome is unknown; takes technical or security."""
+    """Say what became of an unknown outcome.
+
+    Takes technical or security. Nothing is sent again.
+    """
     _told(api.ask("POST", f"/holds/{segment(hold)}/resolve", {"result": result, "evidence": evidence}), as_json=as_json)
 
 
-@holds.command()
+@holds.command(epilog=examples('holds rollback h_ID --reason "set back to draft" --config stagewarden.yaml'))
 @click.argument("hold")
 @click.option("--reason", required=True, help="Why it was taken back, and how.")
 @with_client
 def rollback(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
-    """Record that what was done was taken back at the upstream; sends nothing by itself."""
+    """Record that what was done was taken back.
+
+    At the upstream, by people: it sends nothing by itself.
+    """
     _told(api.ask("POST", f"/holds/{segment(hold)}/rollback", {"reason": reason}), as_json=as_json)
 
 
-@holds.command("take-up")
+@holds.command("take-up", epilog=examples("holds take-up h_ID --config stagewarden.yaml"))
 @click.argument("hold")
 @with_client
 def take_up(api: Client, *, hold: str, as_json: bool) -> None:
@@ -128,7 +140,7 @@ def take_up(api: Client, *, hold: str, as_json: bool) -> None:
     _told(api.ask("POST", f"/holds/{segment(hold)}/take-up", {}), as_json=as_json)
 
 
-@holds.command("stop")
+@holds.command("stop", epilog=examples("holds stop h_ID --config stagewarden.yaml"))
 @click.argument("hold")
 @click.option("--reason", default="", help="Optional: stopping never waits for one.")
 @with_client
@@ -137,14 +149,17 @@ def stop_hold(api: Client, *, hold: str, reason: str, as_json: bool) -> None:
     _told(api.ask("POST", f"/holds/{segment(hold)}/stop", {"reason": reason}), as_json=as_json)
 
 
-@holds.command()
+@holds.command(epilog=examples("holds withdraw h_ID --key file:drafter.key --config stagewarden.yaml"))
 @click.argument("hold")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--key", "credential", default=AGENT_KEY, show_default=True, metavar="REF", help="Where the agent's key or token is.")
 @click.option("--config", type=FILE, help="The configuration file that names the agents' listener.")
-@click.option("--url", help="The agents' listener, for example http://127.0.0.1:8080.")
+@click.option("--url", metavar="URL", help="The agents' listener, for example http://127.0.0.1:8080.")
 def withdraw(hold: str, url: str | None, config: Path | None, credential: str, *, as_json: bool) -> None:
-    """Take an agent's own request back, as that agent: no person can."""
+    """Take a request back, as the agent that asked.
+
+    No person can; people reject or stop.
+    """
     _told(agents_client(url, config, credential).ask("POST", f"/holds/{segment(hold)}/withdraw"), as_json=as_json)
 
 

@@ -84,7 +84,7 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
             "--token", default=TOKEN, show_default=True, metavar="REF", help="Where the token is: file:PATH or env:NAME; else what `login` gave."
         ),
         click.option("--config", type=FILE, help="The configuration file that names the people's listener."),
-        click.option("--url", help="The people's listener, for example http://127.0.0.1:8081."),
+        click.option("--url", metavar="URL", help="The people's listener, for example http://127.0.0.1:8081."),
     ):
         command = option(command)
     return command

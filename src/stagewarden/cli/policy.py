@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding, Unreachable
 from stagewarden.config import Places
 from stagewarden.decision import WasmDecider, toolchain
@@ -25,7 +26,7 @@ def policy() -> None:
     """Build and test the policies."""
 
 
-@policy.command()
+@policy.command(epilog=examples("policy build policies -o bundle.tar.gz"))
 @click.argument("directory", type=_DIRECTORY)
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The bundle to write.")
 def build(directory: Path, output: Path) -> None:
@@ -45,11 +46,11 @@ def build(directory: Path, output: Path) -> None:
     click.echo(f"{output}: {len(bundle.rego)} Rego files, revision {bundle.revision}, built with OPA {toolchain.version(opa)}")
 
 
-@policy.command()
+@policy.command(epilog=examples("policy test policies", "policy test policies --no-coverage"))
 @click.argument("directory", type=_DIRECTORY, default="rego")
 @click.option("--coverage/--no-coverage", default=True, help="Also ask that the tests run every line.")
 def test(directory: Path, coverage: bool) -> None:  # noqa: FBT001  # click passes options by keyword
-    """Check DIRECTORY and run its tests."""
+    """Check DIRECTORY (default: rego) and run its tests."""
     opa = _opa()
     try:
         building.check(directory, opa)

@@ -8,6 +8,7 @@ import click
 
 from stagewarden.cli import people_print as show
 from stagewarden.cli.audit import printable
+from stagewarden.cli.examples import examples
 from stagewarden.cli.people_api import every, segment, with_client
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def registry() -> None:
     """Registries that wait for two people."""
 
 
-@registry.command()
+@registry.command(epilog=examples("registry revisions --config stagewarden.yaml"))
 @with_client
 def revisions(api: Client, *, as_json: bool) -> None:
     """List what waits, and each place where it widens rights."""
@@ -33,12 +34,15 @@ def revisions(api: Client, *, as_json: bool) -> None:
     show.as_json_or_table(found, ("revision", "digest", "confirmed by", "widens", "change"), rows, as_json=as_json)
 
 
-@registry.command()
+@registry.command(epilog=examples("registry confirm ID --digest sha256:DIGEST --config stagewarden.yaml"))
 @click.argument("revision")
 @click.option("--digest", required=True, help="What you looked at, as `registry revisions` shows it.")
 @with_client
 def confirm(api: Client, *, revision: str, digest: str, as_json: bool) -> None:
-    """Confirm a registry that widens rights; takes two people who gain nothing by it."""
+    """Confirm a registry that widens rights.
+
+    Takes two people who gain nothing by it.
+    """
     found = api.ask("POST", f"/registry/revisions/{segment(revision)}/confirm", {"digest": digest})
     if as_json:
         show.write_json(found)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stagewarden.cli import people_print as show
+from stagewarden.cli.examples import examples
 from stagewarden.cli.people_api import with_client
 
 if TYPE_CHECKING:
@@ -17,10 +18,13 @@ _COLUMNS = ("of", "reviews", "approved", "median seconds", "median words a minut
 _NAMES = ("count", "approved", "seconds", "words_per_minute", "unread", "run", "burst")
 
 
-@click.command()
+@click.command(epilog=examples("reviews --config stagewarden.yaml"))
 @with_client
 def reviews(api: Client, *, as_json: bool) -> None:
-    """Say how votes came about."""
+    """Say how votes came about, in numbers.
+
+    Your own, and those of workflows you answer for.
+    """
     found = api.ask("GET", "/reviews")
     if as_json:
         show.write_json(found)

@@ -14,17 +14,21 @@ import uvloop
 from stagewarden import config as configuration
 from stagewarden.app import Sidecar, Workers, running, settle
 from stagewarden.cli.descriptors import make_room
+from stagewarden.cli.examples import examples
 from stagewarden.cli.logs import configure_logs
 from stagewarden.cli.problems import print_problems
 from stagewarden.cli.worker import COMMAND
 from stagewarden.errors import ConfigError, StagewardenError
 
 
-@click.command()
+@click.command(epilog=examples("serve --config stagewarden.yaml", "serve --config stagewarden.yaml --workers 4"))
 @click.option("--config", "path", required=True, type=click.Path(path_type=Path, dir_okay=False, exists=True), help="The configuration file.")
 @click.option("--workers", type=click.IntRange(min=1, max=64), default=1, show_default=True, help="Processes that serve agents, for several cores.")
 def serve(path: Path, workers: int) -> None:
-    """Run the sidecar."""
+    """Run the sidecar until SIGTERM or SIGINT; SIGHUP reloads.
+
+    Logs JSON lines to standard error. Whatever `check` finds keeps it from starting.
+    """
     configure_logs()
     try:
         uvloop.run(_serve(path, workers))

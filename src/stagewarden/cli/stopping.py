@@ -15,6 +15,7 @@ import click
 from stagewarden.cli import people_print as show
 from stagewarden.cli.agent_key import key
 from stagewarden.cli.audit import printable
+from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding
 from stagewarden.cli.local_stops import LocalStops
 from stagewarden.cli.people_api import client, every, listed, load, options, paged, segment, with_client
@@ -40,7 +41,7 @@ def agents() -> None:
 agents.add_command(key)
 
 
-@agents.command("list")
+@agents.command("list", epilog=examples("agents list --config stagewarden.yaml"))
 @paged
 @with_client
 def list_agents(api: Client, *, as_json: bool, limit: int, everything: bool) -> None:
@@ -56,16 +57,19 @@ def list_agents(api: Client, *, as_json: bool, limit: int, everything: bool) -> 
     show.as_json_or_table(found, ("agent", "mode", "set by", "observed until", "stages", "workflows", "owner"), rows, as_json=as_json)
 
 
-@agents.command("recommend-only")
+@agents.command("recommend-only", epilog=examples("agents recommend-only drafter --config stagewarden.yaml"))
 @click.argument("agent")
 @click.option("--reason", default="", help="Needed where this loosens: from paused.")
 @with_client
 def recommend_only(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
-    """Let an agent read and propose: each of its writes waits for people."""
+    """Let an agent read and propose only.
+
+    Each of its writes waits for people.
+    """
     _mode(api, agent, "recommend_only", reason, as_json=as_json)
 
 
-@agents.command()
+@agents.command(epilog=examples("agents pause drafter --config stagewarden.yaml"))
 @click.argument("agent")
 @click.option("--reason", default="", help=_OPTIONAL)
 @with_client
@@ -74,16 +78,19 @@ def pause(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
     _mode(api, agent, "paused", reason, as_json=as_json)
 
 
-@agents.command()
+@agents.command(epilog=examples("agents revoke drafter --config stagewarden.yaml"))
 @click.argument("agent")
 @click.option("--reason", default="", help=_OPTIONAL)
 @with_client
 def revoke(api: Client, *, agent: str, reason: str, as_json: bool) -> None:
-    """Revoke an agent for good: this identity never acts again."""
+    """Revoke an agent for good.
+
+    This identity never acts again.
+    """
     _mode(api, agent, "revoked", reason, as_json=as_json)
 
 
-@agents.command()
+@agents.command(epilog=examples('agents resume drafter --reason "prompt corrected" --config stagewarden.yaml'))
 @click.argument("agent")
 @click.option("--reason", required=True, help="Why it may go on.")
 @with_client
@@ -101,14 +108,22 @@ def _mode(api: Client, agent: str, mode: str, reason: str, *, as_json: bool) -> 
     _say_owed(given)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        'kill all --config stagewarden.yaml --reason "wrong prices go out"',
+        "kill agent:drafter --url https://approve.example",
+        "kill --list --config stagewarden.yaml",
+    )
+)
 @click.argument("scope", required=False)
 @click.option("--reason", default="", help=_OPTIONAL)
 @click.option("--list", "listing", is_flag=True, help="Show what is stopped.")
 @click.option("--force", is_flag=True, help="With --config: also a name that registry and configuration do not know.")
 @options
 def kill(scope: str | None, reason: str, url: str | None, config: Path | None, token: str, **flags: bool) -> None:
-    """Stop SCOPE: all, agent:ID, workflow:ID, upstream:ID or stage:NAME.
+    """Stop everything, or what SCOPE names.
+
+    SCOPE is all, agent:ID, workflow:ID, upstream:ID or stage:NAME.
 
     With --config the stop is written where every sidecar of this state looks at each request; no process needs to run.
     """
@@ -125,12 +140,15 @@ def kill(scope: str | None, reason: str, url: str | None, config: Path | None, t
         _say_owed(one)
 
 
-@click.command()
+@click.command(epilog=examples('unkill k_ID --reason "prices corrected" --config stagewarden.yaml'))
 @click.argument("kill_id", metavar="ID")
 @click.option("--reason", required=True, help="Why it may go on.")
 @options
 def unkill(kill_id: str, reason: str, url: str | None, config: Path | None, token: str, *, as_json: bool) -> None:
-    """Lift the stop with this id; over the API it takes security or technical."""
+    """Lift the stop with this id.
+
+    `kill --list` shows the ids. Over the API it takes security or technical.
+    """
     if url is None and config is not None:
         _run(LocalStops(load(config)).lift(kill_id, _terminal(), reason))
     else:

@@ -145,3 +145,9 @@ SHOWN = [
 def test_printable_shows_what_it_hides(raw, shown) -> None:
     """Readable text stays; everything invisible or steering is named."""
     assert printable(raw) == shown
+
+
+def test_a_folder_without_a_log_is_said_to_hold_none(tmp_path) -> None:
+    """A mistyped folder is a finding, not a log in which nothing happened."""
+    result = run("show", "--directory", tmp_path)
+    assert (result.exit_code, "holds no log" in result.output) == (1, True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import getpass
 import re
+import shlex
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from stagewarden.cli import main
+from stagewarden.cli.examples import EXITS
 from stagewarden.cli.init import TEMPLATES
 from stagewarden.identity.keys import key_id
 from stagewarden.identity.passwords import parse
@@ -44,6 +46,14 @@ def problems(words: tuple[str, ...]) -> str | None:
     except click.UsageError as failure:
         return failure.format_message()
     return None
+
+
+def _named(command: click.Command, name: str) -> list[tuple[str, click.Command]]:
+    """A command and those below it, each by all of its words."""
+    if not isinstance(command, click.Group):
+        return [(name, command)]
+    inner = [(one, command.get_command(click.Context(command), one)) for one in command.list_commands(click.Context(command))]
+    return [(name, command), *(each for one, found in inner if found is not None for each in _named(found, f"{name} {one}"))]
 
 
 @pytest.mark.parametrize("command", dict.fromkeys(COMMANDS), ids=str)
@@ -82,15 +92,44 @@ def test_the_readme_lists_every_command() -> None:
 
 def test_options_in_sentences_are_options() -> None:
     """An option spoken of alone, such as `--once`, belongs to a command of ours."""
-    known = {option for command in _every(main) for parameter in command.params for option in parameter.opts}
+    known = {option for _, command in _named(main, "stagewarden") for parameter in command.params for option in parameter.opts}
     assert {code for text in (README, OPERATORS) for code in codes(text) if re.fullmatch(r"--[a-z-]+", code)} <= known
 
 
-def _every(command: click.Command) -> list[click.Command]:
-    if not isinstance(command, click.Group):
-        return [command]
-    inner = [command.get_command(click.Context(command), name) for name in command.list_commands(click.Context(command))]
-    return [command, *(each for one in inner if one is not None for each in _every(one))]
+LEAVES = {name: command for name, command in _named(main, "stagewarden") if not isinstance(command, click.Group)}
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_help_ends_with_lines_that_work(name: str) -> None:
+    """Each command shows how it is typed, itself first, in lines it understands; and how it exits."""
+    shown = CliRunner().invoke(main, [*name.split()[1:], "--help"], terminal_width=100).output
+    typed = shown.partition("Examples:\n")[2].partition("\n\n")[0].replace("\\\n", " ")
+    lines = [line.strip() for line in typed.splitlines()]
+    assert lines
+    assert lines[0].startswith(name)
+    for line in lines:
+        assert problems(tuple(shlex.split(line)[1:])) is None, line
+    assert EXITS in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(("name", "command"), _named(main, "stagewarden")[1:], ids=str)
+def test_a_summary_fits_its_line(name: str, command: click.Command) -> None:
+    """What a list of commands says of each is a whole sentence, in 80 columns, of fewer than 64 letters."""
+    said = command.get_short_help_str(limit=1000)
+    assert said.endswith(".")
+    assert len(said) < 64, name
+
+
+def test_one_option_says_one_thing() -> None:
+    """Where the sidecar is, whose token and how much of a list are asked for the same way everywhere; every option says what it is."""
+    forms: dict[str, set[str]] = {}
+    for _, command in _named(main, "stagewarden"):
+        for option in command.params:
+            if isinstance(option, click.Option):
+                assert option.help, (command.name, option.name)
+                forms.setdefault(option.opts[0], set()).add("flag" if option.is_flag else option.metavar or option.type.name)
+    shared = ("--config", "--url", "--token", "--json", "--limit", "--all", "--directory")
+    assert {name: len(forms[name]) for name in shared} == dict.fromkeys(shared, 1)
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from stagewarden.app import Sidecar, running
 from stagewarden.audit.verify import verify
 from stagewarden.cli.demo import house
 from stagewarden.cli.demo.play import Agent, Reviewer
+from stagewarden.cli.examples import examples
 from stagewarden.cli.logs import configure_logs
 from stagewarden.cli.newsroom import Newsroom
 from stagewarden.clock import SystemClock
@@ -34,10 +35,13 @@ _PEOPLE = {"bob": "reviewer", "carol": "manager, reviewer", "dave": "legal, comp
 _LOOKS = {"done": "green", "held": "yellow", "refused": "red"}
 
 
-@click.command()
+@click.command(epilog=examples("demo", "demo --once"))
 @click.option("--once", is_flag=True, help="Play it through over the API, check what arrived, and exit 0 or 1.")
 def demo(*, once: bool) -> None:
-    """Show the whole product on loopback: nothing to configure, nothing to install."""
+    """Show the whole product on loopback.
+
+    Nothing to configure, nothing to install.
+    """
     configure_logs(quiet=True)
     console = Console()
     with tempfile.TemporaryDirectory(prefix="stagewarden-demo-") as folder:
