@@ -34,6 +34,7 @@ from stagewarden.holds import ballot, lifecycle, signals, titles
 from stagewarden.holds.counting import Days
 from stagewarden.holds.eligibility import candidates, eligible, functions_held, seat_views, voted_already
 from stagewarden.holds.lots import lot_of, standing_of
+from stagewarden.holds.resending import doubtful
 from stagewarden.holds.rows import destination
 from stagewarden.holds.seats import fillable, filled
 from stagewarden.holds.signals import Review
@@ -425,7 +426,8 @@ class FakeGate:
         """End it."""
         self._stops(caller)
         hold = self._hold(hold_id)
-        return self.add(replace(hold, state=lifecycle.move(hold.state, lifecycle.Event.STOPPED), ended_at_ns=self.clock.now_ns(), ended_by="stopped"))
+        state = lifecycle.move(hold.state, lifecycle.Event.STOPPED, doubtful=doubtful(hold))
+        return self.add(replace(hold, state=state, ended_at_ns=self.clock.now_ns(), ended_by="stopped"))
 
     def offer(self, requested_by: str = "jonas") -> Grant:
         """A grant somebody asked for: business and security vote."""

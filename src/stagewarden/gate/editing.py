@@ -21,6 +21,7 @@ from stagewarden.gate.streams import Stopped
 from stagewarden.holds import NewHold
 from stagewarden.holds.ballot import check_edit
 from stagewarden.holds.eligibility import candidates
+from stagewarden.holds.resending import doubtful
 from stagewarden.holds.seats import fillable
 from stagewarden.model import Allow, Ask, Deny
 
@@ -134,6 +135,8 @@ def unfit(hold: Hold) -> str | None:
         return "its body is too large to be edited"
     if hold.request.body == b"":
         return "it has no body"
+    if doubtful(hold):
+        return "it was begun to be sent, and may have arrived as it is"
     named = sorted({name.lower() for name, _ in hold.request.headers} & _SPEAKS_OF_THE_BODY)
     return f"the header {named[0]} speaks of the agent's own body, and would be a lie about another" if named else None
 

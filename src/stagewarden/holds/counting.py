@@ -35,7 +35,7 @@ class Counting(Desk):
     """Counts."""
 
     async def daily(self, *, agent: str | None = None, workflow: str | None = None, days: int) -> Days:
-        """Of one agent, of one workflow, or of all. What is unknown still counts on the day it was asked: it has not ended."""
+        """Of one agent, of one workflow, or of all; what became of them on the day it did."""
         where: list[ColumnElement[bool]] = []
         if agent is not None:
             where.append(named(holds.c.agent, agent))
@@ -47,18 +47,15 @@ class Counting(Desk):
         states = holds.c.state.in_(sorted(map(str, lifecycle.OPEN)))
         async with self._store.reading() as connection:
             waiting = await connection.scalar(select(func.count()).where(states, *where)) or 0
-            asked = await connection.execute(
-                select(asked_on, holds.c.state, func.count()).where(holds.c.asked_at_ns >= first, *where).group_by(asked_on, holds.c.state)
-            )
-            counted = [(int(day), str(state), int(number)) for day, state, number in asked]
-            ended = await connection.execute(
+            asked = await connection.execute(select(asked_on, func.count()).where(holds.c.asked_at_ns >= first, *where).group_by(asked_on))
+            opened = {int(day): int(number) for day, number in asked}
+            over = await connection.execute(
                 select(ended_on, holds.c.state, func.count()).where(holds.c.ended_at_ns >= first, *where).group_by(ended_on, holds.c.state)
             )
-            over = [(int(day), str(state), int(number)) for day, state, number in ended]
-        unknown = [each for each in counted if each[1] == HoldState.UNKNOWN]
+            ended = [(int(day), str(state), int(number)) for day, state, number in over]
         span = range(today - days + 1, today + 1)
-        return Days(waiting, _row(counted, None, span), _row(over, _NO, span), _row([*over, *unknown], _BAD, span))
+        return Days(waiting, tuple(opened.get(day, 0) for day in span), _row(ended, _NO, span), _row(ended, _BAD, span))
 
 
-def _row(counted: list[tuple[int, str, int]], states: frozenset[HoldState] | None, span: range) -> tuple[int, ...]:
-    return tuple(sum(number for on, state, number in counted if on == day and (states is None or state in states)) for day in span)
+def _row(ended: list[tuple[int, str, int]], states: frozenset[HoldState], span: range) -> tuple[int, ...]:
+    return tuple(sum(number for on, state, number in ended if on == day and state in states) for day in span)

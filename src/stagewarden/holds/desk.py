@@ -20,6 +20,7 @@ from stagewarden.holds.entries import Cause, Moved, hold_body, people_hear, vote
 from stagewarden.holds.hours import over_at
 from stagewarden.holds.lots import Lots, lot_of
 from stagewarden.holds.paging import PLACES
+from stagewarden.holds.resending import doubtful
 from stagewarden.model import HoldState, Tier
 from stagewarden.store import writes
 from stagewarden.store.notices import Heard, note
@@ -95,7 +96,7 @@ class Pen:
 
     async def move(self, hold: Hold, event: Event, cause: Cause, **columns: object) -> Moved:
         """(1) Allowed by the table. (2) Still where, and in whose hands, it was read. (3) Entry. Conflict otherwise."""
-        state = lifecycle.move(hold.state, event)
+        state = lifecycle.move(hold.state, event, doubtful=doubtful(hold))
         if state in lifecycle.ENDED:
             columns = {"ended_at_ns": self.now_ns, "ended_by": cause.reason, **columns}
         unchanged = (holds.c.id == hold.id, holds.c.state == str(hold.state), holds.c.attempt == hold.attempt)

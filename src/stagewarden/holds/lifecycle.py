@@ -96,13 +96,17 @@ ENDED: Final = frozenset(_S) - OPEN
 
 FINAL: Final = ENDED - {_S.UNKNOWN}
 
+NOTHING_SENT: Final = frozenset({_S.REJECTED, _S.SENT_BACK, _S.EXPIRED, _S.WITHDRAWN, _S.STOPPED, _S.SUPERSEDED})
+"""Ends that say that nothing was sent. Of a hold whose earlier send nobody answered that is not known: it ends unknown, whatever ended it."""
 
-def move(state: HoldState, event: Event) -> HoldState:
-    """Where `event` leads from `state`; Conflict where it leads nowhere."""
+
+def move(state: HoldState, event: Event, *, doubtful: bool = False) -> HoldState:
+    """Where `event` leads from `state`; Conflict where it leads nowhere. `doubtful`: an earlier send may have arrived."""
     try:
-        return TRANSITIONS[state, event]
+        to = TRANSITIONS[state, event]
     except KeyError:
         raise Conflict(f"the hold is {state}: {event} is not possible") from None
+    return _S.UNKNOWN if doubtful and to in NOTHING_SENT else to
 
 
 def answer_event(status: int) -> Event:

@@ -18,6 +18,7 @@ from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved, view_digest
 from stagewarden.holds.hours import over_at
 from stagewarden.holds.lifecycle import Event
+from stagewarden.holds.resending import doubtful
 from stagewarden.model import Hold, HoldState
 from stagewarden.store import Clash
 from stagewarden.store.tables import holds
@@ -86,7 +87,7 @@ class Opening(Desk):
             if attempt is not None:
                 self._claimed_by(hold, attempt)
             # What was begun to be sent may have arrived: people who know nothing of that do not approve it once more.
-            fresh = None if successor is None or hold.sends else self._fresh(successor, pen.now_ns)
+            fresh = None if successor is None or doubtful(hold) else self._fresh(successor, pen.now_ns)
             code = reasons[0].code if reasons else "superseded"
             moved = await pen.move(hold, Event.SUPERSEDED, Cause(reason=code), successor=None if fresh is None else fresh.id)
             if fresh is None:
@@ -105,6 +106,8 @@ class Opening(Desk):
                 hold = await pen.load(hold_id)
                 self._in_time(hold)
                 check_edit(ballot, hold, registry)
+                if doubtful(hold):
+                    raise Conflict("edit: it was begun to be sent, and may have arrived as it is")
                 fresh = self._fresh(successor, pen.now_ns)
                 moved = await pen.move(hold, Event.EDITED, Cause(ballot.person, "edited"), successor=fresh.id)
                 added = await pen.add(fresh, Cause(ballot.person, f"edits {hold_id}"))

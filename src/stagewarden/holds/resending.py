@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Final
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.holds.lifecycle import Event
+from stagewarden.model import HoldState
 
 if TYPE_CHECKING:
     from stagewarden.model import Hold
 
 MOST_SENDS: Final = 3
 _LONGEST_PAUSE = 30.0  # seconds between two tries
+
+
+def doubtful(hold: Hold) -> bool:
+    """Whether a send before the one under way was begun, and nobody knows what became of it."""
+    return hold.sends > (1 if hold.state is HoldState.SENT else 0)
 
 
 def pause(tries: int) -> float:

@@ -5,7 +5,7 @@ import pytest
 from stagewarden.errors import Conflict
 from stagewarden.holds import lifecycle
 from stagewarden.holds.entries import Cause
-from stagewarden.holds.lifecycle import ENDED, OPEN, TRANSITIONS, Event, answer_event
+from stagewarden.holds.lifecycle import ENDED, OPEN, TRANSITIONS, Event, answer_event, move
 from stagewarden.model import HoldState
 from tests.unit.holds.bench import OK
 
@@ -53,6 +53,14 @@ def test_only_a_claim_leads_to_sent():
     assert into[HoldState.CLAIMED] == {(HoldState.APPROVED, Event.CLAIMED), (HoldState.SETTLING, Event.CLAIMED)}
     assert into[HoldState.SETTLING] == {(HoldState.PENDING, Event.SETTLING)}
     assert into[HoldState.APPROVED] == {(HoldState.PENDING, Event.FILLED), (HoldState.CLAIMED, Event.RELEASED), (HoldState.SENT, Event.RETRIED)}
+
+
+def test_what_may_have_arrived_ends_as_unknown():
+    """An end that says that nothing was sent is not said of a hold whose earlier send nobody answered; every other move is as listed."""
+    noes = {"rejected", "sent_back", "expired", "withdrawn", "stopped", "superseded"}
+    assert {state for state, event, to in TABLE if to in noes} == {"pending", "settling", "approved", "claimed", "sent"}
+    for state, event, to in TABLE:
+        assert move(HoldState(state), Event(event), doubtful=True) == ("unknown" if to in noes else to)
 
 
 @pytest.mark.parametrize(("state", "event"), PAIRS, ids=[f"{state}-{event}" for state, event in PAIRS])

@@ -6,11 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from stagewarden.errors import Conflict
+from stagewarden.gate.editing import unfit
 from stagewarden.holds.lifecycle import Event
 from stagewarden.holds.resending import after_loss
 from stagewarden.model import Answer, HoldState
 from stagewarden.store.tables import SINGLE
-from tests.unit.holds.bench import OK, new_hold, open_bench, request, states
+from tests.unit.holds.bench import OK, ballot, new_hold, request
 
 SERVER_ERROR = Answer(503, (), b"")
 
@@ -125,38 +126,69 @@ async def test_a_stop_before_the_first_byte_was_no_send(bench):
     assert (await bench.holds.not_sent(hold.id, "a_1", None, "incident")).hold.sends == 0
 
 
-AFTER = {
-    "withdrawn": lambda holds, hold: holds.withdraw(hold, "drafter"),
-    "stopped": lambda holds, hold: holds.stop(hold, "sam", "x"),
-    "superseded": lambda holds, hold: holds.supersede(hold, (), new_hold(request(b"again"))),
+async def test_a_stop_before_the_second_first_byte_says_nothing_of_the_first(bench):
+    """The second send did not leave; whether the first arrived is as unknown as before."""
+    hold = await sent(bench)
+    await bench.holds.finish(hold.id, "a_1", None)
+    await bench.log()
+    bench.clock.advance(1)
+    await sent(bench, 2, hold=hold.id)
+    stopped = (await bench.holds.not_sent(hold.id, "a_2", None, "incident")).hold
+    assert (stopped.state, stopped.ended_by, stopped.sends) == (HoldState.UNKNOWN, "killed", 1)
+
+
+async def _over(bench, hold):
+    bench.clock.advance(1)
+    (moved,) = await bench.holds.expire_due()
+    return moved
+
+
+ENDS = {
+    "withdrawn": ("approved", lambda bench, hold: bench.holds.withdraw(hold.id, "drafter")),
+    "stopped": ("approved", lambda bench, hold: bench.holds.stop(hold.id, "sam", "x")),
+    "killed": ("approved", lambda bench, hold: bench.holds.stop_in_scope("all", "sam", "x")),
+    "superseded": ("approved", lambda bench, hold: bench.holds.supersede(hold.id, (), new_hold(request(b"again")))),
+    "use-by": ("approved", _over),
+    "decide-by": ("pending", _over),
+    "rejected": ("pending", lambda bench, hold: bench.holds.vote(hold.id, ballot(hold, decision="reject"), bench.registry)),
+    "sent back": ("pending", lambda bench, hold: bench.holds.vote(hold.id, ballot(hold, decision="send_back"), bench.registry)),
 }
 
 
-@pytest.mark.parametrize("end", [*AFTER, "expired"])
-async def test_what_may_have_arrived_is_not_judged_anew(bench, end):
-    """Whatever ended it between two sends, the agent's repeat is told of that hold, and nobody is asked to approve the same once more."""
+@pytest.mark.parametrize(("state", "end"), ENDS.values(), ids=ENDS)
+async def test_what_may_have_arrived_ends_unknown(bench, state, end):
+    """Law 7: whatever ends it between two sends, nobody knows what became of the first. A person finds out; until then the repeat is told so."""
     new = new_hold(request(b"once"))
     hold = (await bench.holds.open(new)).hold
-    await bench.force(hold, state="approved", sends=1, resend=True, use_by_ns=bench.clock.now_ns() + 1, approved_at_ns=1)
-    if end == "expired":
-        bench.clock.advance(1)
-        assert states(await bench.holds.expire_due()) == {hold.id: "expired"}
-    else:
-        moved = (await AFTER[end](bench.holds, hold.id)).hold
-        assert (moved.state, moved.successor) == (end, None)
+    soon = bench.clock.now_ns() + 1
+    times = {"use_by_ns": soon, "approved_at_ns": 1} if state == "approved" else {"expires_at_ns": soon}
+    await bench.force(hold, state=state, sends=1, resend=True, **times)
+    moved = await end(bench, hold)
+    (moved,) = moved if isinstance(moved, tuple) else (moved,)
+    assert (moved.hold.state, moved.hold.successor) == (HoldState.UNKNOWN, None)
+    bench.clock.advance(30 * 86_400)
+    await bench.holds.purge()
+    again = await bench.holds.open(new)
+    assert (again.hold.id, again.entries, again.hold.payload) == (hold.id, (), True)
+    found = await bench.holds.resolve(hold.id, "tom", "failed", "The CMS has no such post.")
+    assert found.hold.state is HoldState.FAILED
+
+
+async def test_what_an_earlier_release_ended_between_two_sends_is_not_judged_anew(bench):
+    """It stands as stopped in the database; its repeat is told of it for as long as any no is."""
+    new = new_hold(request(b"once"))
+    hold = (await bench.holds.open(new)).hold
+    await bench.force(hold, state="expired", sends=1, ended_at_ns=bench.clock.now_ns())
     again = await bench.holds.open(new)
     assert (again.hold.id, again.entries) == (hold.id, ())
     assert "unknown" in SINGLE
 
 
-async def test_after_a_crash_and_a_clock_set_back_the_term_is_no_longer(tmp_path):
-    """What comes back to approved has at most its quarter of an hour from the restart on."""
-    async with open_bench(tmp_path) as bench:
-        hold = await sent(bench)
-        clock = bench.clock
-        clock.jump(-3600 if bench.store.exclusive else 0)  # another process's lease ends by the wall clock alone
-        clock.advance(_until_it_is_ours(bench))
-    async with open_bench(tmp_path, clock) as bench:
-        assert states(await bench.holds.recover()) == {hold.id: "approved"}
-        clock.advance(900)
-        assert states(await bench.holds.expire_due()) == {hold.id: "expired"}
+async def test_what_may_have_arrived_is_not_edited(bench):
+    """Two bodies could stand at the upstream, and people have seen one of them."""
+    hold = await bench.force(await bench.pending(), sends=1, resend=True)
+    before = await bench.snapshot()
+    with pytest.raises(Conflict, match="may have arrived"):
+        await bench.holds.edit(hold.id, ballot(hold, "ravi"), new_hold(request(b"edited")), bench.registry)
+    assert await bench.snapshot() == before
+    assert unfit(hold) == "it was begun to be sent, and may have arrived as it is"

@@ -316,6 +316,16 @@ async def test_an_unknown_outcome_is_looked_up(served: Served, http: ClientSessi
     )
 
 
+async def test_stopped_between_two_sends_it_is_looked_up(served: Served, http: ClientSession) -> None:
+    """Its first send may have arrived: stopping it does not say that nothing was sent, and whoever may look it up is asked to."""
+    now = time.time_ns()
+    hold = served.gate.add(held(now, state=HoldState.APPROVED, approved_at_ns=now, sends=1))
+    csrf = await sign_in(http, served, "aiko")
+    _, page = await post(served, http, f"/holds/{hold.id}/stop", {"csrf": csrf})
+    assert served.gate.holds[hold.id].state is HoldState.UNKNOWN
+    assert ("Nothing was sent" in page, f'action="/holds/{hold.id}/resolve"' in page) == (False, True)
+
+
 async def test_stopping(served: Served, http: ClientSession) -> None:
     """A hold, an agent, a scope: any listed person, no reason; lifting takes security or technical and a reason."""
     hold = served.gate.add(held(time.time_ns()))
