@@ -14,7 +14,7 @@ from stagewarden.errors import CannotTell
 from stagewarden.holds.desk import Desk
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
-from stagewarden.holds.opening import Opening
+from stagewarden.holds.opening import Opening, check_digest
 from stagewarden.holds.seats import fill, filled
 from stagewarden.store import Clash
 
@@ -29,11 +29,12 @@ class Covered(Opening, Desk):
     async def open_approved(self, new: NewHold, grant: str, votes: tuple[Vote, ...], until_ns: int) -> Moved:
         """The approved hold of this request, or (no entries) the one that stands for it already. `until_ns` ends its use at the latest.
 
-        CannotTell where the votes do not fill its seats: then nothing is stored.
+        CannotTell where the votes do not fill its seats, Refused over the agent's limit: then nothing is stored.
         """
+        await check_digest(new)
         key = (new.agent, new.workflow, new.initiator, new.repeat_digest)
         try:
-            async with self._writing() as pen:
+            async with self._counted(new.agent) as pen:
                 standing = await self._answering(pen.connection, key, new.lookup_digest)
                 if standing is not None:
                     return Moved(standing, ())

@@ -6,6 +6,7 @@ by a unique index beneath it. Over the agent's limit nothing is stored.
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import case, func, select
@@ -25,6 +26,8 @@ from stagewarden.store.tables import holds
 from stagewarden.wire.spool import in_thread
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from stagewarden.holds.ballot import Ballot
@@ -44,12 +47,9 @@ class Opening(Desk):
 
     async def open(self, new: NewHold) -> Moved:
         """The hold of this request: opened, or (no entries) the one that stands for it already. Refused over the agent's limit."""
-        await _check_digest(new)
+        await check_digest(new)
         try:
-            # What an agent has open is counted before one is added, so its requests come one after another, over all replicas.
-            key = f"agent {new.agent}"
-            async with self._store.queue(key), self._writing() as pen:
-                await self._store.alone(pen.connection, key)
+            async with self._counted(new.agent) as pen:
                 standing = await self._answering(pen.connection, (new.agent, new.workflow, new.initiator, new.repeat_digest), new.lookup_digest)
                 if standing is not None:
                     return Moved(standing, ())
@@ -81,7 +81,7 @@ class Opening(Desk):
         `attempt` says that only the holder of that claim may do it. The successor's id is in `hold.successor`, its entry among the entries.
         """
         if successor is not None:
-            await _check_digest(successor)
+            await check_digest(successor)
         async with self._writing() as pen:
             hold = await pen.load(hold_id)
             if attempt is not None:
@@ -100,7 +100,7 @@ class Opening(Desk):
 
         Raises NotFound, Conflict (hold, digests, another hold of these bytes), NotAllowed, Invalid.
         """
-        await _check_digest(successor)
+        await check_digest(successor)
         try:
             async with self._writing() as pen:
                 hold = await pen.load(hold_id)
@@ -121,6 +121,14 @@ class Opening(Desk):
         async with self._writing() as pen:
             found = await fetch(pen.connection, None, holds.c.upstream == upstream, holds.c.asset == asset, holds.c.state.in_(states))
             return tuple([await pen.move(hold, Event.SUPERSEDED, Cause(reason=reason)) for hold in found])
+
+    @asynccontextmanager
+    async def _counted(self, agent: str) -> AsyncIterator[Pen]:
+        """A transaction that opens a hold: what its agent has open is counted before, so its requests come one after another, over all replicas."""
+        key = f"agent {agent}"
+        async with self._store.queue(key), self._writing() as pen:
+            await self._store.alone(pen.connection, key)
+            yield pen
 
     def _fresh(self, new: NewHold, now_ns: int) -> Hold:
         """A pending hold; CannotTell where it could not mean what it says."""
@@ -172,7 +180,7 @@ class Opening(Desk):
         return recent and (hold.sends > 0 or hold.state in _SAID_NO) and hold.state not in _OVER
 
 
-async def _check_digest(new: NewHold) -> None:
+async def check_digest(new: NewHold) -> None:
     """CannotTell where people would approve other bytes than they are shown."""
     small = isinstance(new.request.body, bytes)
     found = new.request.digest(new.agent, new.stage) if small else await in_thread(new.request.digest, new.agent, new.stage)

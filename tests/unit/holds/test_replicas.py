@@ -8,12 +8,14 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec.structs import replace
 
 from stagewarden import config
+from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Conflict, Refused, StateUnavailable
 from stagewarden.holds import Holds, Vault
 from stagewarden.holds.paging import Filter
-from stagewarden.model import HoldState
+from stagewarden.model import HoldState, Vote
 from stagewarden.store import Store, locate
 from tests.databases import prepared
 from tests.unit.holds.bench import HIGH, OK, Bench, HandClock, ballot, new_hold, open_bench, request
@@ -104,6 +106,21 @@ async def test_an_agents_limit_is_one_limit(fleet):
     said = await at_once(*[fleet[number % 3].holds.open(new_hold(request(f"{number}".encode()))) for number in range(15)])
     assert kinds(said) == {"Moved": LIMIT, "Refused": 15 - LIMIT}
     assert all(isinstance(each, Refused) and each.code == "overloaded" for each in said if isinstance(each, Exception))
+    assert len((await fleet[0].holds.list(Filter()))[0]) == LIMIT
+
+
+async def test_an_agents_limit_counts_what_a_template_approves(fleet):
+    """Opened and approved at once, at every replica, beside what is opened to be asked about: the same limit, and over it nothing stored."""
+    vote = Vote("v_1", "rita", "reviewer", "approve", None, None, "", "", 1)
+    until_ns = fleet[0].clock.now_ns() + 3600 * NANOSECONDS
+
+    def opened(number):
+        new, bench = new_hold(request(f"{number}".encode())), fleet[number % 3]
+        own = (replace(vote, id=f"v_{number}"),)
+        return bench.holds.open_approved(new, "g_1", own, until_ns) if number % 2 else bench.holds.open(new)
+
+    said = await at_once(*[opened(number) for number in range(24)])
+    assert kinds(said) == {"Moved": LIMIT, "Refused": 24 - LIMIT}
     assert len((await fleet[0].holds.list(Filter()))[0]) == LIMIT
 
 
