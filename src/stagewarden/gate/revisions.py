@@ -91,7 +91,7 @@ class Confirming(Callers):
         known = await self._in_force()
         if known is not None and known.registry.digest() != in_force.digest():
             return True
-        return any(len(one.confirmations) >= NEEDED for one in await self._stored().waiting())
+        return known is not None and any(_heads(known, one) >= NEEDED for one in await self._stored().waiting())
 
     async def waiting_revisions(self, caller: Caller) -> list[RevisionView]:
         """What waits, oldest first, with what each widens."""
@@ -144,18 +144,29 @@ def why_not(caller: Caller, in_force: Registry, found: Revision, widens: tuple[W
     if entry is None or not entry.active:
         return "not an active person of the registry in force"
 
-    def same(other: str) -> bool:
-        return in_force.same_human(person, other) or found.registry.same_human(person, other)
-
-    gained = next((one.place for one in widens if any(same(each) for each in one.gains)), None)
+    gained = next((one.place for one in widens if any(_same(in_force, found, person, each) for each in one.gains)), None)
     if gained is not None:
         return f"who gains by a change does not confirm it: {gained}"
-    if any(same(said.person) for said in found.confirmations):
+    if any(_same(in_force, found, person, said.person) for said in found.confirmations):
         return "this person has already confirmed it"
     return None
+
+
+def _same(in_force: Registry, found: Revision, one: str, other: str) -> bool:
+    """Whether two ids are one human being by either registry."""
+    return in_force.same_human(one, other) or found.registry.same_human(one, other)
+
+
+def _heads(known: Revision, found: Revision) -> int:
+    """How many human beings confirmed it: of words given at the same moment under two ids neither saw the other."""
+    heads: list[str] = []
+    for said in found.confirmations:
+        if not any(_same(known.registry, found, said.person, other) for other in heads):
+            heads.append(said.person)
+    return len(heads)
 
 
 async def _confirmed(stored: Revisions, known: Revision, offered: Registry) -> bool:
     """Whether people have confirmed exactly this step."""
     same = (known.digest, offered.digest())
-    return any((one.base, one.digest) == same and len(one.confirmations) >= NEEDED for one in await stored.waiting())
+    return any((one.base, one.digest) == same and _heads(known, one) >= NEEDED for one in await stored.waiting())

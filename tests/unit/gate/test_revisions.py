@@ -10,6 +10,7 @@ from stagewarden.app import running as starting
 from stagewarden.errors import ConfigError, Conflict, NotAllowed, NotFound
 from stagewarden.gate import RegistryWaits
 from stagewarden.identity.people import Caller
+from stagewarden.store import Revisions
 from stagewarden.store.tables import revisions
 from tests.product import HOUSE, house, rulings, until
 
@@ -152,6 +153,22 @@ async def test_one_human_being_is_one_of_the_two(made):
         with pytest.raises(RegistryWaits):
             await sidecar.reload()
         assert [one.person for one in (await waiting(sidecar)).revision.confirmations] == ["ines"]
+
+
+async def test_one_human_being_at_the_same_moment_is_one_of_the_two(made):
+    """Under two ids, of which neither saw the other's word: it waits for somebody else, over a restart too."""
+    async with started(made) as sidecar:
+        view = await offered(made, sidecar)
+        stored = Revisions(sidecar.rooms.store)
+        for name in ("ines", "ines-two"):
+            await stored.confirm(view.revision.id, name, sidecar.rooms.clock.now_ns())
+        assert not await sidecar.acts.due(sidecar.rooms.registry)
+        with pytest.raises(RegistryWaits):
+            await sidecar.reload()
+    async with started(made) as sidecar:
+        assert stages(sidecar) == ["generate", "edit"]
+        await sidecar.acts.confirm_revision(person("lena"), view.revision.id, view.revision.digest)
+        await until(lambda: stages(sidecar) == ["generate", "edit", "queue"])
 
 
 async def test_who_gains_a_function_does_not_confirm_it(made):
