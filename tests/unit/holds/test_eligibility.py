@@ -102,6 +102,18 @@ async def test_a_vote_counts_for_what_it_names_alone(bench):
     assert standing(replace(hold, votes=(good, replace(good, id="v_2", person="rita-admin"))), bench.registry) == (good,)
 
 
+async def test_two_who_turn_out_to_be_one_count_once(bench):
+    """The registry says after both votes that they are one human being: at release the first counts, and the other place is open again."""
+    two = (Seat(("reviewer",), 2),)
+    hold = await bench.pending(seats=two)
+    await bench.holds.vote(hold.id, ballot(hold, "rita"), bench.registry)
+    hold = (await bench.holds.vote(hold.id, ballot(hold, "ravi"), bench.registry)).hold
+    assert [view.filled for view in seat_views(hold, bench.registry)] == [2]
+    one = registry(ravi=Person(functions=("reviewer", "manager"), aliases=("rita",)))
+    assert [vote.person for vote in standing(hold, one)] == ["rita"]
+    assert [view.filled for view in seat_views(hold, one)] == [1]
+
+
 async def test_who_wrote_an_asset_is_known_from_its_earlier_holds(bench):
     """Whoever started what was sent, stood in its chain or edited it wrote it; what was never sent wrote nothing, and another asset is another's."""
     chain = {"principal": principal(("human", "ravi", True), ("human", "mike", False))}
