@@ -105,5 +105,4 @@ class Entry:
 
 def door(asked: web.Request) -> str:
     """Where somebody signs in, on their way to what they asked for."""
-    then = forms.onward(asked.match_info.get("id")) or forms.onward(asked.query.get("ask"))
-    return f"/sign-in?then={then}" if then else "/sign-in"
+    return forms.door(forms.onward(asked.match_info.get("id")) or forms.onward(asked.query.get("ask")))

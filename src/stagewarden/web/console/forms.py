@@ -24,7 +24,7 @@ _FORM = "application/x-www-form-urlencoded"
 _ANSWER = "answer-"
 _READ = "read-"  # and a section's name; `sections` names all that can be marked
 _HOLD = re.compile(r"h_[0-9A-Z]{26}")
-_PLACES = {"h": "/holds", "g": "/grants", "k": "/stop", "c": "/registry"}
+_PLACES = {"h": ("/holds", "hold"), "g": ("/grants", "grant"), "k": ("/stop", "stop"), "c": ("/registry", "registry")}
 _ID = re.compile(rf"[{''.join(_PLACES)}]_[0-9A-Z]{{26}}")
 _AGENT = re.compile(r"agent:([A-Za-z0-9][A-Za-z0-9._~@:+-]{0,199})")
 
@@ -81,10 +81,23 @@ def leads(then: str | None) -> str:
     if then is None:
         return "/"
     if _ID.fullmatch(then):
-        return f"{_PLACES[then[0]]}/{then}"
+        return f"{_PLACES[then[0]][0]}/{then}"
     if named := _AGENT.fullmatch(then):
         return f"/agents/{quote(named[1], safe='')}"
     return f"/terminal?ask={quote(then, safe='')}"
+
+
+def opens(then: str | None) -> tuple[str, str] | None:
+    """What `onward` text opens, as the door says it: a word, and the name of the thing; None for the inbox, and for what a terminal asks."""
+    if then and _ID.fullmatch(then):
+        return _PLACES[then[0]][1], short_id(then)
+    named = _AGENT.fullmatch(then or "")
+    return None if named is None else ("agent", named[1])
+
+
+def door(then: str | None, way: str = "/sign-in") -> str:
+    """The address of a door that then leads to `onward` text: a name of an agent may hold what means something in a query."""
+    return f"{way}?then={quote(then, safe='')}" if then else way
 
 
 def kept(fields: Mapping[str, str]) -> Kept:
@@ -114,8 +127,3 @@ def intent(given: Kept, fields: Mapping[str, str]) -> VoteIntent:
     if decision is None:
         raise Invalid(f"decision: one of {', '.join(DECISIONS)}")
     return VoteIntent(decision, given.function, given.reason, given.note.strip() or None, fields.get("digest", ""), fields.get("view_digest", ""), {})
-
-
-def short(identifier: str | None) -> str:
-    """An id as it is shown."""
-    return short_id(identifier) if identifier else ""

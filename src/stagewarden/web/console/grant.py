@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import orjson
+from msgspec import UNSET
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.grants import GrantState
@@ -13,8 +14,6 @@ from stagewarden.web.console import when, words
 from stagewarden.web.console.exact import digest_parts
 
 if TYPE_CHECKING:
-    from msgspec import UnsetType
-
     from stagewarden.gate.grant_acts import GrantView
     from stagewarden.grants import Bound, Grant, Terms
     from stagewarden.identity.people import Caller
@@ -112,15 +111,11 @@ def _facts(grant: Grant, now_ns: int) -> list[tuple[str, str]]:
 def _bound(bound: Bound) -> tuple[str, list[str]]:
     """One place of the body, and what it may hold, in words."""
     ranges = [("at least", bound.minimum), ("at most", bound.maximum), ("at most so many characters:", bound.max_length)]
-    told = [f"exactly {_json(bound.const)}"] if _is_set(bound.const) else []
+    told = [] if bound.const is UNSET else [f"exactly {_json(bound.const)}"]
     told += [f"one of {', '.join(_json(value) for value in bound.enum)}"] if bound.enum is not None else []
     told += [f"{word} {value:,}" for word, value in ranges if value is not None]
     told += [f"the whole matches {bound.pattern}"] if bound.pattern is not None else []
     return bound.pointer or "the whole body", [*told, *(["may be absent"] if bound.optional else [])]
-
-
-def _is_set(value: object | UnsetType) -> bool:
-    return value.__class__.__name__ != "UnsetType"
 
 
 def _json(value: object) -> str:

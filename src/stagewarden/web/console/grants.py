@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -63,7 +64,7 @@ class Grants:
         values = {
             "here": "grants", "tab": tab, "tabs": _TABS, "rows": [grant.row(view, caller, now) for view in found], "agent": agent,
             "agents": [one.id for one in await self._gate.list_agents(caller)],
-            "following": f"/grants?tab={tab}&agent={agent}&cursor={following}" if following else None,
+            "following": f"/grants?{urlencode({'tab': tab, 'agent': agent, 'cursor': following})}" if following else None,
         }  # fmt: skip
         return self._site.page(asked, caller, "grants.html", values)
 
@@ -71,7 +72,7 @@ class Grants:
         view = await self._gate.show_grant(caller, asked.match_info["id"])
         values = {
             "here": "grants", "g": grant.page(view, caller, self._clock.now_ns()), "said": _SAID.get(asked.query.get("said", "")),
-            "refused": refused, "kept": defaultdict(str, kept or {}),
+            "refused": refused, "kept": defaultdict(str, kept or {}), "onward": view.grant.id,
         }  # fmt: skip
         return self._site.page(asked, caller, "grant.html", values, None if refused is None else refused.code)
 
@@ -153,13 +154,14 @@ class Grants:
         return render.see_other(f"/grants/{identifier}?said=revoke")
 
     async def _complete(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        """It makes things stricter, as by the API: no memory is waited for."""
         identifier = asked.match_info["id"]
 
         async def act() -> None:
             await self._gate.complete_grant(caller, identifier, fields.get("reason", ""))
 
         try:
-            await self._entry.once(caller, f"completion of {identifier}", fields, act)
+            await self._entry.once(caller, f"completion of {identifier}", fields, act, stops=True)
         except _REFUSALS as failure:
             return await self._grant(asked, caller, Refusal.of(failure))
         return render.see_other(f"/grants/{identifier}?said=complete")

@@ -21,7 +21,6 @@ _PROVES = {
     "approved": {Stage.GENERATE: "a draft exists", Stage.QUEUE: "was queued"},
     "exported": {Stage.GENERATE: "exists", Stage.EXPORT: "is already out"},
 }
-_SENT = frozenset({HoldState.SENT, HoldState.DONE, HoldState.FAILED, HoldState.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +46,18 @@ def _node(stage: Stage, hold: Hold, seats: Sequence[SeatView], proven: dict[Stag
             return Node(stage, "done", f"{count}, {when.moment(hold.approved_at_ns, now_ns).clock}")
         return Node(stage, "now" if hold.state is HoldState.PENDING else "open", count)
     if stage is hold.stage:
-        if hold.state in _SENT:
-            return Node(stage, "done", f"sent to {words.destination(hold)}")
-        ended = hold.state not in words.UNDER_WAY and hold.state is not HoldState.PENDING
-        return Node(stage, "open" if ended else "asked", "not sent" if ended else f"asked for: {words.destination(hold)}")
+        return _asked_for(hold)
     if stage in proven:
         return Node(stage, "done", proven[stage])
     return Node(stage, "open", "not known" if stage.rank < hold.stage.rank else "not asked for")
+
+
+def _asked_for(hold: Hold) -> Node:
+    """The stage that the hold itself would enter."""
+    place = words.destination(hold)
+    if hold.state in words.SENT:
+        return Node(hold.stage, "done", f"sent to {place}")
+    if words.doubtful(hold):
+        return Node(hold.stage, "open", f"not known whether it reached {place}")
+    ended = hold.state not in words.UNDER_WAY and hold.state is not HoldState.PENDING
+    return Node(hold.stage, "open" if ended else "asked", "not sent" if ended else f"asked for: {place}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from stagewarden.audit.entries import NEVER_ABSENT
+from stagewarden.audit.entries import NEVER_ABSENT, REDACTED
 from stagewarden.web.console.exact import Run, digest_parts, reveal
 from stagewarden.web.console.explained import asked, known, listed, members
 
@@ -50,6 +50,7 @@ class Record:
     facts: tuple[tuple[str, tuple[Run, ...]], ...]
     revisions: tuple[tuple[str, str], ...]
     scope: tuple[tuple[str, str], ...]
+    withheld: bool  # from this reader: what the agent said of itself, or what triggered it
     raw: str
 
 
@@ -70,6 +71,7 @@ def record(entry: Document, story: Sequence[Document]) -> Record:
         facts=tuple((_LABELS[name], reveal(_fact(name, entry.get(name)))) for name in NEVER_ABSENT),
         revisions=tuple((name, str(value)[:16]) for name, value in members(entry.get("revisions")).items()),
         scope=tuple((label, str(value)) for label, value in stood if known(value)),
+        withheld=REDACTED in (*members(entry.get("asserted")).values(), entry.get("data_sources"), principal.get("trigger")),
         raw=orjson.dumps(entry, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode(),
     )  # fmt: skip
 
@@ -106,8 +108,8 @@ def _recorded(entry: Document, story: Sequence[Document]) -> str | None:
 
 
 def _summary(entry: Document, digests: tuple[Digest, ...]) -> str:
-    shown, sent = digests[1], digests[3]
-    if sent.same is False or shown.same is False:
+    _, shown, _, sent = digests
+    if any(one.same is False for one in digests):
         return "Not everything here is the same: see the digests below."
     if sent.same is None:
         return {"deny": "Nothing went upstream.", "hold": "It waits for people, or ended without being sent."}.get(

@@ -147,7 +147,7 @@ def page(view: HoldView, around: Around, caller: Caller, now_ns: int, held: froz
         target=exact.reveal(hold.request.target if shows else hold.request.target.partition("?")[0]),
         reasons=hold.reasons, rail=rail.rail(hold, view.seats, now_ns), seats=seats.places(_with(view, hold), caller.person, now_ns),
         filled=sum(seat.filled for seat in view.seats), needed=sum(seat.needed for seat in view.seats),
-        notes_hidden=hidden and bool(hold.votes), standing=None if pending else words.STANDINGS[hold.state],
+        notes_hidden=hidden and bool(hold.votes), standing=None if pending else words.standing(hold),
         under_way=hold.state in words.UNDER_WAY, stoppable=hold.state in words.STOPPABLE,
         ended=_moment(hold.ended_at_ns, now_ns), settles=when.second(hold.settles_at_ns, now_ns) if hold.state is HoldState.SETTLING else None,
         escalated=_moment(hold.escalated_at_ns, now_ns), doubtful=words.doubtful(hold),

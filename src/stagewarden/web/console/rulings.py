@@ -60,7 +60,7 @@ class Rulings:
         rows = [explained.row(item) for item in items]
         agents = await self._gate.list_agents(caller)
         values = {
-            "here": "rulings", "rows": rows, "query": {name: query.get(name, "") for name in NAMES}, "filtered": bool(query),
+            "here": "rulings", "rows": rows, "today": self._today(), "query": {name: query.get(name, "") for name in NAMES}, "filtered": bool(query),
             "counts": await self._counts(caller), "effects": [
                 (label, _address({**query, "effect": key}), query.get("effect", "") == key) for key, label in _EFFECTS
             ],
@@ -85,7 +85,7 @@ class Rulings:
         rows = [explained.row(item) for item in items]
         values = {
             "rows": rows, "base": _address(query), "join": "&" if query else "?", "more": following is not None, "selected": None,
-            "counts": await self._counts(caller),
+            "counts": await self._counts(caller), "today": self._today(),
         }  # fmt: skip
         return self._site.bare(asked, "rulings_live.html", values)
 
@@ -105,7 +105,7 @@ class Rulings:
         hold, upstream, asset = (asked.query.get(name, "")[:_LONGEST] for name in ("hold", "upstream", "asset"))
         values: dict[str, object] = {
             "here": "rulings", "hold": hold, "upstream": upstream, "asset": asset, "upstreams": self._settings.upstreams, "found": None,
-            "nothing": False, "short": short_id(hold),
+            "nothing": False, "about": reveal(short_id(hold) if hold else asset),
         }  # fmt: skip
         if hold or (upstream and asset):
             try:
@@ -122,6 +122,9 @@ class Rulings:
             return None
         found = next((item for item in items if item.get("ruling") == chosen), None)
         return explained.explanation(found if found is not None and found.get("outcome") else await self._gate.ruling(caller, chosen))
+
+    def _today(self) -> str:
+        return rfc3339(self._clock.now_ns())[: len("2026-11-21")]
 
     async def _counts(self, caller: Caller) -> object:
         return await self._gate.ruled(caller, rfc3339(self._clock.now_ns() - _COUNTED * NANOSECONDS))

@@ -10,7 +10,7 @@ from aiohttp import web
 from stagewarden.errors import CannotTell, Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.model import Stage
 from stagewarden.web import render
-from stagewarden.web.console import when
+from stagewarden.web.console import forms, when
 from stagewarden.web.console.entry import Refusal
 
 if TYPE_CHECKING:
@@ -52,12 +52,14 @@ class Stops:
             web.post("/stop/lift", self._entry.form(self._lift)),
         ]
 
-    async def _stops(self, asked: web.Request, caller: Caller, refused: Refusal | None = None) -> web.Response:
+    async def _stops(self, asked: web.Request, caller: Caller, refused: Refusal | None = None, onward: str | None = None) -> web.Response:
+        """`onward`: the stop whose page a fresh sign-in leads to."""
         agents = await self._gate.list_agents(caller)
         values = {
             "here": "stop", "scopes": self._scopes(agents), "chosen": asked.query.get("scope", ""),
             "agents": [{"id": one.id, "mode": one.mode} for one in agents],
             "kills": [self._standing(caller, kill) for kill in await self._gate.kills(caller)], "said": said(asked), "refused": refused,
+            "onward": onward,
         }  # fmt: skip
         return self._site.page(asked, caller, "stop.html", values, None if refused is None else refused.code)
 
@@ -67,10 +69,10 @@ class Stops:
         kill = next((one for one in await self._gate.kills(caller) if one.id == identifier), None)
         found = await self._told(caller, identifier, engaged=kill is not None)
         engaged = None if found is None else found.engaged
-        scope = kill.scope if kill else str(engaged.get("scope")) if engaged else "a scope the log no longer names"
+        scope = kill.scope if kill else str(engaged.get("scope")) if engaged else None if found is None else "a scope the log no longer names"
         values = {
             "here": "stop", "id": identifier, "scope": scope, "kill": None if kill is None else self._standing(caller, kill), "found": found,
-            "acts": [] if found is None else [self._act(entry) for entry in found.acts], "said": said(asked), "refused": None,
+            "acts": [] if found is None else [self._act(entry) for entry in found.acts], "said": said(asked),
         }  # fmt: skip
         return self._site.page(asked, caller, "stopped.html", values)
 
@@ -95,7 +97,7 @@ class Stops:
         try:
             await self._entry.once(caller, "lift", fields, act)
         except _REFUSALS as failure:
-            return await self._stops(asked, caller, Refusal.of(failure))
+            return await self._stops(asked, caller, Refusal.of(failure), forms.onward(fields.get("kill")))
         return render.see_other("/stop?said=lift")
 
     async def _told(self, caller: Caller, kill: str, *, engaged: bool) -> Receipt | None:

@@ -54,6 +54,7 @@ class Step:
     name: str
     digest: tuple[str, str] | None = None
     gap: str | None = None  # how long nothing was recorded before it
+    day: str | None = None  # its date, where the step before was on another
     same: tuple[Step, ...] = ()  # the equal ones it stands for
 
 
@@ -90,7 +91,7 @@ def sections(entries: Sequence[Document]) -> tuple[Section, ...]:
     told = [entry for entry in entries if not (entry["kind"] == "outcome" and known(entry.get("hold")) is None and entry["ruling"] in rulings)]
     steps = []
     for before, entry in zip([None, *told], told, strict=False):
-        step = _gap(_step(entry), entry, before)
+        step = _after(before, _step(entry), entry)
         steps.append(_answered(step, direct.get(entry["ruling"])) if entry["kind"] == "ruling" else step)
     return tuple(Section(name, tuple(run)) for name, run in groupby(_folded(steps), lambda step: step.phase))
 
@@ -165,7 +166,8 @@ def _vote(made: Step, entry: Document) -> Step:
 
 def _outcome(made: Step, entry: Document) -> Step:
     icon, _ = _OUTCOMES.get(str(entry.get("result")), ("warn", ""))
-    same = "as approved, byte for byte" if entry.get("as_approved") is True else "other bytes than approved"
+    compared = entry.get("as_approved")  # of what was sent directly nothing was approved
+    same = "as approved, byte for byte" if compared is True else "other bytes than approved" if compared is False else ""
     tone = {"ok": "allowed", "no": "denied"}.get(icon, "held")
     return replace(
         made, icon=icon, tone=tone, what=_upstream(entry), about=same if known(entry.get("sent")) else "", digest=digest(entry.get("sent"))
@@ -186,17 +188,22 @@ def _linked(made: Step, member: str, entry: Document) -> Step:
     return replace(made, link=f"/{member}s/{identifier}", name=short_id(identifier))
 
 
-def _gap(step: Step, entry: Document, before: Document | None) -> Step:
-    pause = 0 if before is None else int((moment(entry) - moment(before)).total_seconds() * NANOSECONDS)
-    return replace(step, gap=when.span(pause)) if pause >= _GAP else step
+def _after(before: Document | None, step: Step, entry: Document) -> Step:
+    """The step with what its place in the list says: a new day, a long time without an entry."""
+    made = moment(entry)
+    day = when.written(made.date()) if before is None or made.date() != moment(before).date() else None
+    pause = 0 if before is None else int((made - moment(before)).total_seconds() * NANOSECONDS)
+    return replace(step, day=day, gap=when.span(pause) if pause >= _GAP else None)
 
 
 def _folded(steps: list[Step]) -> list[Step]:
     """Equal allowed steps in a row, so many that they hide the rest, as one."""
     folded: list[Step] = []
-    for _, run in groupby(steps, lambda step: (step.what, step.about, step.gap) if (step.tone, step.who) == ("allowed", "automatic") else step.iso):
+    for (alike, *_), run in groupby(
+        steps, lambda step: ((step.tone, step.who) == ("allowed", "automatic"), step.what, step.about, step.gap, step.iso[:10])
+    ):
         same = tuple(run)
-        if len(same) < _FOLDED:
+        if not alike or len(same) < _FOLDED:
             folded.extend(same)
         else:
             clock = f"{same[0].clock} to {same[-1].clock}"

@@ -7,7 +7,7 @@ only as a quoted title.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stagewarden.holds.titles import LONGEST, title
@@ -77,8 +77,6 @@ class Sentence:
 
 def effect(hold: Hold, *, payload: bool, called: str | None = None) -> Sentence:
     """What would happen. Without `payload` nothing of the content is told but what it is `called`, where a list may say that."""
-    action = _action(hold)
-    destination = str(action.get("destination") or hold.upstream)
     lead = act(hold.kind, hold.stage)
     called = title(hold.request, hold.before, hold.question) if payload else called
     shown = one_line(called) if called else None
@@ -87,7 +85,7 @@ def effect(hold: Hold, *, payload: bool, called: str | None = None) -> Sentence:
     asset = f" {asset_id(hold.asset)}" if hold.asset and not shown else ""
     reached = counted(hold.question) if payload else None
     people = "" if reached is None else f" to {reached:,} {'person' if reached == 1 else 'people'}"
-    return Sentence(lead, shown, f"{asset}{people} on {destination}")
+    return Sentence(lead, shown, f"{asset}{people} on {destination(hold)}")
 
 
 def act(kind: str, stage: str) -> str:
@@ -138,10 +136,7 @@ def _action(hold: Hold) -> Document:
 
 def recipients(hold: Hold) -> int | None:
     """How many people it would reach, as the policy was told; None: nobody is counted."""
-    facts = hold.question.get("facts")
-    said = facts.get("recipients") if isinstance(facts, dict) else None
-    count = said.get("count") if isinstance(said, dict) else None
-    return count if isinstance(count, int) and count > 0 else None
+    return counted(hold.question) or None
 
 
 def asset_state(hold: Hold) -> str:
@@ -164,6 +159,7 @@ class Standing:
     tone: str
 
 
+_STAYED = " Nothing was sent."
 _LEAVING = Standing("Approved by all seats", "Being sent. The policy is asked once more, then exactly these bytes leave, once.", "amber")
 _LOOK = "Sent once; what happened there is not known. It is not tried again. Somebody technical or security must look."
 STANDINGS = {
@@ -183,12 +179,18 @@ STANDINGS = {
     HoldState.SUPERSEDED: Standing("Superseded", "What it was about changed, so its votes no longer count. Nothing was sent.", "ink"),
     HoldState.ROLLED_BACK: Standing("Rolled back", "It was sent, and what it did was taken back.", "ink"),
 }
-_KNOWN = frozenset({HoldState.SENT, HoldState.DONE, HoldState.FAILED, HoldState.UNKNOWN, HoldState.ROLLED_BACK})
+SENT = frozenset({HoldState.SENT, HoldState.DONE, HoldState.FAILED, HoldState.UNKNOWN, HoldState.ROLLED_BACK})
+
+
+def standing(hold: Hold) -> Standing:
+    """Where it stands; what may have been sent is not said to have stayed."""
+    found = STANDINGS[hold.state]
+    return replace(found, text=found.text.removesuffix(_STAYED)) if doubtful(hold) else found
 
 
 def doubtful(hold: Hold) -> bool:
     """Whether it was begun to be sent before, no answer came, and its state does not say so."""
-    return hold.sends > 0 and hold.state not in _KNOWN
+    return hold.sends > 0 and hold.state not in SENT
 
 
 UNDER_WAY = frozenset({HoldState.SETTLING, HoldState.APPROVED, HoldState.CLAIMED, HoldState.SENT})

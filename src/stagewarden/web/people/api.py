@@ -267,5 +267,6 @@ def _key(request: web.Request) -> str | None:
 
 
 def _fingerprint(request: web.Request, body: msgspec.Struct | None) -> bytes:
-    """What makes two writes the same request."""
-    return orjson.dumps([request.method, request.path, None if body is None else bodies.plain(body)], option=orjson.OPT_SORT_KEYS)
+    """What makes two writes the same request. Few writes have a query; one without is named as by earlier releases, which may run beside us."""
+    query = [sorted(request.query.items())] if request.query else []
+    return orjson.dumps([request.method, request.path, None if body is None else bodies.plain(body), *query], option=orjson.OPT_SORT_KEYS)

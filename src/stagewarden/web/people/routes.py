@@ -53,8 +53,7 @@ class Route:
 
     def codes(self) -> tuple[str, ...]:
         """The problems it can answer with. `render` knows the status of each."""
-        found = ["misdirected", "invalid", "not_allowed", "internal", "cannot_tell", "audit_unavailable"]
-        found += ["unauthenticated"]
+        found = ["misdirected", "invalid", "not_allowed", "internal", "cannot_tell", "audit_unavailable", "unauthenticated"]
         found += ["step_up"] if self.grave else []
         found += ["not_found"] if "{" in self.path or self.writes else []
         found += ["conflict"] if self.once or self.needs == "person" else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -146,6 +147,85 @@ async def test_a_fresh_sign_in_is_offered_where_it_is_needed(served: Served, htt
     monkeypatch.setattr(served.gate, "set_mode", refuses)
     status, page = await post(served, http, "/agents/drafter-7/mode", {"csrf": csrf, "mode": "active", "reason": "over"})
     assert (status, 'href="/sign-in/away?again=yes&amp;then=agent%3Adrafter-7"' in page) == (403, True)
+
+
+@pytest.mark.parametrize("act", ["grant", "lift"])
+async def test_a_fresh_sign_in_leads_back(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    """From the vote on a grant to that grant, from the lift of a stop to that stop; nothing changed."""
+    grant, kill = served.gate.offer("jonas"), (await served.gate.kill(person("aiko"), "workflow:newsletter", "")).kill
+    csrf = await sign_in(http, served, "aiko")
+
+    async def refuses(*_: object) -> None:
+        raise StepUp("this takes a sign-in not older than 300 s")
+
+    for name in ("vote_grant", "unkill"):
+        monkeypatch.setattr(served.gate, name, refuses)
+    path, form, then = {
+        "grant": (f"/grants/{grant.id}/vote", {"decision": "approve", "function": "security", "digest": grant.digest}, grant.id),
+        "lift": ("/stop/lift", {"kill": kill.id, "reason": "over"}, kill.id),
+    }[act]
+    status, page = await post(served, http, path, {"csrf": csrf, **form})
+    assert (status, f'href="/sign-in/away?again=yes&amp;then={then}"' in page) == (403, True)
+    assert (served.gate.grants[grant.id], served.gate.engaged) == (grant, [kill])
+
+
+async def test_of_a_stop_that_is_not_in_force_nothing_is_made_up(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the log does not answer it is said to be neither lifted nor in force."""
+    await sign_in(http, served)
+
+    async def down(*_: object, **__: object) -> None:
+        raise StateUnavailable("gone")
+
+    monkeypatch.setattr(served.gate, "receipt", down)
+    status, page = await get(served, http, "/stop/k_01JRS8AAAAAAAAAAAAAAAAAAAA")
+    assert (status, "No stop of this id is in force." in page) == (200, True)
+    assert ("in force all the same" in page, "It is lifted" in page) == (False, False)
+
+
+async def test_older_grants_of_an_agent_are_of_that_agent(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent's name may hold what means something in a query."""
+    await sign_in(http, served)
+    asked: list[object] = []
+
+    async def pages(_: object, *, agent: str | None, cursor: str | None, **__: object) -> tuple[list[object], str | None]:
+        asked.append((agent, cursor))
+        return [], "g&1"
+
+    monkeypatch.setattr(served.gate, "list_grants", pages)
+    _, page = await get(served, http, "/grants?tab=active&agent=writer%2Bone")
+    older = unescape(re.search(r'href="(/grants\?[^"]+)">Older', page)[1])
+    await get(served, http, older)
+    assert ("writer+one", "g&1") in asked
+
+
+async def test_a_grant_is_completed_where_nothing_can_be_remembered(served: Served, http: ClientSession) -> None:
+    """As by the API: what makes things stricter waits for no memory of repeats."""
+    grant = served.gate.offer("jonas")
+    served.gate.grants[grant.id] = replace(grant, state=GrantState.ACTIVE, expires_at_ns=time.time_ns())
+    csrf = await sign_in(http, served)
+    await served.store.close()
+    status, page = await post(served, http, f"/grants/{grant.id}/complete", {"csrf": csrf, "key": "k-complete", "reason": ""})
+    assert (status, "The grant is completed." in page, served.gate.grants[grant.id].state) == (200, True, GrantState.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        ("h_01JRS8AAAAAAAAAAAAAAAAAAAA", "hold <code>h_01JRS8…AAAA</code>"),
+        ("g_01JRS8AAAAAAAAAAAAAAAAAAAA", "grant <code>g_01JRS8…AAAA</code>"),
+        ("k_01JRS8AAAAAAAAAAAAAAAAAAAA", "stop <code>k_01JRS8…AAAA</code>"),
+        (REVISION, "registry <code>c_01JRS8…AAAA</code>"),
+        ("agent:writer+one", "agent <code>writer+one</code>"),
+    ],
+    ids=["hold", "grant", "stop", "registry", "agent"],
+)
+async def test_the_door_says_what_it_then_opens(served: Served, http: ClientSession, then: str, said: str) -> None:
+    """By its kind and its name, and leads there though the browser asks again."""
+    async with http.get(f"{served.url}/sign-in", params={"then": then}, headers={"Sec-Fetch-Site": "cross-site"}) as answer:
+        door = await answer.text()
+    assert f"<dt>Then opens</dt><dd>{said}</dd>" in door
+    again = unescape(re.search(r'content="0; url=([^"]+)"', door)[1])
+    assert f'name="then" value="{then}"' in (await get(served, http, again))[1]
 
 
 async def test_the_page_with_the_stop_button_opens_with_everything_down(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:

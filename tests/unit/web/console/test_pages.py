@@ -376,6 +376,25 @@ async def test_an_open_page_that_asks_by_itself_keeps_no_session_alive(
         assert foreign.status == 403
 
 
+@pytest.mark.parametrize(
+    ("state", "sends", "said", "never"),
+    [
+        (HoldState.ROLLED_BACK, 1, "sent to newsroom-site", "not sent"),
+        (HoldState.STOPPED, 1, "not known whether it reached newsroom-site", "Nothing was sent"),
+        (HoldState.STOPPED, 0, "A person stopped it. Nothing was sent.", "it may have arrived"),
+    ],
+    ids=["taken back", "begun to be sent, then stopped", "stopped before"],
+)
+async def test_what_was_sent_is_never_said_to_have_stayed(
+    served: Served, http: ClientSession, state: HoldState, sends: int, said: str, never: str
+) -> None:  # fmt: skip
+    """Stages and standing say the same of what left, and what nobody knows."""
+    hold = served.gate.add(held(time.time_ns(), state=state, sends=sends, ended_at_ns=time.time_ns()))
+    await sign_in(http, served)
+    _, page = await get(served, http, f"/holds/{hold.id}")
+    assert (said in page, never in page) == (True, False)
+
+
 @pytest.mark.parametrize("form", [{"scope": ""}, {"scope": "everything"}, {}], ids=["none", "unknown", "missing"])
 async def test_a_scope_that_is_none(served: Served, http: ClientSession, form: dict[str, str]) -> None:
     """Refused with what was expected; nothing is stopped."""

@@ -163,7 +163,7 @@ def test_digests_are_compared_and_never_taken_for_the_same(entry: Document, stor
     """Shown, recorded, sent, each against judged; what no entry says is nothing to compare, and one difference is said at the top."""
     made = record.record(entry, story)
     assert tuple(one.same for one in made.digests[1:]) == same
-    assert ("byte for byte" in made.summary) == (same[2] is True and same[0] is not False)
+    assert ("byte for byte" in made.summary) == (same[2] is True and False not in same)
     for one in made.digests[1:]:
         assert one.same is not False or one.value == OTHER
 
@@ -185,6 +185,62 @@ def test_a_timeline_says_its_gaps_and_folds_equal_steps() -> None:
     assert [one.link for one in steps[0].same] == [f"/rulings/r_{number}" for number in range(5)]
     found = timeline.summary(entries)
     assert (found.rulings, found.votes, found.sends, found.people, found.automatic) == (6, 1, 5, ("ines",), 5)
+
+
+def test_different_steps_of_one_moment_stay_apart() -> None:
+    """The log's time has milliseconds: what happened within one is still four things, and each day is said where it begins."""
+    moved = {"kind": "hold", "hold": "h_1", "state": "approved", "tier": "high", "by": "not_applicable"}
+    at = "2026-11-21T23:59:59.900Z"
+    entries = [{**moved, "event": event, "time": at} for event in ("filled", "settled", "claimed", "sending")]
+    steps = [
+        step for section in timeline.sections([*entries, {**moved, "event": "answered", "time": "2026-11-22T00:00:01Z"}]) for step in section.steps
+    ]
+    assert [step.what for step in steps] == [
+        "Every seat is filled", "Settled: nobody stopped it", "Taken up to be sent", "Sent, once", "The upstream answered",
+    ]  # fmt: skip
+    assert [step.day for step in steps] == ["21 Nov 2026", None, None, None, "22 Nov 2026"]
+
+
+@pytest.mark.parametrize(
+    ("as_approved", "said"),
+    [(True, "as approved, byte for byte"), (False, "other bytes than approved"), ("not_applicable", "")],
+    ids=["approved", "other bytes", "sent directly"],
+)
+def test_what_nobody_approved_is_not_said_to_differ_from_it(as_approved: object, said: str) -> None:
+    """An outcome whose ruling the look did not reach stands alone; of a direct send nothing was approved."""
+    (section,) = timeline.sections([{**SENT, "ruling": "r_1", "hold": "not_applicable", "as_approved": as_approved}])
+    assert section.steps[0].about == said
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["left out", "a word of the agent's"])
+async def test_what_is_left_out_of_an_entry_is_said_where_it_is(served: Served, http: ClientSession, said: bool) -> None:  # noqa: FBT001
+    """A path with a word of ours in it is no reason to say so."""
+    entry = served.gate.record("deny", "route_not_listed")
+    entry["request"] = {**entry["request"], "path": "/redacted"}
+    entry["asserted"] = {"model": "redacted" if said else "m"}
+    await sign_in(http, served)
+    _, page = await get(served, http, f"/rulings/{entry['ruling']}")
+    assert ("what the agent said of itself is not shown to you" in page) is said
+
+
+async def test_a_ruling_of_another_day_says_which(served: Served, http: ClientSession) -> None:
+    """Of today the time is enough."""
+    served.gate.record("allow", "stage_granted")
+    entry = served.gate.record("deny", "route_not_listed")
+    entry["time"] = "2026-01-02T03:04:05Z"
+    await sign_in(http, served)
+    _, page = await get(served, http, "/rulings")
+    assert re.findall(r"<td class=.time.><time[^>]*>([^<]*)<br>", page) == ["2026-01-02"]
+
+
+async def test_what_is_hidden_in_an_asset_s_id_is_named(served: Served, http: ClientSession) -> None:
+    """The id is an agent's: what cannot be seen in it is named in the heading, too."""
+    entry = served.gate.record("allow", "stage_granted")
+    entry["proposed"] = {**entry["proposed"], "asset": {**entry["proposed"]["asset"], "id": "4\u202e2"}}
+    await sign_in(http, served)
+    status, page = await get(served, http, "/timeline?upstream=cms&asset=4%E2%80%AE2")
+    heading = re.search(r"<h1>.*</h1>", page)[0]
+    assert (status, "U+202E right-to-left override" in heading, "\u202e" in heading) == (200, True, False)
 
 
 @pytest.mark.parametrize("query", ["hold=h_01JRS8AAAAAAAAAAAAAAAAAAAA", "upstream=cms&asset=none"])

@@ -135,3 +135,17 @@ def _aiko() -> tuple[Any, str]:
     from stagewarden.identity.people import Caller  # noqa: PLC0415 - one use
 
     return Caller("aiko", None, frozenset(), "token"), "all"
+
+
+async def test_a_key_is_for_one_query(served: Served, http: ClientSession) -> None:
+    """To end every session is another request than to end one: the key of the one does not answer the other, and it can be asked again."""
+    one, other = served.signed_in("ines", "bearer"), served.signed_in("ines", "bearer")
+    everywhere = f"{served.url}{API}/sessions?everywhere=true"
+
+    async def end(url: str, token: str, key: str) -> int:
+        async with http.delete(url, headers={"Authorization": f"Bearer {token}", "Idempotency-Key": key}) as answer:
+            return answer.status
+
+    assert await end(f"{served.url}{API}/sessions", one.token, "k") == 200
+    assert await end(everywhere, other.token, "k") == 422
+    assert await end(everywhere, other.token, "l") == 200

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from stagewarden.grants import GrantState, Terms  # noqa: TC001 - as above
+from stagewarden.grants import GrantState, Terms  # noqa: TC001 - read when the schema is made
 from stagewarden.model import Tier  # noqa: TC001 - read when the schema is made
 from stagewarden.web.people.answers.holds import Seat  # noqa: TC001 - read when the schema is made
 from stagewarden.web.people.answers.shape import Cursor, Digest, Moment, Shape
