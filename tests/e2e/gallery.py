@@ -22,6 +22,7 @@ from stagewarden.model import Answer, HoldState, Reason, Seat, Tier, Vote
 from stagewarden.modes import Kill, parse_scope
 from stagewarden.registry import Registry
 from stagewarden.store import Revision
+from tests.e2e.chromium import enter
 from tests.fakes import HOUR, TEN, held
 from tests.people_listener import PASSWORD, people_listener
 
@@ -102,11 +103,7 @@ class Gallery:
 
     async def _sign_in(self, page: Page, person: str | None) -> None:
         if person is not None:
-            await page.goto(f"{self.served.url}/sign-in")
-            await page.get_by_label("Person").fill(person)
-            await page.get_by_label("Password").fill(PASSWORD)
-            await page.get_by_role("button", name="Sign in").click()
-            await page.get_by_role("heading", level=1).wait_for()
+            await enter(page, f"{self.served.url}/sign-in", person, PASSWORD)
 
 
 @asynccontextmanager

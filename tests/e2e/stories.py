@@ -14,7 +14,6 @@ import orjson
 import yaml
 from aiohttp import ClientSession
 from joserfc.jwk import ECKey
-from playwright.async_api import expect
 
 from stagewarden import config as configuration
 from stagewarden.app import Sidecar, running
@@ -22,6 +21,7 @@ from stagewarden.audit.verify import Report, verify
 from stagewarden.cli.demo import house
 from stagewarden.cli.newsroom import Arrival, Newsroom
 from stagewarden.clock import SystemClock
+from tests.e2e.chromium import enter
 from tests.product import WASM, serving
 from tests.unit.identity.tokens_made_here import key_set, token
 
@@ -104,11 +104,7 @@ class Story:
     async def sign_in(self, page: Page, person: str, path: str = "/") -> None:
         """Through the door, whoever was there before."""
         await page.context.clear_cookies()
-        await page.goto(f"{self.url}/sign-in")
-        await page.get_by_label("Person").fill(person)
-        await page.get_by_label("Password").fill(self.house.password(person))
-        await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("heading", level=1)).not_to_contain_text("Sign in")
+        await enter(page, f"{self.url}/sign-in", person, self.house.password(person))
         await page.goto(self.url + path)
 
     async def forge_vote(self, page: Page, identifier: str, function: str) -> Response:

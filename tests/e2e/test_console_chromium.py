@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from playwright.async_api import expect
 
 from stagewarden.model import Answer, HoldState
-from tests.e2e.chromium import answer_all, chromium, page_of
+from tests.e2e.chromium import answer_all, enter, page_of
 from tests.fakes import HOUR, TEN, FakeGate, held
 from tests.people_listener import PASSWORD, people_listener
 
@@ -60,19 +60,9 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
         yield Console(served.url, "ines", PASSWORD, hold.id, served.gate)
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as running:
-        yield running
-
-
 async def sign_in(page: Page, console: Console, path: str = "/") -> None:
     """Through the door, from any address."""
-    await page.goto(console.url + path)
-    await page.get_by_label("Person").fill(console.person)
-    await page.get_by_label("Password").fill(console.password)
-    await page.get_by_role("button", name="Sign in").click()
+    await enter(page, console.url + path, console.person, console.password)
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])

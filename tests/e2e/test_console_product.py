@@ -18,7 +18,7 @@ from stagewarden.cli.demo import house
 from stagewarden.cli.demo.play import Agent
 from stagewarden.cli.newsroom import Newsroom
 from stagewarden.clock import SystemClock
-from tests.e2e.chromium import answer_all, chromium, page_of
+from tests.e2e.chromium import answer_all, enter, page_of
 from tests.product import serving
 
 if TYPE_CHECKING:
@@ -42,22 +42,12 @@ class Newsroomful:
 
     async def sign_in(self, page: Page, person: str, path: str = "/") -> None:
         """Through the door, with the password `init` made."""
-        await page.goto(self.url + path)
-        await page.get_by_label("Person").fill(person)
-        await page.get_by_label("Password").fill(self.house.password(person))
-        await page.get_by_role("button", name="Sign in").click()
+        await enter(page, self.url + path, person, self.house.password(person))
 
     @property
     def published(self) -> list[str]:
         """The publishes that arrived, in order."""
         return [arrival.path for arrival in self.newsroom.arrivals if arrival.path.endswith("/publish")]
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture

@@ -6,8 +6,10 @@ import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from playwright.async_api import expect
+
 from stagewarden.model import Tier
-from tests.e2e.chromium import chromium, page_of
+from tests.e2e.chromium import chromium, enter, page_of
 from tests.fakes import HOUR, held
 from tests.people_listener import PASSWORD, people_listener
 
@@ -28,11 +30,8 @@ async def at_the_inbox(folder: Path, *, script: bool = True) -> AsyncIterator[tu
     async with people_listener(folder) as served, chromium() as browser, page_of(browser, script=script) as page:
         for tier in (Tier.HIGH, Tier.LOW):
             served.gate.add(held(time.time_ns(), tier=tier))
-        await page.goto(f"{served.url}/sign-in")
-        await page.get_by_label("Person").fill("ines")
-        await page.get_by_label("Password").fill(PASSWORD)
-        await page.get_by_role("button", name="Sign in").click()
-        await page.get_by_role("heading", name="Waiting for you").wait_for()
+        await enter(page, f"{served.url}/sign-in", "ines", PASSWORD)
+        await expect(page.get_by_role("heading", name="Waiting for you")).to_be_visible()
         yield served, page
 
 
@@ -40,17 +39,16 @@ async def test_new_holds_announce_themselves(tmp_path: Path) -> None:
     """In a polite line, for the list that is shown; no row moves until its reader asks for it."""
     async with at_the_inbox(tmp_path) as (served, page):
         await page.get_by_text("Tier", exact=True).click()
-        async with page.expect_response(lambda answer: answer.url.endswith("/events")):  # from here on it is told
-            await page.get_by_role("link", name="high 1").click()
-        assert await page.locator(ROWS).count() == 1
+        await page.get_by_role("link", name="high 1").click()
+        await expect(page.locator(ROWS)).to_have_count(1)
         for tier in (Tier.LOW, Tier.HIGH):  # the first is of no interest to this list
             hold = served.gate.add(held(time.time_ns() + 2 * HOUR, tier=tier))
             served.gate.feed.tell("hold", {"hold": hold.id, "state": "pending", "tier": str(tier)})
-        await page.get_by_role("status").filter(has_text="1 new hold.").wait_for()
+        await expect(page.get_by_role("status").filter(has_text="1 new hold.")).to_be_visible()
         assert await page.locator(ROWS).count() == 1
         await page.get_by_role("link", name="Show it").click()
-        await page.locator(ROWS).nth(1).wait_for()
-        assert ("tier=high" in page.url, await page.locator(ROWS).count()) == (True, 2)
+        await expect(page.locator(ROWS)).to_have_count(2)
+        assert "tier=high" in page.url
 
 
 async def test_filters_and_search_without_script(tmp_path: Path) -> None:
@@ -60,7 +58,7 @@ async def test_filters_and_search_without_script(tmp_path: Path) -> None:
         await page.get_by_role("link", name="low 1").click()
         await page.get_by_role("searchbox").fill("nothing like it")
         await page.get_by_role("button", name="Search").click()
-        await page.get_by_role("heading", name="No hold is like this").wait_for()
+        await expect(page.get_by_role("heading", name="No hold is like this")).to_be_visible()
         assert ("tier=low" in page.url, "q=nothing+like+it" in page.url) == (True, True)
         await page.get_by_role("link", name="Remove all filters").click()
-        assert await page.locator(ROWS).count() == 2
+        await expect(page.locator(ROWS)).to_have_count(2)

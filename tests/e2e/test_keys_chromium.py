@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.async_api import expect
 
-from tests.e2e.chromium import chromium, page_of
+from tests.e2e.chromium import enter, page_of, press
 from tests.fakes import held
 from tests.people_listener import PASSWORD, people_listener
 
@@ -31,20 +31,9 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         yield listening
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as running:
-        yield running
-
-
 async def sign_in(page: Page, served: Served, path: str = "/") -> None:
     """Through the door, as somebody who may vote."""
-    await page.goto(served.url + path)
-    await page.get_by_label("Person").fill("ines")
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("heading", level=1)).not_to_contain_text("Sign in")
+    await enter(page, served.url + path, "ines", PASSWORD)
 
 
 async def focused(page: Page) -> str:
@@ -58,17 +47,16 @@ async def test_rows_are_walked_opened_and_left(served: Served, browser: Browser)
         await sign_in(page, served)
         walked = []
         for key in "jjjjkkkj":
-            await page.keyboard.press(key)
+            await press(page, key)
             walked.append(await focused(page))
         assert walked == ["0", "1", "2", "2", "1", "0", "0", "1"]
         wanted = await page.evaluate("document.activeElement.getAttribute('href')")
-        await page.keyboard.press("o")
+        await press(page, "o")
         await expect(page).to_have_url(served.url + str(wanted))
-        await page.keyboard.press("u")
+        await press(page, "u")
         await expect(page).to_have_url(served.url + "/")
         for letter, path in (("r", "/rulings"), ("a", "/agents"), ("i", "/")):
-            await page.keyboard.press("g")
-            await page.keyboard.press(letter)
+            await press(page, "g", letter)
             await expect(page).to_have_url(served.url + path)
 
 
@@ -76,9 +64,9 @@ async def test_enter_opens_the_row(served: Served, browser: Browser) -> None:
     """What has the focus is an ordinary link."""
     async with page_of(browser) as page:
         await sign_in(page, served)
-        await page.keyboard.press("j")
+        await press(page, "j")
         wanted = await page.evaluate("document.activeElement.getAttribute('href')")
-        await page.keyboard.press("Enter")
+        await press(page, "Enter")
         await expect(page).to_have_url(served.url + str(wanted))
 
 
@@ -88,7 +76,7 @@ async def test_from_hold_to_hold(served: Served, browser: Browser) -> None:
     async with page_of(browser) as page:
         await sign_in(page, served, f"/holds/{order[0]}")
         for key, place in (("j", 1), ("j", 2), ("j", 2), ("k", 1), ("k", 0), ("k", 0)):
-            await page.keyboard.press(key)
+            await press(page, key)
             await expect(page).to_have_url(f"{served.url}/holds/{order[place]}")
             await expect(page.get_by_text(f"{place + 1} of 3", exact=True)).to_be_visible()
 
@@ -99,12 +87,12 @@ async def test_choosing_casts_nothing(served: Served, browser: Browser) -> None:
     async with page_of(browser) as page:
         await sign_in(page, served, f"/holds/{hold.id}")
         for key, value in (("a", "approve"), ("s", "send_back"), ("r", "reject")):
-            await page.keyboard.press(key)
+            await press(page, key)
             assert await page.evaluate("[document.activeElement.name, document.activeElement.value]") == ["decision", value]
-        await page.keyboard.press("3")
+        await press(page, "3")
         assert await page.evaluate("document.querySelector('[name=reason]:checked').value") == "wrong_facts"
         assert served.gate.holds[hold.id] == hold
-        await page.keyboard.press("Enter")
+        await press(page, "Enter")
         await expect(page.get_by_text("Your rejection is recorded")).to_be_visible()
         assert served.gate.holds[hold.id].votes[0].reason == "wrong_facts"
 
@@ -114,8 +102,8 @@ async def test_a_number_without_a_no_is_nothing(served: Served, browser: Browser
     hold = next(iter(served.gate.holds.values()))
     async with page_of(browser) as page:
         await sign_in(page, served, f"/holds/{hold.id}")
-        await page.keyboard.press("a")
-        await page.keyboard.press("3")
+        await press(page, "a")
+        await press(page, "3")
         assert await page.locator("[name=reason]:checked").count() == 0
 
 
@@ -126,9 +114,9 @@ async def test_where_keys_are_letters(served: Served, browser: Browser, off: obj
     async with page_of(browser) as page:
         await sign_in(page, served, f"/holds/{hold.id}")
         if off:
-            await page.keyboard.press("?")
+            await press(page, "?")
             await page.get_by_role("dialog").get_by_label(re.compile("Single keys are on")).uncheck()
-            await page.keyboard.press("Escape")
+            await press(page, "Escape")
             await page.goto(f"{served.url}/holds/{hold.id}")
         else:
             await page.get_by_label("Note (optional)").focus()
@@ -136,8 +124,8 @@ async def test_where_keys_are_letters(served: Served, browser: Browser, off: obj
         assert await page.locator("[name=decision]:checked").count() == 0
         await expect(page.get_by_label("Note (optional)")).to_have_value("" if off else "arse")
         if not off:
-            await page.keyboard.press("Escape")
-            await page.keyboard.press("r")
+            await press(page, "Escape")
+            await press(page, "r")
             assert await page.evaluate("document.querySelector('[name=decision]:checked').value") == "reject"
             await expect(page.get_by_label("Note (optional)")).to_have_value("arse")
 
@@ -152,7 +140,7 @@ async def test_no_key_stops_revokes_or_casts(served: Served, browser: Browser) -
         for path in (f"/holds/{hold.id}", "/stop", "/agents/drafter-7"):
             await page.goto(served.url + path)
             for key in sorted({chr(code) for code in range(33, 127)} - {"j", "k", "u", "?"}):
-                await page.keyboard.press(key)
+                await press(page, key)
             assert page.url == served.url + path
         assert (sent, served.gate.holds[hold.id], served.gate.engaged, served.gate.modes) == ([], hold, [], {})
 

@@ -19,7 +19,7 @@ from stagewarden.grants import Bound, GrantState
 from stagewarden.model import HoldState
 from stagewarden.registry import Registry
 from stagewarden.store import Revision
-from tests.e2e.chromium import chromium, page_of
+from tests.e2e.chromium import enter, page_of
 from tests.e2e.test_look import violations
 from tests.fakes import held
 from tests.needs import needs
@@ -43,21 +43,10 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         yield running
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as running:
-        yield running
-
-
 async def sign_in(page: Page, served: Served, who: str, path: str = "/") -> None:
     """Through the door as somebody, whoever was there before."""
     await page.context.clear_cookies()
-    await page.goto(f"{served.url}/sign-in")
-    await page.get_by_label("Person").fill(who)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await enter(page, f"{served.url}/sign-in", who, PASSWORD)
     await page.goto(served.url + path)
 
 

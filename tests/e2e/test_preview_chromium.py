@@ -16,7 +16,7 @@ from aiohttp import web
 from playwright.async_api import expect
 
 from stagewarden.web.console import preview
-from tests.e2e.chromium import chromium, page_of
+from tests.e2e.chromium import enter, page_of
 from tests.e2e.payloads import PAYLOADS
 from tests.fakes import held
 from tests.people_listener import PASSWORD, people_listener
@@ -74,22 +74,12 @@ async def counting() -> AsyncIterator[Counting]:
     await runner.cleanup()
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as running:
-        yield running
-
-
 @asynccontextmanager
 async def opened(served: Served, browser: Browser, content: str, **how: bool) -> AsyncIterator[Page]:
     """The hold's page, signed in, the preview not asked for."""
     hold = served.gate.add(held(time.time_ns(), {"status": "publish", "content": f"{content}\n"}))
     async with page_of(browser, **how) as page:
-        await page.goto(f"{served.url}/holds/{hold.id}")
-        await page.get_by_label("Person").fill("ines")
-        await page.get_by_label("Password").fill(PASSWORD)
-        await page.get_by_role("button", name="Sign in").click()
+        await enter(page, f"{served.url}/holds/{hold.id}", "ines", PASSWORD)
         yield page
 
 

@@ -14,7 +14,7 @@ from stagewarden.cli.demo import house
 from stagewarden.cli.demo.play import Agent
 from stagewarden.cli.newsroom import Newsroom
 from stagewarden.clock import SystemClock
-from tests.e2e.chromium import chromium, page_of
+from tests.e2e.chromium import enter, page_of
 from tests.product import serving
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.async_api import Browser, Page
-
-PATIENCE = 20_000  # milliseconds
 
 
 class Watched:
@@ -37,11 +35,7 @@ class Watched:
 
     async def sign_in(self, page: Page, path: str) -> None:
         """Through the door, and then there."""
-        await page.goto(f"{self.url}/sign-in")
-        await page.get_by_label("Person").fill("alice")
-        await page.get_by_label("Password").fill(self._house.password("alice"))
-        await page.get_by_role("button", name="Sign in").click()
-        await page.get_by_role("heading", level=1).wait_for()
+        await enter(page, f"{self.url}/sign-in", "alice", self._house.password("alice"))
         await page.goto(self.url + path)
 
     async def ask(self, times: int = 1) -> None:
@@ -67,13 +61,6 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
             agents = f"http://127.0.0.1:{sidecar.agents_address[1]}"
             await Agent(session, f"{agents}/newsroom", written.key).run()
             yield Watched(f"http://127.0.0.1:{sidecar.people_address[1]}", written, agents, session)
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as launched:
-        yield launched
 
 
 async def rows(page: Page) -> int:
@@ -102,9 +89,9 @@ async def test_new_rulings_come_to_the_top_and_never_under_a_pointer(watched: Wa
         await page.mouse.move(1400, 5)
         before = await rows(page)
         await watched.ask(2)
-        await expect(page.locator("main [data-row]")).to_have_count(before + 2, timeout=PATIENCE)
+        await expect(page.locator("main [data-row]")).to_have_count(before + 2)
         await expect(page.locator("main [data-row]").first).to_contain_text("Denied")
-        await expect(page.locator("[data-live-says]")).to_have_text("2 new rulings", timeout=PATIENCE)
+        await expect(page.locator("[data-live-says]")).to_have_text("2 new rulings")
         assert await page.locator("[data-live-says]").get_attribute("role") == "status"
         assert await page.locator("[data-live] [aria-live], [data-live][aria-live], [data-live] [role=status]").count() == 0
 
@@ -112,17 +99,17 @@ async def test_new_rulings_come_to_the_top_and_never_under_a_pointer(watched: Wa
         assert await settled(page, watched.ask) == before + 2
         await page.keyboard.press("Escape")
         await page.locator("body").press("p")
-        await expect(page.locator("main [data-row]")).to_have_count(before + 3, timeout=PATIENCE)
+        await expect(page.locator("main [data-row]")).to_have_count(before + 3)
 
         await page.locator("main [data-row]").first.hover()
         assert await settled(page, watched.ask) == before + 3
         await page.mouse.move(1400, 5)
-        await expect(page.locator("main [data-row]")).to_have_count(before + 4, timeout=PATIENCE)
+        await expect(page.locator("main [data-row]")).to_have_count(before + 4)
 
         await page.locator("main [data-row] a").first.focus()
         assert await settled(page, watched.ask) == before + 4
         await page.locator("main [data-row] a").first.blur()
-        await expect(page.locator("main [data-row]")).to_have_count(before + 5, timeout=PATIENCE)
+        await expect(page.locator("main [data-row]")).to_have_count(before + 5)
         assert wrong == []
 
 
@@ -133,7 +120,7 @@ async def test_a_filtered_list_gets_only_what_it_asks_for(watched: Watched, brow
         await page.mouse.move(1400, 5)
         before, denied = await rows(page), int(await page.locator("[data-count=deny]").inner_text())
         assert await settled(page, watched.ask) == before
-        await expect(page.locator("[data-count=deny]")).to_have_text(str(denied + 1), timeout=PATIENCE)
+        await expect(page.locator("[data-count=deny]")).to_have_text(str(denied + 1))
 
 
 @pytest.mark.parametrize("width", [1440, 390], ids=["wide", "phone"])

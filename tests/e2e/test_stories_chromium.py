@@ -13,11 +13,10 @@ import pytest
 from playwright.async_api import expect
 
 from stagewarden.model import HoldState
-from tests.e2e.chromium import answer_all, chromium, page_of
+from tests.e2e.chromium import answer_all, page_of
 from tests.e2e.stories import story
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
     from typing import Any
 
@@ -36,13 +35,6 @@ PLAIN = b'{ "title": "Winter huors",   "body": "From Monday all shops open at te
 LATER = b'{"title":"From now on"}'
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as running:
-        yield running
-
-
 async def approve(page: Page, function: str | None = None) -> None:
     """Read all, answer all, type what is asked, and cast the vote; in this seat, where there is a choice."""
     await answer_all(page)
@@ -55,7 +47,7 @@ async def approve(page: Page, function: str | None = None) -> None:
 
 async def ended(told: Story, identifier: str) -> HoldState:
     """The state a hold has ended in."""
-    return (await told.sidecar.rooms.holds.outcome(identifier, 20)).state
+    return (await told.sidecar.rooms.holds.outcome(identifier, 60)).state
 
 
 @EVERY_WAY

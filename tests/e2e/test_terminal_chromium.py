@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from stagewarden.cli.login import _Loopback
 from stagewarden.identity.bearer import new_secret
 from stagewarden.identity.terminals import Asking, challenge_of
-from tests.e2e.chromium import chromium, page_of
+from tests.e2e.chromium import chromium, enter, page_of
 from tests.people_listener import PASSWORD, people_listener
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ async def test_the_answer_reaches_the_loopback(tmp_path: Path, *, script: bool) 
         with _Loopback() as waiting:
             asked = Asking(challenge_of(verifier), waiting.state, waiting.port, "ines@desk")
             arrival = asyncio.create_task(asyncio.to_thread(waiting.code, 30.0))
-            await page.goto(f"{served.url}/terminal?ask={asked}")
-            await page.get_by_label("Person").fill("ines")
-            await page.get_by_label("Password").fill(PASSWORD)
-            await page.get_by_role("button", name="Sign in").click()
+            await enter(page, f"{served.url}/terminal?ask={asked}", "ines", PASSWORD)
             await expect(page.get_by_text(asked.letters)).to_be_visible()
             await page.get_by_role("button", name="let it act as me").click()
             await expect(page.get_by_role("heading", name="The terminal has it")).to_be_visible()

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from playwright.async_api import expect
 
 from stagewarden.model import HoldState, Seat, Tier
-from tests.e2e.chromium import answer_all, chromium, page_of
+from tests.e2e.chromium import answer_all, enter, page_of, press
 from tests.fakes import TEN, held
 from tests.people_listener import PASSWORD, people_listener
 
@@ -37,13 +37,6 @@ async def served(tmp_path: Path) -> AsyncIterator[Served]:
         yield listening
 
 
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium."""
-    async with chromium() as running:
-        yield running
-
-
 def high(served: Served, **changes: object) -> Hold:
     """A hold of high tier that reaches 4,212 people, longer than a window."""
     text = "\n".join(f"Line {number}" for number in range(80))
@@ -53,11 +46,7 @@ def high(served: Served, **changes: object) -> Hold:
 
 async def sign_in(page: Page, served: Served, path: str) -> None:
     """Through the door, as a reviewer."""
-    await page.goto(served.url + path)
-    await page.get_by_label("Person").fill("ines")
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.get_by_role("button", name="Sign in").click()
-    await expect(page.get_by_role("heading", level=1)).not_to_contain_text("Sign in")
+    await enter(page, served.url + path, "ines", PASSWORD)
 
 
 async def test_a_section_is_read_once_its_end_was_in_view(served: Served, browser: Browser) -> None:
@@ -237,10 +226,8 @@ async def test_a_whole_vote_by_keys(served: Served, browser: Browser) -> None:
     hold = served.gate.add(replace(high(served), tier=Tier.LOW, questions=()))
     async with page_of(browser) as page:
         await sign_in(page, served, "/")
-        for key in ("j", "o"):
-            await page.keyboard.press(key)
+        await press(page, "j", "o")
         await expect(page.get_by_role("heading", level=1)).to_contain_text("Spring")
-        await page.keyboard.press("a")
-        await page.keyboard.press("Enter")
+        await press(page, "a", "Enter")
         await expect(page.get_by_text("Your approval is recorded")).to_be_visible()
         assert [vote.decision for vote in served.gate.holds[hold.id].votes] == ["approve"]
