@@ -322,7 +322,7 @@ async def test_without_the_routes_word_it_is_unknown_until_somebody_looks(tmp_pa
 
 
 async def test_a_retry_asks_for_the_stop_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between two sends: nothing more leaves, and the agent is told that nobody knows, not that it may try again."""
+    """Killed between two sends: nothing more leaves, nobody knows of the first, and the agent is told so, not that it may try again."""
     announcements = upstream(monkeypatch)
     announcements.plan = ["lost"] * 3
     async with product(tmp_path / "house", **announcing(", idempotency: true")) as running:
@@ -330,7 +330,7 @@ async def test_a_retry_asks_for_the_stop_again(tmp_path: Path, monkeypatch: pyte
         await until(lambda: announcements.keys)
         await until(lambda: any(entry["event"] == "retried" for entry in entries(running)))
         kill = (await running.person("PUT", "/kill", "rita", {"scope": "workflow:newsletter", "reason": "incident"})).json
-        assert await running.ended(hold) == "stopped"
+        assert await running.ended(hold) == "unknown"
         assert (await running.person("DELETE", "/kill", "tomas", {"id": kill["id"], "reason": "over"})).status == 200
         again = await running.ask("POST", "/newsroom/announcements", json={"text": "Winter hours"})
         assert (again.status, again.json["type"]) == (502, "urn:stagewarden:problem:outcome_unknown")
