@@ -33,23 +33,26 @@ def free_port() -> int:
             return port
 
 
-def listens(port: int) -> bool:
-    """Whether somebody takes connections there."""
+def listens(at: int | Path) -> bool:
+    """Whether somebody takes connections at this port, or at this unix socket."""
+    if isinstance(at, Path):
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(at)) == 0
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex(("127.0.0.1", at)) == 0
 
 
 def start(
-    command: list[str], core: int | None, port: int | None = None, log: Path | None = None, patience: float = 60, **environment: str
+    command: list[str], core: int | None, at: int | Path | None = None, log: Path | None = None, patience: float = 60, **environment: str
 ) -> subprocess.Popen:
-    """A process on one core (None: on any), listening on its port when this returns. `log` takes what it prints; its errors are shown either way."""
+    """A process on one core (None: on any), listening there when this returns. `log` takes what it prints; its errors are shown either way."""
     with (log or Path(os.devnull)).open("ab") as out:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, **environment}, stdout=out,
             stderr=out if log else None, preexec_fn=lambda: os.sched_setaffinity(0, range(os.cpu_count() or 1) if core is None else {core}),  # noqa: PLW1509 - no thread runs here
         )  # fmt: skip
     deadline = time.monotonic() + patience
-    while port is not None and not listens(port):
+    while at is not None and not listens(at):
         if process.poll() is not None or time.monotonic() > deadline:
             stop([process])
             raise RuntimeError(f"{command[0]} does not listen: {log.read_text(errors='replace')[-600:] if log else 'see above'}")

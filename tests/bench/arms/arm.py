@@ -30,9 +30,9 @@ class Ground:
     upstream: int
     started: list[subprocess.Popen] = field(default_factory=list)
 
-    def start(self, command: list[str], port: int | None, log: Path | None = None, **environment: str) -> subprocess.Popen:
+    def start(self, command: list[str], at: int | Path | None, log: Path | None = None, **environment: str) -> subprocess.Popen:
         """A process of an arm, alone on the measured core."""
-        self.started.append(machine.start(command, machine.SYSTEM, port, log or self.folder / "arms.log", **environment))
+        self.started.append(machine.start(command, machine.SYSTEM, at, log or self.folder / "arms.log", **environment))
         return self.started[-1]
 
 

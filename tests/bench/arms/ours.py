@@ -95,6 +95,5 @@ def opa(ground: Ground) -> Arm:
     sock = ground.folder / "opa.sock"
     made = written(ground.folder / "opa", ground.upstream, f"{{engine: opa, deadline: 5s, opa: {{url: 'unix:{sock}'}}}}")
     command = [str(found), "run", "--server", "--addr", f"unix://{sock}", "--bundle", str(BUNDLE), "--log-level", "error", "--skip-version-check"]
-    server = ground.start(command, None)
-    machine.until(sock.exists, "the OPA server's socket")
+    server = ground.start(command, sock)
     return made.arm("stagewarden, OPA server", [ground.start(made.command, made.port), server])

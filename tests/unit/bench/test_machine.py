@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.bench import machine
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STAT = "42 (a) b (c) S 1 42 42 0 -1 4194560 1 2 3 4 {user} {system} 9 9 20 0 3 0 100 200 300"
 
@@ -67,3 +72,15 @@ def test_a_port_is_not_one_the_system_gives_away() -> None:
     """A server that takes minutes to start (valgrind) must still find it free."""
     first = int((machine.PROC / "sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     assert 1024 <= machine.free_port() < first
+
+
+def test_a_unix_socket_listens_once_somebody_does(tmp_path: Path) -> None:
+    """Its file alone, which a bound or an ended server leaves, is nobody who answers."""
+    at = tmp_path / "s"
+    assert not machine.listens(at)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(at))
+        assert not machine.listens(at)
+        server.listen()
+        assert machine.listens(at)
+    assert not machine.listens(at)

@@ -16,6 +16,7 @@ import (
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 	"github.com/open-policy-agent/opa/v1/logging"
 	"github.com/open-policy-agent/opa/v1/sdk"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/sirupsen/logrus"
 	"google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
@@ -61,7 +62,7 @@ func answer(code codes.Code) *auth.CheckResponse {
 }
 
 func main() {
-	address := flag.String("addr", "127.0.0.1:9191", "where to listen")
+	address := flag.String("addr", "127.0.0.1:9191", "where to listen: host:port, or the path of a unix socket")
 	path := flag.String("path", "/bench/allow", "the decision")
 	config := flag.String("config-file", "", "OPA's configuration")
 	flag.Parse()
@@ -73,11 +74,17 @@ func main() {
 	logger.SetLevel(logging.Error)
 	decisions := logging.New()
 	decisions.SetFormatter(&logrus.JSONFormatter{}) // as OPA's own programs write them
-	opa, err := sdk.New(context.Background(), sdk.Options{Config: file, Logger: logger, ConsoleLogger: decisions})
+	// as `opa run --optimize-store-for-read-speed`
+	store := inmem.NewWithOpts(inmem.OptRoundTripOnWrite(false), inmem.OptReturnASTValuesOnRead(true))
+	opa, err := sdk.New(context.Background(), sdk.Options{Config: file, Logger: logger, ConsoleLogger: decisions, Store: store})
 	if err != nil {
 		log.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", *address)
+	network := "tcp"
+	if strings.Contains(*address, "/") {
+		network = "unix"
+	}
+	listener, err := net.Listen(network, *address)
 	if err != nil {
 		log.Fatal(err)
 	}
