@@ -132,6 +132,13 @@ def test_every_alert_says_how_urgent_it_is_and_what_to_do() -> None:
         assert len(rule["annotations"]["runbook"]) > 60, rule["alert"]
 
 
+def test_the_readme_lists_every_alert_as_urgent_as_it_is() -> None:
+    """One row each, with the severities its rules have."""
+    readme = (FOLDER / "README.md").read_text()
+    listed = {name: set(severity.split(", ")) for name, severity in re.findall(r"^\| `(Stagewarden\w+)` \| ([a-z, ]+) \|", readme, re.MULTILINE)}
+    assert listed == {name: {rule["labels"]["severity"] for rule in ALERTS if rule["alert"] == name} for name in NAMES}
+
+
 @pytest.mark.parametrize("alert", NAMES)
 def test_every_alert_has_a_firing_and_a_quiet_case(alert) -> None:
     """In the promtool tests."""

@@ -125,4 +125,4 @@ def _providers(config: Config) -> Iterator[Problem]:
         if config.people.url is None:
             yield config.source.problem(place, "needs `people.url`", "write where people reach the console: the provider sends them back there")
         elif urlsplit(config.people.url).scheme != "https" and config.environment == "production":
-            yield config.source.problem(("people", "url"), "is not https", "a session cookie over plain http is anybody's")
+            yield config.source.problem(("people", "url"), "is not https", "write https://HOST: a session cookie over plain http is anybody's")
