@@ -78,7 +78,7 @@ async def test_an_agent_is_paused_at_once_and_lifted_after_a_fresh_sign_in(serve
         await page.get_by_role("button", name="Resume").click()
         await expect(page.get_by_role("alert")).to_contain_text("Nothing was changed.")
         again = page.get_by_role("link", name="Sign in again")
-        assert await again.get_attribute("href") == "/sign-in/away?again=yes&then=agent%3Adrafter-7"
+        assert await again.get_attribute("href") == "/sign-in/away?again=yes&then=/agents/drafter-7%3Fundone%3Dyes"
         assert gate.modes["drafter-7"][0] == "paused"
         fresh.append(True)
         await sign_in(page, served, "aiko", "/agents/drafter-7")

@@ -100,7 +100,7 @@ async def test_high_tier_asks_for_a_fresh_sign_in(desk):
         desk.clock.off_ns = 600 * 10**9
         refused = await vote(browser, hold, "reviewer")
         assert refused.status == 403
-        again = f"/sign-in/away?again=yes&amp;then={hold}"
+        again = f"/sign-in/away?again=yes&amp;then=/holds/{hold}%3Fundone%3Dyes"
         assert f'href="{again}"' in refused.text
         assert await desk.product.ended(hold, 0.2) == "pending"
         desk.clock.off_ns = 0
@@ -109,7 +109,7 @@ async def test_high_tier_asks_for_a_fresh_sign_in(desk):
         assert (question["prompt"], question["max_age"]) == (["login"], ["300"])
         assert 'name="login"' in asked.text  # the provider's own session is not enough
         page = await browser.sign_in("ines-subject", again.replace("&amp;", "&"))
-        assert urlsplit(page.url).path == f"/holds/{hold}"
+        assert (urlsplit(page.url).path, "Nothing was done yet" in page.text) == (f"/holds/{hold}", True)
         assert (await vote(browser, hold, "reviewer")).status == 200
 
 
@@ -122,10 +122,12 @@ async def test_lifting_a_stop_asks_for_a_fresh_sign_in(desk):
         (kill,) = desk.product.sidecar.rooms.modes.kills()
         fields = {"kill": kill.id, "reason": "the cause is mended"}
         refused = await browser.go("/stop/lift", {**fields, "csrf": (await browser.go("/stop")).fields()["csrf"]})
-        assert (refused.status, "/sign-in/away?again=yes" in refused.text) == (403, True)
+        again = "/sign-in/away?again=yes&amp;then=/stop%3Fundone%3Dyes"
+        assert (refused.status, again in refused.text) == (403, True)
         assert desk.product.sidecar.rooms.modes.kills() == (kill,)
         desk.clock.off_ns = 0
-        await browser.sign_in("lena-subject", "/sign-in/away?again=yes")
+        page = await browser.sign_in("lena-subject", again.replace("&amp;", "&"))
+        assert (urlsplit(page.url).path, "Nothing was done yet" in page.text) == ("/stop", True)
         lifted = await browser.go("/stop/lift", {**fields, "csrf": (await browser.go("/stop")).fields()["csrf"]})
         assert lifted.status == 200, lifted.text
         assert desk.product.sidecar.rooms.modes.kills() == ()

@@ -80,7 +80,6 @@ class Agents:
         )
         values = {
             "here": "agents", "agent": standing.agent(picture, now), "traffic": traffic, "said": said(asked), "refused": refused,
-            "onward": f"agent:{identifier}",
             "figures": None if traffic is None else standing.figures(traffic),
             "holds": () if traffic is None else standing.waiting(traffic.holds, now),
             "unsent": 0 if traffic is None else sum(hold.state in {"settling", "approved", "claimed"} for hold in traffic.holds),

@@ -14,7 +14,7 @@ from stagewarden.errors import BadCredential, CannotTell, Refused
 from stagewarden.identity import terminals
 from stagewarden.identity.oidc import Wanted
 from stagewarden.web import render
-from stagewarden.web.console import forms
+from stagewarden.web.console import forms, onward
 
 if TYPE_CHECKING:
     from stagewarden.identity.people import People
@@ -46,7 +46,7 @@ class Away:
         """To the provider; `again` where a grave act wants the person asked anew, as a terminal's sign-in always does."""
         if self._people.provider is None:
             return self._site.problem(asked, "not_found", None)
-        then, browser = forms.onward(asked.query.get("then")), self._guard.new_door()
+        then, browser = onward.known(asked.query.get("then")), self._guard.new_door()
         strength = self._people.strength if asked.query.get("again") == "yes" or terminals.asking(then) else None
         try:
             place = await self._people.provider.begin(browser, Wanted(then, strength, asked.cookies.get(self._guard.cookie)))
@@ -67,7 +67,7 @@ class Away:
         except (BadCredential, Refused, CannotTell) as failure:
             _LOG.warning("sign_in_refused", code=failure.code, cause=str(failure))
             return self._dropped(self._site.sign_in_page(asked, None, failed=(failure.code, _said(failure))))
-        response = self._site.bare(asked, "signed_in.html", {"then": forms.leads(then)})
+        response = self._site.bare(asked, "signed_in.html", {"then": onward.leads(then)})
         self._guard.set_cookie(response, self._guard.cookie, session.token)
         return self._dropped(response)
 

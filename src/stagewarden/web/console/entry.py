@@ -10,7 +10,7 @@ import orjson
 from stagewarden.errors import BadCredential, StepUp
 from stagewarden.gate.repeats import Write
 from stagewarden.web import render
-from stagewarden.web.console import forms
+from stagewarden.web.console import forms, onward
 from stagewarden.web.console.site import WAITS
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Entry:
         async def handle(asked: web.Request) -> web.StreamResponse:
             caller = self._guard.by_cookie(asked)
             if caller is None:
-                return render.see_other(door(asked))
+                return render.see_other(onward.door_of(asked))
             asked[WAITS] = await self._waiting.of(caller)
             return await act(asked, caller)
 
@@ -82,7 +82,7 @@ class Entry:
         async def handle(asked: web.Request) -> web.StreamResponse:
             caller = self._guard.by_cookie(asked)
             if caller is None:
-                return render.see_other(door(asked))
+                return render.see_other(onward.door_of(asked))
             fields = await forms.read(asked)
             self._guard.check_form(asked, fields.get("csrf", ""))
             self._waiting.forget(caller)
@@ -101,8 +101,3 @@ class Entry:
         if not fields.get("key"):
             return await act()
         return await self._repeats.once(Write(f"{caller.person}/console", fields["key"], request, stops=stops), act)
-
-
-def door(asked: web.Request) -> str:
-    """Where somebody signs in, on their way to what they asked for."""
-    return forms.door(forms.onward(asked.match_info.get("id")) or forms.onward(asked.query.get("ask")))

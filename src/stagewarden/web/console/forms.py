@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from stagewarden.errors import Invalid, Refused
 from stagewarden.gate.people import VoteIntent
 from stagewarden.holds.ballot import DECISIONS
-from stagewarden.identity import terminals
-from stagewarden.web.console.exact import short_id
 from stagewarden.web.people import bodies
 from stagewarden.wire import form
 
@@ -24,9 +21,6 @@ _FORM = "application/x-www-form-urlencoded"
 _ANSWER = "answer-"
 _READ = "read-"  # and a section's name; `sections` names all that can be marked
 _HOLD = re.compile(r"h_[0-9A-Z]{26}")
-_PLACES = {"h": ("/holds", "hold"), "g": ("/grants", "grant"), "k": ("/stop", "stop"), "c": ("/registry", "registry")}
-_ID = re.compile(rf"[{''.join(_PLACES)}]_[0-9A-Z]{{26}}")
-_AGENT = re.compile(r"agent:([A-Za-z0-9][A-Za-z0-9._~@:+-]{0,199})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,38 +60,6 @@ async def read(request: web.Request) -> dict[str, str]:
 def hold_id(text: str | None) -> str | None:
     """A hold's id, or None: nothing else is ever followed or repeated."""
     return text if text and _HOLD.fullmatch(text) else None
-
-
-def onward(text: str | None) -> str | None:
-    """Where a sign-in may lead: a hold, grant, stop or revision by its id, an agent, or what a terminal asks.
-
-    Or None: nothing else is ever followed or repeated.
-    """
-    return text if text and (_ID.fullmatch(text) or _AGENT.fullmatch(text) or terminals.asking(text)) else None
-
-
-def leads(then: str | None) -> str:
-    """The page that `onward` text opens; the inbox without any."""
-    if then is None:
-        return "/"
-    if _ID.fullmatch(then):
-        return f"{_PLACES[then[0]][0]}/{then}"
-    if named := _AGENT.fullmatch(then):
-        return f"/agents/{quote(named[1], safe='')}"
-    return f"/terminal?ask={quote(then, safe='')}"
-
-
-def opens(then: str | None) -> tuple[str, str] | None:
-    """What `onward` text opens, as the door says it: a word, and the name of the thing; None for the inbox, and for what a terminal asks."""
-    if then and _ID.fullmatch(then):
-        return _PLACES[then[0]][1], short_id(then)
-    named = _AGENT.fullmatch(then or "")
-    return None if named is None else ("agent", named[1])
-
-
-def door(then: str | None, way: str = "/sign-in") -> str:
-    """The address of a door that then leads to `onward` text: a name of an agent may hold what means something in a query."""
-    return f"{way}?then={quote(then, safe='')}" if then else way
 
 
 def kept(fields: Mapping[str, str]) -> Kept:

@@ -72,7 +72,7 @@ class Grants:
         view = await self._gate.show_grant(caller, asked.match_info["id"])
         values = {
             "here": "grants", "g": grant.page(view, caller, self._clock.now_ns()), "said": _SAID.get(asked.query.get("said", "")),
-            "refused": refused, "kept": defaultdict(str, kept or {}), "onward": view.grant.id,
+            "refused": refused, "kept": defaultdict(str, kept or {}),
         }  # fmt: skip
         return self._site.page(asked, caller, "grant.html", values, None if refused is None else refused.code)
 

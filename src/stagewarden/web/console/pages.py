@@ -8,7 +8,7 @@ from aiohttp import web
 
 from stagewarden.errors import BadCredential, Refused
 from stagewarden.web import render
-from stagewarden.web.console import forms
+from stagewarden.web.console import forms, onward
 from stagewarden.web.console.access import Access
 from stagewarden.web.console.agents import Agents
 from stagewarden.web.console.away import Away
@@ -98,9 +98,9 @@ class Console:
         return self._site.file(asked.match_info["name"]) or self._site.problem(asked, "not_found", None)
 
     async def _door(self, asked: web.Request) -> web.StreamResponse:
-        then = forms.onward(asked.query.get("then"))
+        then = onward.known(asked.query.get("then"))
         if self._guard.by_cookie(asked) is not None:
-            return render.see_other(forms.leads(then))
+            return render.see_other(onward.leads(then))
         return self._site.sign_in_page(asked, then)
 
     async def _events(self, asked: web.Request) -> web.StreamResponse:
@@ -108,7 +108,7 @@ class Console:
 
     async def _sign_in(self, asked: web.Request) -> web.StreamResponse:
         fields = await forms.read(asked)
-        then, person = forms.onward(fields.get("then")), fields.get("person", "")[:200]
+        then, person = onward.known(fields.get("then")), fields.get("person", "")[:200]
         self._guard.check_door_form(asked, fields.get("csrf", ""))
         try:
             previous = asked.cookies.get(self._guard.cookie)
@@ -117,7 +117,7 @@ class Console:
             return self._site.sign_in_page(asked, then, failed=("unauthenticated", "The person or the password is wrong."), person=person)
         except Refused as refused:
             return self._site.sign_in_page(asked, then, failed=(refused.code, f"{refused.detail.capitalize()}."), person=person)
-        response = render.see_other(forms.leads(then))
+        response = render.see_other(onward.leads(then))
         self._guard.set_cookie(response, self._guard.cookie, session.token)
         self._guard.drop_cookie(response, self._guard.door_cookie)
         return response

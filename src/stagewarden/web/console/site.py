@@ -16,7 +16,7 @@ from aiohttp import web
 from stagewarden.clock import NANOSECONDS
 from stagewarden.identity import terminals
 from stagewarden.web import render
-from stagewarden.web.console import forms, health, recorded, when
+from stagewarden.web.console import health, onward, recorded, when
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +83,8 @@ class Site:
         condition = self._settings.condition()
         frame = {
             "me": self._me(caller), "csrf": self._guard.form_token(request), "key": secrets.token_urlsafe(12), "waits": request.get(WAITS),
-            "shown": when.moment(now, now).clock, "said": None, "refused": None, "waiting": None, "onward": None,
+            "shown": when.moment(now, now).clock, "said": None, "refused": None, "waiting": None, "onward": onward.back(onward.page_of(request)),
+            "undone": request.method != "POST" and request.query.get(onward.UNDONE) == "yes",
             "troubles": health.troubles(condition.troubles), "health": health.foot(condition),
             "toast": recorded.recorded(request.query),
         }  # fmt: skip
@@ -93,17 +94,18 @@ class Site:
         """The door. A deep link names the hold and nothing of it."""
         door = request.cookies.get(self._guard.door_cookie) or self._guard.new_door()
         # A link followed from elsewhere comes without our SameSite=Strict cookie; asked again by our own page, it brings it.
-        terminal = terminals.asking(then)
+        terminal, hold = terminals.asking(then), onward.hold_of(then)
         crossed = request.headers.get("Sec-Fetch-Site") == "cross-site" and failed is None
         values = {
             "failed": None if failed is None else failed[1],
             "person": person,
             "then": then,
-            "away": forms.door(then, "/sign-in/away"),
-            "then_hold": forms.hold_id(then) is not None,
-            "opens": forms.opens(then),
+            "away": onward.door(then, "/sign-in/away"),
+            "then_hold": hold is not None,
+            "opens": onward.opens(then),
+            "undone": onward.undone(then),
             "then_letters": None if terminal is None else terminal.letters,
-            "again": forms.door(then) if crossed else None,
+            "again": onward.door(then) if crossed else None,
             "csrf": self._guard.door_token(door),
             "provider": self._people.provider_name,
             "password": self._people.password_sign_in or self._people.provider is None,

@@ -10,7 +10,7 @@ from aiohttp import web
 from stagewarden.errors import CannotTell, Conflict, Invalid, NotAllowed, NotFound
 from stagewarden.model import Stage
 from stagewarden.web import render
-from stagewarden.web.console import forms, when
+from stagewarden.web.console import onward, when
 from stagewarden.web.console.entry import Refusal
 
 if TYPE_CHECKING:
@@ -52,14 +52,13 @@ class Stops:
             web.post("/stop/lift", self._entry.form(self._lift)),
         ]
 
-    async def _stops(self, asked: web.Request, caller: Caller, refused: Refusal | None = None, onward: str | None = None) -> web.Response:
-        """`onward`: the stop whose page a fresh sign-in leads to."""
+    async def _stops(self, asked: web.Request, caller: Caller, refused: Refusal | None = None, page: str = "/stop") -> web.Response:
         agents = await self._gate.list_agents(caller)
         values = {
             "here": "stop", "scopes": self._scopes(agents), "chosen": asked.query.get("scope", ""),
             "agents": [{"id": one.id, "mode": one.mode} for one in agents],
             "kills": [self._standing(caller, kill) for kill in await self._gate.kills(caller)], "said": said(asked), "refused": refused,
-            "onward": onward,
+            "onward": onward.back(page),
         }  # fmt: skip
         return self._site.page(asked, caller, "stop.html", values, None if refused is None else refused.code)
 
@@ -91,13 +90,16 @@ class Stops:
         return render.see_other(f"/stop/{kill}?said=kill{owed}")
 
     async def _lift(self, asked: web.Request, caller: Caller, fields: dict[str, str]) -> web.StreamResponse:
+        """From the list of stops, or from the page of one of them."""
+        page = onward.leads(onward.known(fields.get("kill"))) if fields.get("from") == "receipt" else "/stop"
+
         async def act() -> None:
             await self._gate.unkill(caller, fields.get("kill", ""), fields.get("reason", ""))
 
         try:
             await self._entry.once(caller, "lift", fields, act)
         except _REFUSALS as failure:
-            return await self._stops(asked, caller, Refusal.of(failure), forms.onward(fields.get("kill")))
+            return await self._stops(asked, caller, Refusal.of(failure), page)
         return render.see_other("/stop?said=lift")
 
     async def _told(self, caller: Caller, kill: str, *, engaged: bool) -> Receipt | None:

@@ -178,7 +178,7 @@ async def test_a_fresh_sign_in_is_said_before(served: Served, http: ClientSessio
     served.gate.stale = True
     csrf = await sign_in(http, served)
     _, page = await get(served, http, f"/holds/{hold.id}")
-    told = ("Approving this takes a sign-in not older than 300 s", f'href="/sign-in/away?again=yes&amp;then={hold.id}"')
+    told = ("Approving this takes a sign-in not older than 300 s", f'href="/sign-in/away?again=yes&amp;then=/holds/{hold.id}%3Fundone%3Dyes"')
     assert [text in page for text in told] == [True, True]
     status, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, typed="4212", note="kept text", **READ))
     assert (status, "Your vote was not cast." in page, "kept text" in page, served.gate.holds[hold.id]) == (403, True, True, hold)

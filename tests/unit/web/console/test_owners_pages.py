@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from html import unescape
+from html import escape, unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +16,9 @@ from stagewarden.identity.people import Caller
 from stagewarden.model import HoldState
 from stagewarden.registry import Registry
 from stagewarden.store import Revision
+from stagewarden.web.console import onward
 from tests.fakes import held
+from tests.people_listener import PASSWORD
 from tests.unit.web.console.test_pages import get, post
 from tests.unit.web.people.test_guard import sign_in
 
@@ -146,27 +148,7 @@ async def test_a_fresh_sign_in_is_offered_where_it_is_needed(served: Served, htt
 
     monkeypatch.setattr(served.gate, "set_mode", refuses)
     status, page = await post(served, http, "/agents/drafter-7/mode", {"csrf": csrf, "mode": "active", "reason": "over"})
-    assert (status, 'href="/sign-in/away?again=yes&amp;then=agent%3Adrafter-7"' in page) == (403, True)
-
-
-@pytest.mark.parametrize("act", ["grant", "lift"])
-async def test_a_fresh_sign_in_leads_back(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
-    """From the vote on a grant to that grant, from the lift of a stop to that stop; nothing changed."""
-    grant, kill = served.gate.offer("jonas"), (await served.gate.kill(person("aiko"), "workflow:newsletter", "")).kill
-    csrf = await sign_in(http, served, "aiko")
-
-    async def refuses(*_: object) -> None:
-        raise StepUp("this takes a sign-in not older than 300 s")
-
-    for name in ("vote_grant", "unkill"):
-        monkeypatch.setattr(served.gate, name, refuses)
-    path, form, then = {
-        "grant": (f"/grants/{grant.id}/vote", {"decision": "approve", "function": "security", "digest": grant.digest}, grant.id),
-        "lift": ("/stop/lift", {"kill": kill.id, "reason": "over"}, kill.id),
-    }[act]
-    status, page = await post(served, http, path, {"csrf": csrf, **form})
-    assert (status, f'href="/sign-in/away?again=yes&amp;then={then}"' in page) == (403, True)
-    assert (served.gate.grants[grant.id], served.gate.engaged) == (grant, [kill])
+    assert (status, 'href="/sign-in/away?again=yes&amp;then=/agents/drafter-7%3Fundone%3Dyes"' in page) == (403, True)
 
 
 async def test_of_a_stop_that_is_not_in_force_nothing_is_made_up(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,9 +197,14 @@ async def test_a_grant_is_completed_where_nothing_can_be_remembered(served: Serv
         ("g_01JRS8AAAAAAAAAAAAAAAAAAAA", "grant <code>g_01JRS8…AAAA</code>"),
         ("k_01JRS8AAAAAAAAAAAAAAAAAAAA", "stop <code>k_01JRS8…AAAA</code>"),
         (REVISION, "registry <code>c_01JRS8…AAAA</code>"),
-        ("agent:writer+one", "agent <code>writer+one</code>"),
+        ("/agents/writer+one", "agent <code>writer+one</code>"),
+        ("/agents/%E2%80%AEeno", "page <code>/agents/%E2%80%AEeno</code>"),
+        ("/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA?undone=yes", "hold <code>h_01JRS8…AAAA</code>"),
+        ("/workflows/newsletter", "workflow <code>newsletter</code>"),
+        ("/grants/ask", "page <code>/grants/ask</code>"),
+        ("/rulings?effect=deny", "page <code>/rulings</code>"),
     ],
-    ids=["hold", "grant", "stop", "registry", "agent"],
+    ids=["hold", "grant", "stop", "registry", "agent", "a name in disguise", "back to a hold", "workflow", "asking", "a list"],
 )
 async def test_the_door_says_what_it_then_opens(served: Served, http: ClientSession, then: str, said: str) -> None:
     """By its kind and its name, and leads there though the browser asks again."""
@@ -446,10 +433,88 @@ async def test_what_is_not_there(served: Served, http: ClientSession, path: str)
         ("/grants/g_01JRS8AAAAAAAAAAAAAAAAAAAA", "g_01JRS8AAAAAAAAAAAAAAAAAAAA"),
         ("/stop/k_01JRS8AAAAAAAAAAAAAAAAAAAA", "k_01JRS8AAAAAAAAAAAAAAAAAAAA"),
         (f"/registry/{REVISION}", REVISION),
-        ("/agents/drafter-7", ""),
+        ("/agents/drafter-7", "/agents/drafter-7"),
+        ("/agents/drafter-7/history", "/agents/drafter-7/history"),
+        ("/agents?mode=stopped", "/agents?mode=stopped"),
+        ("/workflows/newsletter", "/workflows/newsletter"),
+        ("/stop", "/stop"),
+        ("/?tab=all&said=approve", "/?tab=all"),
+        ("/", ""),
+        ("/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA/body", "h_01JRS8AAAAAAAAAAAAAAAAAAAA"),
     ],
 )
 async def test_a_deep_link_leads_back_after_sign_in(served: Served, http: ClientSession, path: str, then: str) -> None:
-    """Only by an id of ours; anything else leads to the inbox."""
+    """The page that was asked for; what is none, like a download, leads to what it is about."""
     _, door = await get(served, http, path)
-    assert f'name="then" value="{then}"' in door
+    assert (f'name="then" value="{escape(then)}"' in door, "Nothing was done" in door) == (True, False)
+    token = re.search(r'name="csrf" value="([^"]+)"', door)
+    assert token
+    form = {"csrf": token[1], "then": then, "person": "ines", "password": PASSWORD}
+    async with http.post(f"{served.url}/sign-in", data=form, headers={"Origin": served.url}, allow_redirects=False) as answer:
+        assert (answer.status, answer.headers["Location"]) == (303, onward.leads(then or None))
+
+
+@pytest.mark.parametrize(
+    ("path", "page"),
+    [
+        ("/stop", "/stop"),
+        ("/stop/lift", "/stop"),
+        (f"{AGENT}/mode", AGENT),
+        ("/grants/ask", "/grants/ask"),
+        ("/grants/g_01JRS8AAAAAAAAAAAAAAAAAAAA/vote", "/grants/g_01JRS8AAAAAAAAAAAAAAAAAAAA"),
+        (f"/registry/{REVISION}/confirm", f"/registry/{REVISION}"),
+        ("/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA/vote", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA"),
+        ("/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA/edit", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAA/edit"),
+        ("/access/end", "/access"),
+        ("/sign-out", "/"),
+    ],
+)
+async def test_a_form_whose_session_is_over_is_told_as_not_done(served: Served, http: ClientSession, path: str, page: str) -> None:
+    """The door says so, leads back to the form's page, which says it again; and nothing was done."""
+    _, door = await post(served, http, path, {"scope": "all", "mode": "paused", "reason": ""})
+    assert ("Nothing was done." in door, f'name="then" value="{page}?undone=yes"' in door) == (True, True)
+    assert (served.gate.engaged, served.gate.modes, served.gate.grants) == ([], {}, {})
+
+
+@pytest.mark.parametrize("path", ["/stop", AGENT, "/workflows/newsletter", "/grants", "/"])
+async def test_after_the_detour_it_is_said_that_nothing_was_done(served: Served, http: ClientSession, path: str) -> None:
+    """On the page one comes back to, once: a link there or an act does not carry it on."""
+    await sign_in(http, served)
+    told = "You have signed in again.</b> Nothing was done yet"
+    _, page = await get(served, http, f"{path}?undone=yes")
+    assert told in page
+    assert told not in (await get(served, http, path))[1]
+
+
+@pytest.mark.parametrize("receipt", [False, True], ids=["from the list", "from its own page"])
+async def test_a_lift_after_a_fresh_sign_in_leads_back(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch, receipt: object) -> None:
+    """To where the lift was: the list of stops, or the stop's own page."""
+    csrf = await sign_in(http, served, "aiko")
+    await post(served, http, "/stop", {"csrf": csrf, "scope": "all", "reason": ""})
+    (kill,) = served.gate.engaged
+    page = f"/stop/{kill.id}" if receipt else "/stop"
+    _, shown = await get(served, http, page)
+    assert ('name="from" value="receipt"' in shown) is receipt
+
+    async def refuses(*_: object) -> None:
+        raise StepUp("this takes a sign-in not older than 300 s")
+
+    monkeypatch.setattr(served.gate, "unkill", refuses)
+    form = {"csrf": csrf, "kill": kill.id, "reason": "over", **({"from": "receipt"} if receipt else {})}
+    status, shown = await post(served, http, "/stop/lift", form)
+    assert (status, f'href="/sign-in/away?again=yes&amp;then={page}%3Fundone%3Dyes"' in shown) == (403, True)
+    assert served.gate.engaged == [kill]
+
+
+async def test_a_grants_fresh_sign_in_leads_back(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the grant, where the vote was."""
+    grant = served.gate.offer("jonas")
+
+    async def refuses(*_: object) -> None:
+        raise StepUp("this takes a sign-in not older than 300 s")
+
+    monkeypatch.setattr(served.gate, "vote_grant", refuses)
+    csrf = await sign_in(http, served, "aiko")
+    vote = {"csrf": csrf, "decision": "approve", "function": "security", "digest": grant.digest}
+    status, page = await post(served, http, f"/grants/{grant.id}/vote", vote)
+    assert (status, f'href="/sign-in/away?again=yes&amp;then=/grants/{grant.id}%3Fundone%3Dyes"' in page) == (403, True)
