@@ -13,6 +13,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, KeySet, OctKey
 
+from stagewarden.errors import AuditUnavailable
 from stagewarden.store import Callback, Callbacks, Store, locate
 from tests.product import populated, product, rulings
 
@@ -231,6 +232,23 @@ async def test_a_second_seat(running):
     assert (answer.status, await state(running, hold)) == (409, ("pending", []))
     assert "one seat" in answer.json["detail"]
     assert (await running.vote(hold, "ines", "reviewer")).status == 200  # the console's is another matter
+
+
+async def test_a_vote_that_may_stand_keeps_its_seat(running, monkeypatch):
+    """Cast, and then the log took no entry: nobody can tell that it was refused, and the hold's one seat is not given to a second one."""
+    hold, recorder, broken = await held(running), running.sidecar.rooms.recorder, True
+    deliver = recorder.deliver
+
+    async def delivered(moved):
+        if broken and moved.hold.votes:
+            raise AuditUnavailable("the log takes nothing")
+        return await deliver(moved)
+
+    monkeypatch.setattr(recorder, "deliver", delivered)
+    assert (await post(running, await ballot(running, hold), token())).status == 503
+    broken = False
+    assert (await state(running, hold))[1] == ["ines"]
+    assert await Callbacks(running.sidecar.rooms.store).begin(Callback("queue", "CHG1", "t"), hold, "otto", 1) == "second"
 
 
 async def test_self_approval(running):

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from stagewarden.audit.line import text
-from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StagewardenError
+from stagewarden.errors import CannotTell, Conflict, Invalid, NotAllowed, NotFound, StagewardenError
 from stagewarden.model import Tier
 from stagewarden.store import Callbacks
 
@@ -49,7 +49,7 @@ async def through(rooms: Rooms, caller: Caller, callback: Callback, hold_id: str
         voted = await cast()
     except StagewardenError as failure:
         await _note(rooms, callback, caller.person, hold_id, "refused", failure)
-        if begun:
+        if begun and not isinstance(failure, CannotTell):  # else it may stand: its place stays taken, and no second seat is filled so
             await callbacks.settle(callback, cast=False)
         raise
     await callbacks.settle(callback, cast=True)

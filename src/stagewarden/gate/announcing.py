@@ -105,7 +105,7 @@ class Announcer:
             if not _wants(settings, notice, functions):
                 continue
             if isinstance(settings, EmailChannel):
-                found += self._mail(name, settings, notice, self._people(hold, pending.event, settings), functions)
+                found += self._mail(name, settings, notice, self._people(hold, pending.event, settings), functions, pending.entry)
             else:
                 found.append(NewDelivery(f"{pending.entry}/{name}", name, "", pending.event, hold.id, notice.document()))
         return found
@@ -124,15 +124,18 @@ class Announcer:
                 yield NewDelivery(f"{change.id}/{name}", name, "", "stop", change.subject, notice.document())
 
     def _mail(
-        self, name: str, settings: EmailChannel, notice: Notice, people: Iterable[str], functions: frozenset[str], about: str | None = None
+        self, name: str, settings: EmailChannel, notice: Notice, people: Iterable[str], functions: frozenset[str], about: str
     ) -> Iterator[NewDelivery]:
-        """One message to each address: the people's own, and the lists of the functions concerned. Never the same call twice to one address."""
+        """One message to each address: the people's own, and the lists of the functions concerned; through one channel, where several reach it.
+
+        `about`: the entry or act that is told of. A hold may be opened to its people, or decided, more than once.
+        """
         registry = self._rooms.registry
         targets = {address.lower(): person for person in people if settings.people and (address := address_of(registry, person)) is not None}
         for function in _concerned(settings, notice.event, functions):
             targets |= {address.lower(): address for address in settings.to.get(function, ()) if address.lower() not in targets}  # type: ignore[call-overload]  # a name that is no function has no list
         for address, target in targets.items():
-            once = hashlib.sha256(f"{about or notice.subject}/{notice.event}/{address}".encode()).hexdigest()
+            once = hashlib.sha256(f"{about}/{notice.event}/{address}".encode()).hexdigest()
             yield NewDelivery(once, name, target, notice.event, notice.subject, notice.document())
 
     def _people(self, hold: Hold, event: str, settings: EmailChannel) -> set[str]:

@@ -248,10 +248,11 @@ class Releases:
         """Renew the lease while we work: whoever loses it is a different attempt and can send nothing more."""
 
         async def renew() -> None:
-            with suppress(Conflict, CannotTell):
+            with suppress(Conflict):
                 while True:
                     await asyncio.sleep(_RENEW_SECONDS)
-                    await self._rooms.holds.renew(hold_id, attempt)
+                    with suppress(CannotTell):  # a lease outlives two tries
+                        await self._rooms.holds.renew(hold_id, attempt)
 
         renewing = asyncio.create_task(renew())
         try:

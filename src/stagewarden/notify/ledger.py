@@ -102,15 +102,15 @@ class Ledger:
                 return 0
             there = await _taken(connection, [each.once for each in wanted])
             fresh = list({each.once: each for each in wanted if each.once not in there}.values())
-            full = await self._full(connection, sorted({each.channel for each in fresh}), addresses)
+            full, now = await self._full(connection, sorted({each.channel for each in fresh}), addresses), await self._now_ns(connection)
             for each in fresh:
-                await connection.execute(insert(deliveries).values(self._row(each, full.get(each.channel))))
+                await connection.execute(insert(deliveries).values(_row(each, full.get(each.channel), now)))
         return len(fresh)
 
     async def claim(self, channel: str, limit: int) -> tuple[Delivery, ...]:
         """Up to so many that are due, ours until their lease is over."""
         async with self._store.writing() as connection:
-            now = await self._store.now_ns(connection, self._clock.now_ns())
+            now = await self._now_ns(connection)
             due = or_(
                 and_(deliveries.c.state == "waiting", deliveries.c.next_ns <= now),
                 and_(deliveries.c.state == "sending", deliveries.c.lease_until_ns <= now),
@@ -127,15 +127,10 @@ class Ledger:
 
     async def settle(self, delivery: Delivery, outcome: Outcome, pause: float | None, address: str) -> str | None:
         """What came of our attempt: its state now; None where it is ours no longer. `pause` None: nothing more is tried."""
-        now = self._clock.now_ns()
-        if outcome.result == "delivered":
-            stands = {"state": "delivered", "ended_ns": now}
-        elif pause is None:
-            stands = {"state": "dead", "ended_ns": now}
-        else:
-            stands = {"state": "waiting", "next_ns": now + int(pause * NANOSECONDS)}
         ours = (deliveries.c.id == delivery.id, deliveries.c.state == "sending", deliveries.c.claim == delivery.claim)
         async with self._store.writing() as connection:
+            now = await self._now_ns(connection)
+            stands = _settled(outcome, pause, now)
             if (await connection.execute(update(deliveries).where(*ours).values(**stands, code=outcome.code, claim=None))).rowcount != 1:
                 return None
             if outcome.result == "gone":
@@ -150,7 +145,7 @@ class Ledger:
         ).where(deliveries.c.channel == channel)
         async with self._store.reading() as connection:
             moments = [each for each in (await connection.execute(query)).one() if each is not None]
-        return (min(moments) - self._clock.now_ns()) / NANOSECONDS if moments else None
+            return (min(moments) - await self._now_ns(connection)) / NANOSECONDS if moments else None
 
     async def page(self, state: str | None, cursor: str | None, limit: int) -> tuple[tuple[Delivery, ...], str | None]:
         """Newest first, and the place the next page begins after. Invalid for a place that is not ours."""
@@ -173,8 +168,8 @@ class Ledger:
 
     async def resend(self, delivery_id: str, by: str) -> Delivery:
         """Due now, with all its attempts before it, and its channel speaks again. NotFound; Conflict while it is being sent."""
-        now = self._clock.now_ns()
         async with self._store.writing() as connection:
+            now = await self._now_ns(connection)
             row = (await connection.execute(select(deliveries).where(_is(delivery_id)))).mappings().first()
             if row is None:
                 raise NotFound("no such delivery")
@@ -195,21 +190,23 @@ class Ledger:
             return {row.state: row.held for row in await connection.execute(query)}
 
     async def purge(self) -> None:
-        """Forget what nobody looks for any more: what arrived, what is dead for long, and notices that nobody here delivers."""
-        now = self._clock.now_ns()
+        """Forget what nobody looks for any more: what arrived, what is dead for long, and notices that nobody here delivers.
+
+        What was due days ago and has not been tried is of a channel that is configured nowhere any more: dead, and shown as such.
+        """
         async with self._store.writing() as connection:
+            now = await self._now_ns(connection)
+            left = and_(deliveries.c.state.in_(("waiting", "sending")), deliveries.c.next_ns < now - KEPT_NOTICES * NANOSECONDS)
+            nobodys = (left, deliveries.c.lease_until_ns <= now)
+            await connection.execute(update(deliveries).where(*nobodys).values(state="dead", ended_ns=now, code="no_channel", claim=None))
             for state, kept in (("delivered", KEPT), ("dead", KEPT_DEAD)):
                 over = and_(deliveries.c.state == state, deliveries.c.ended_ns < now - kept * NANOSECONDS)
                 await connection.execute(delete(deliveries).where(over))
             await connection.execute(delete(notices).where(notices.c.at_ns < now - KEPT_NOTICES * NANOSECONDS))
 
-    def _row(self, new: NewDelivery, dead: str | None) -> dict[str, object]:
-        now = self._clock.now_ns()
-        fresh = {"state": "waiting", "ended_ns": 0, "code": None} if dead is None else {"state": "dead", "ended_ns": now, "code": dead}
-        return {
-            "id": new_id("n", now), "once": new.once, "channel": new.channel, "target": new.target, "event": new.event, "subject": new.subject,
-            "body": new.document, "asked_at_ns": now, "next_ns": now, **fresh,
-        }  # fmt: skip
+    async def _now_ns(self, connection: AsyncConnection) -> int:
+        """What is due, and for whom, is one question of all replicas: by the clock they share, wherever it is asked or answered."""
+        return await self._store.now_ns(connection, self._clock.now_ns())
 
     async def _full(self, connection: AsyncConnection, channels: list[str], addresses: dict[str, str]) -> dict[str, str]:
         """Channels that take nothing more now, and why."""
@@ -225,6 +222,20 @@ class Ledger:
         await connection.execute(insert(silenced).values(channel=channel, address=address, since_ns=now))
         waiting = (deliveries.c.channel == channel, deliveries.c.state == "waiting")
         await connection.execute(update(deliveries).where(*waiting).values(state="dead", ended_ns=now, code="silenced"))
+
+
+def _row(new: NewDelivery, dead: str | None, now: int) -> dict[str, object]:
+    fresh = {"state": "waiting", "ended_ns": 0, "code": None} if dead is None else {"state": "dead", "ended_ns": now, "code": dead}
+    return {
+        "id": new_id("n", now), "once": new.once, "channel": new.channel, "target": new.target, "event": new.event, "subject": new.subject,
+        "body": new.document, "asked_at_ns": now, "next_ns": now, **fresh,
+    }  # fmt: skip
+
+
+def _settled(outcome: Outcome, pause: float | None, now: int) -> dict[str, object]:
+    if outcome.result == "delivered":
+        return {"state": "delivered", "ended_ns": now}
+    return {"state": "dead", "ended_ns": now} if pause is None else {"state": "waiting", "next_ns": now + int(pause * NANOSECONDS)}
 
 
 async def _taken(connection: AsyncConnection, keys: Sequence[str]) -> set[str]:

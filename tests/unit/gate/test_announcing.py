@@ -15,6 +15,7 @@ from stagewarden.config import SlackChannel
 from stagewarden.gate.announcing import _wants, address_of
 from stagewarden.notify import Notice
 from stagewarden.registry import Person, Registry, RegistryData
+from stagewarden.store.notices import Heard, note
 from tests.product import populated, product, until
 from tests.unit.notify.bench import until as deliveries
 from tests.unit.notify.payloads import PAYLOADS
@@ -144,6 +145,21 @@ async def test_mail_goes_to_who_can_answer(tmp_path):
     stop = mailbox.messages()[-1][0]
     assert "agent:reader" in stop.get_content()
     assert "testing" not in stop.as_string()  # a person's words stay here too
+
+
+async def test_a_hold_that_is_opened_again_is_told_again(tmp_path):
+    """Votes that no longer count open its seats anew: whoever can answer hears of that call too, each once."""
+    with smtp(tmp_path) as mailbox:
+        mail = {"name": "mail", "kind": "email", "server": f"localhost:{mailbox.port}", "tls": "none", "from": "warden@example.org"}
+        async with running(tmp_path, [mail]) as made:
+            hold = await held(made)
+            await until(lambda: len(mailbox.messages()) == 1)
+            rooms = made.sidecar.rooms
+            async with rooms.store.writing() as connection:
+                await note(connection, [Heard("e_lapsed", hold, "opened", "pending", rooms.clock.now_ns())])
+            rooms.holds.changed.ring([hold])
+            await until(lambda: len(mailbox.messages()) == 2)
+    assert [how["to"] for _, how in mailbox.messages()] == [["ines@example.org"]] * 2
 
 
 async def test_a_dead_receiver_delays_neither_holds_nor_the_gate(tmp_path):

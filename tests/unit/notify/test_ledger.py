@@ -11,9 +11,11 @@ from stagewarden.errors import Conflict, Invalid, NotFound
 from stagewarden.notify import Ledger, Outcome
 from stagewarden.notify import ledger as ledgers
 from stagewarden.store.tables import notices
-from tests.unit.holds.bench import ballot
+from tests.databases import DATABASES
+from tests.unit.holds.bench import HandClock, ballot
 from tests.unit.notify.bench import new
 
+pytestmark = pytest.mark.parametrize("database", DATABASES, indirect=True)
 DAY = 86_400
 HERE = "digest of here"
 
@@ -131,6 +133,22 @@ async def test_sent_again(ledger):
     assert (await ledger.page("waiting", None, 10))[0][0].code is None
 
 
+async def test_what_is_due_is_one_question_of_all_replicas(bench, ledger, database):
+    """One whose own clock is an hour ahead writes, claims, puts off and counts by the clock they share."""
+    ahead = HandClock()
+    ahead.jump(3600)
+    other = Ledger(bench.store, ahead)
+    after = 3600 if database == "sqlite" else 0  # a database of one process alone has no clock beside that one's
+    assert await other.enter(None, [new()], {}) == 1
+    bench.clock.advance(after)
+    (delivery,) = await ledger.claim("desk", 4)
+    await other.settle(delivery, Outcome("again", "http_500"), 300.0, HERE)
+    assert await ledger.next_due("desk") == pytest.approx(300.0, abs=5)
+    assert await other.next_due("desk") == pytest.approx(300.0, abs=5)
+    bench.clock.advance(300)
+    assert [each.id for each in await ledger.claim("desk", 4)] == [delivery.id]
+
+
 @pytest.mark.parametrize("unknown", ["n_01M7YNAYM0KZRJ65AWGYZCHKK2", "", "n\0", "' OR 1=1"], ids=["unknown", "empty", "nul", "quote"])
 async def test_no_such_delivery(ledger, unknown):
     """And nothing changed."""
@@ -170,7 +188,7 @@ async def test_pages(bench, ledger):
 
 
 async def test_what_is_old_is_forgotten(bench, ledger):
-    """What arrived after a week, what is dead after a month, notices nobody delivers after three days; what waits stays."""
+    """What arrived after a week, what is dead after a month, notices nobody delivers after three days; what nobody tries either is dead by then."""
     bench.holds.heard = True
     await bench.pending()
     await bench.log()
@@ -183,5 +201,16 @@ async def test_what_is_old_is_forgotten(bench, ledger):
         bench.clock.advance(days * DAY)
         await ledger.purge()
         left.append((len(await ledger.pending()), sorted(state for state, _, _ in await states(ledger))))
-    everything = ["dead", "delivered", "waiting"]
-    assert left == [(1, everything), (0, everything), (0, ["dead", "waiting"]), (0, ["waiting"])]
+    assert left == [(1, ["dead", "delivered", "waiting"]), (0, ["dead", "dead", "delivered"]), (0, ["dead", "dead"]), (0, ["dead"])]
+
+
+async def test_a_channel_that_is_configured_nowhere_is_waited_for_no_longer(bench, ledger):
+    """What is left of it is dead and says why, and can be sent again; what waits for its next attempt, however long, is not of it."""
+    await ledger.enter(None, [new("1"), new("2", channel="removed"), new("3", channel="removed")], {})
+    (tried,) = await ledger.claim("desk", 1)
+    await ledger.claim("removed", 1)  # by a process that is gone
+    await ledger.settle(tried, Outcome("again", "http_500"), float(DAY), HERE)
+    bench.clock.advance(3 * DAY + 1)
+    await ledger.purge()
+    assert sorted(await states(ledger), key=str) == [("dead", "no_channel", 0), ("dead", "no_channel", 1), ("waiting", "http_500", 1)]
+    assert await ledger.standing() == {"waiting": 1, "dead": 2}
