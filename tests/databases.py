@@ -13,11 +13,10 @@ import pwd
 import secrets
 import shlex
 import shutil
-import socket
 import subprocess
 import tempfile
 import threading
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +26,7 @@ import asyncpg
 from stagewarden.store import Store, locate
 from stagewarden.store.tables import meta, metadata
 from tests.needs import needs
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -66,9 +66,7 @@ class Cluster:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             self._as = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
-        with closing(socket.socket()) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        (self.port,) = free_ports(1)
         secret = self.folder / "password"
         secret.write_text(PASSWORD)
         secret.chmod(0o644)

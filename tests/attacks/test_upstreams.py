@@ -4,8 +4,8 @@ import pytest
 
 from stagewarden.errors import ConfigError
 from tests.attacks.cases import Family, check, params, told
-from tests.e2e.processes import free_ports
 from tests.ground import HOUSE, get, request, standing
+from tests.ports import free_ports
 
 SPELLINGS = (
     b"127.0.0.1", b"127.1", b"127.0.1", b"2130706433", b"0x7f000001", b"0x7f.0.0.1", b"0177.0.0.1", b"017700000001", b"[::1]", b"[0:0:0:0:0:0:0:1]",

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.processes import SidecarProcess, free_ports, until
+from tests.e2e.processes import SidecarProcess, until
+from tests.ports import free_ports
 from tests.product import House, house, rulings
 
 if TYPE_CHECKING:

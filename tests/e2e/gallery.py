@@ -145,6 +145,12 @@ async def gallery(folder: Path) -> AsyncIterator[Gallery]:
         yield Gallery(served, (pages[0], *sorted((*pages[1:], *owned), key=lambda shown: shown.person or "")))
 
 
+def _table(text: str) -> tuple[Shown, ...]:
+    """A page a line: its name, who looks (`-`: nobody is signed in), where."""
+    rows = (line.split() for line in text.strip().splitlines())
+    return tuple(Shown(name, None if person == "-" else person, path) for name, person, path in rows)
+
+
 async def _owners_work(served: Served, now: int) -> tuple[Shown, ...]:
     """A mode with a past, a stop and what it ended, grants in three states, a registry that waits; and the pages that show them."""
     gate, aiko = served.gate, Caller("aiko", None, frozenset(), "session")
@@ -172,65 +178,67 @@ async def _owners_work(served: Served, now: int) -> tuple[Shown, ...]:
     for state, said in (("delivered", {}), ("waiting", {"channel": "chat", "attempts": 2, "code": "http_503"}), ("dead", {"target": "rita"})):
         gate.notify(state, **said)
     gate.revisions.append(Revision(new_id("c", now), "waiting", gate.registry.digest(), wider.digest(), wider, now, ()))
-    return (
-        Shown("agent-history", "ines", "/agents/drafter-7/history"),
-        Shown("agents-none", "ines", "/agents?owner=nobody"),
-        Shown("workflows", "ines", "/workflows"),
-        Shown("workflow", "ines", "/workflows/newsletter"),
-        Shown("stopped", "aiko", f"/stop/{gate.engaged[0].id}"),
-        Shown("stopped-no-lift", "ines", f"/stop/{gate.engaged[0].id}"),
-        Shown("grants", "aiko", "/grants"),
-        Shown("grants-none", "aiko", "/grants?tab=wider"),
-        Shown("grant-vote", "aiko", f"/grants/{asked.id}"),
-        Shown("grant-conflict", "mara", f"/grants/{asked.id}"),
-        Shown("grant-active", "ines", f"/grants/{running.id}"),
-        Shown("grant-ended", "ines", f"/grants/{ended.id}"),
-        Shown("grant-ask", "jonas", "/grants/ask?agent=drafter-7&workflow=newsletter"),
-        Shown("grant-ask-whom", "jonas", "/grants/ask"),
-        Shown("registry", "aiko", "/registry"),
-        Shown("revision", "aiko", f"/registry/{gate.revisions[0].id}"),
-        Shown("revision-gains", "samir", f"/registry/{gate.revisions[0].id}"),
-    )
+    stop, waiting = gate.engaged[0].id, gate.revisions[0].id
+    return _table(f"""
+        agent-history         ines    /agents/drafter-7/history
+        agents-none           ines    /agents?owner=nobody
+        workflows             ines    /workflows
+        workflow              ines    /workflows/newsletter
+        stopped               aiko    /stop/{stop}
+        stopped-no-lift       ines    /stop/{stop}
+        grants                aiko    /grants
+        grants-none           aiko    /grants?tab=wider
+        grant-vote            aiko    /grants/{asked.id}
+        grant-conflict        mara    /grants/{asked.id}
+        grant-active          ines    /grants/{running.id}
+        grant-ended           ines    /grants/{ended.id}
+        grant-ask             jonas   /grants/ask?agent=drafter-7&workflow=newsletter
+        grant-ask-whom        jonas   /grants/ask
+        registry              aiko    /registry
+        revision              aiko    /registry/{waiting}
+        revision-gains        samir   /registry/{waiting}
+    """)
 
 
 def _pages(rulings: dict[str, str], /, **holds: Hold) -> tuple[Shown, ...]:
-    return (
-        Shown("sign-in", None, f"/sign-in?then={holds['letter'].id}"),
-        Shown("inbox", "ines", "/"),
-        Shown("inbox-all", "ines", "/?tab=all"),
-        Shown("inbox-done", "ines", "/?tab=done"),
-        Shown("inbox-empty", "nobody", "/"),
-        Shown("inbox-others", "ines", "/?tab=others"),
-        Shown("inbox-proposals", "ines", "/?tab=proposals"),
-        Shown("inbox-filtered", "ines", "/?tier=high&why=customer_data"),
-        Shown("inbox-none-like-this", "ines", "/?tier=low&workflow=newsletter&q=nothing"),
-        *(Shown(f"hold-{name}", "ines", f"/holds/{hold.id}") for name, hold in holds.items()),
-        Shown("hold-conflict", "mara", f"/holds/{holds['post'].id}"),
-        Shown("hold-unread", "jonas", f"/holds/{holds['letter'].id}"),
-        Shown("hold-unknown-resolve", "aiko", f"/holds/{holds['unknown'].id}"),
-        Shown("hold-recorded", "ines", f"/holds/{holds['post'].id}?said=approve&of={holds['settling'].id}"),
-        Shown("edit", "ines", f"/holds/{holds['post'].id}/edit"),
-        Shown("edit-not-offered", "mara", f"/holds/{holds['settling'].id}/edit"),
-        Shown("agents", "ines", "/agents"),
-        Shown("agent", "aiko", "/agents/drafter-7"),
-        Shown("agent-paused", "aiko", "/agents/helper-4"),
-        Shown("rulings", "ines", "/rulings"),
-        Shown("rulings-why", "ines", f"/rulings?since=2020-01-01T00:00&ruling={rulings['denied']}"),
-        Shown("ruling-held", "ines", f"/rulings/{rulings['held']}"),
-        Shown("ruling-denied", "aiko", f"/rulings/{rulings['denied']}"),
-        Shown("timeline", "ines", "/timeline?upstream=cms&asset=42"),
-        Shown("timeline-nothing", "ines", "/timeline?upstream=cms&asset=none"),
-        Shown("insights", "ines", "/insights"),
-        Shown("insights-security", "aiko", "/insights"),
-        Shown("stop", "aiko", "/stop"),
-        Shown("keys", "ines", "/keys"),
-        Shown("access", "ines", "/access"),
-        Shown("deliveries", "aiko", "/deliveries?tab=all"),
-        Shown("deliveries-none", "ines", "/deliveries?tab=waiting"),
-        Shown("terminal", "ines", f"/terminal?ask={TERMINAL}"),
-        Shown("terminal-carried", "ines", f"/terminal?ask={CARRIED}"),
-        Shown("not-found", "ines", "/holds/h_01JRS8AAAAAAAAAAAAAAAAAAAZ"),
-    )
+    of_holds = "\n".join(f"hold-{name} ines /holds/{hold.id}" for name, hold in holds.items())
+    return _table(f"""
+        sign-in               -       /sign-in?then={holds["letter"].id}
+        inbox                 ines    /
+        inbox-all             ines    /?tab=all
+        inbox-done            ines    /?tab=done
+        inbox-empty           nobody  /
+        inbox-others          ines    /?tab=others
+        inbox-proposals       ines    /?tab=proposals
+        inbox-filtered        ines    /?tier=high&why=customer_data
+        inbox-none-like-this  ines    /?tier=low&workflow=newsletter&q=nothing
+        {of_holds}
+        hold-conflict         mara    /holds/{holds["post"].id}
+        hold-unread           jonas   /holds/{holds["letter"].id}
+        hold-unknown-resolve  aiko    /holds/{holds["unknown"].id}
+        hold-recorded         ines    /holds/{holds["post"].id}?said=approve&of={holds["settling"].id}
+        edit                  ines    /holds/{holds["post"].id}/edit
+        edit-not-offered      mara    /holds/{holds["settling"].id}/edit
+        agents                ines    /agents
+        agent                 aiko    /agents/drafter-7
+        agent-paused          aiko    /agents/helper-4
+        rulings               ines    /rulings
+        rulings-why           ines    /rulings?since=2020-01-01T00:00&ruling={rulings["denied"]}
+        ruling-held           ines    /rulings/{rulings["held"]}
+        ruling-denied         aiko    /rulings/{rulings["denied"]}
+        timeline              ines    /timeline?upstream=cms&asset=42
+        timeline-nothing      ines    /timeline?upstream=cms&asset=none
+        insights              ines    /insights
+        insights-security     aiko    /insights
+        stop                  aiko    /stop
+        keys                  ines    /keys
+        access                ines    /access
+        deliveries            aiko    /deliveries?tab=all
+        deliveries-none       ines    /deliveries?tab=waiting
+        terminal              ines    /terminal?ask={TERMINAL}
+        terminal-carried      ines    /terminal?ask={CARRIED}
+        not-found             ines    /holds/h_01JRS8AAAAAAAAAAAAAAAAAAAZ
+    """)
 
 
 def _reviews(workflow: str, count: int, now: int) -> list[Review]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.needs import needs
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,9 +44,7 @@ class OpaServer:
     async def start(self) -> None:
         """Start, and wait until it is healthy."""
         if self.tcp and not self._port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self._port = probe.getsockname()[1]
+            (self._port,) = free_ports(1)
         address = f"127.0.0.1:{self._port}" if self.tcp else f"unix://{self.folder / 'opa.sock'}"
         arguments = ["run", "--server", "--addr", address, "--log-level", "error", "--skip-version-check"]
         if self.token is not None:
@@ -82,12 +80,15 @@ class OpaServer:
                 reader, writer = await asyncio.open_unix_connection(self.folder / "opa.sock")
         except OSError:
             return False
-        try:
-            writer.write(b"GET /health?bundles HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            return b" 200 " in await reader.readline()
-        finally:
-            writer.close()
-            await writer.wait_closed()
+        answered = b""
+        with contextlib.suppress(OSError):
+            try:
+                writer.write(b"GET /health?bundles HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                answered = await reader.readline()
+            finally:
+                writer.close()
+                await writer.wait_closed()
+        return b" 200 " in answered
 
 
 @contextlib.asynccontextmanager

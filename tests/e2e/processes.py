@@ -9,10 +9,8 @@ import base64
 import http.client
 import json as jsonlib
 import os
-import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.ports import free_ports
 from tests.product import Reply
 
 if TYPE_CHECKING:
@@ -30,22 +29,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 60.0  # seconds for something to come true
 _LISTENERS = ("agents", "people", "operations")
-_BELOW_EPHEMERAL = range(20_000, 32_000)  # the system gives these to nobody by itself, so they stay free between two processes of ours
-
-
-def free_ports(count: int) -> tuple[int, ...]:
-    """Ports on loopback nobody listens on."""
-    found: list[int] = []
-    while len(found) < count:
-        port = random.choice(_BELOW_EPHEMERAL)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
-    return tuple(found)
 
 
 def until(true: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:

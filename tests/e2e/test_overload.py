@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.houses import edit
-from tests.e2e.processes import PATIENCE, free_ports, serving, until
+from tests.e2e.processes import PATIENCE, serving, until
 from tests.needs import needs
+from tests.ports import free_ports
 from tests.product import house
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 ATTACKERS = 300
 SECONDS = 12  # of one attack
 WORSE = 5.0  # times a good agent's p99 may grow
+AT_ONCE = 0.5  # seconds: whoever waited for a slow client would wait ten times as long, until its deadline
 PER_CONNECTION = 20 << 10  # bytes of resident memory of an idle one (design: hardening, "Numbers")
 
 
@@ -107,7 +109,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_slow_clients_keep_nobody_waiting(tmp_path, attack):
-    """Hundreds of slow clients that hold an agent's key: every good request succeeds, p99 stays within a ratio, all are let go of."""
+    """Hundreds of slow clients that hold an agent's key: every good request succeeds, p99 stays within bounds, all are let go of."""
     program = needs("slowhttptest")
     with sidecar(tmp_path, "header_deadline: 5s, body_deadline: 5s") as running:
         agent = Agent(running)
@@ -128,7 +130,7 @@ def test_slow_clients_keep_nobody_waiting(tmp_path, attack):
         told = f"{attack}: p99 {p99(attacked) * 1000:.1f} ms of {len(attacked)}, calm {p99(calm) * 1000:.1f} ms, {most - before} connections at most"
         print(told)  # noqa: T201 - a figure, shown with -rP
         assert most - before > 20, "the attack did not take place"
-        assert p99(attacked) <= WORSE * p99(calm)
+        assert p99(attacked) <= max(WORSE * p99(calm), AT_ONCE)  # on a busy machine the calm may be calmer than the attack by chance
         until(lambda: descriptors(running) <= before + 5, "the slow ones to be let go of")
         agent.ask()
         agent.close()

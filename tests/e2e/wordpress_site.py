@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.processes import basic, exchange, free_ports, until
+from tests.e2e.processes import basic, exchange, until
 from tests.needs import needs
+from tests.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

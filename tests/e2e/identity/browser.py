@@ -21,8 +21,9 @@ from stagewarden.app import running
 from stagewarden.cli.newsroom import Newsroom
 from stagewarden.clock import SystemClock
 from tests.authority import Authority
-from tests.e2e.processes import free_ports, until
+from tests.e2e.processes import until
 from tests.needs import needs
+from tests.ports import free_ports
 from tests.product import DRAFTER, PUBLISHER, Product, house, serving
 
 if TYPE_CHECKING:

@@ -14,12 +14,10 @@ from stagewarden.gate.repeats import CLAIM, DAY, Repeats, Write
 from stagewarden.holds import Vault
 from stagewarden.store import Store, locate
 from stagewarden.store.tables import repeats as table
-from tests.databases import DATABASES, prepared
-from tests.needs import needs
 from tests.unit.holds.bench import HandClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 WRITE = Write("ines/None", "key-1", b"approve")
@@ -38,15 +36,6 @@ class Act:
         if self.fails is not None:
             raise self.fails
         return {"done": self.done, "note": "CANARY-77"}
-
-
-@pytest.fixture(params=DATABASES)
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database with our tables."""
-    if request.param == "postgresql":
-        needs("postgresql")
-    with prepared(request.param, tmp_path) as made_here:
-        yield made_here
 
 
 @pytest.fixture

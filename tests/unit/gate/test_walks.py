@@ -12,6 +12,7 @@ import pytest
 
 from stagewarden.modes import LOOK_AGAIN, Modes
 from tests.product import product, rulings, until
+from tests.unit.gate.test_stopping import approved_and_looking
 
 WRITE = ("POST", "/newsroom/articles")
 
@@ -80,18 +81,7 @@ async def test_a_kill_by_another_process_is_felt_by_the_next_request_and_recorde
 
 async def test_a_kill_between_approve_and_send_is_not_sent(running):
     """What was approved before a kill does not fire after it, wherever the release stands."""
-    hold = await asked(running)
-    entered, go_on = asyncio.Event(), asyncio.Event()
-    acquire = running.sidecar.rooms.assets.acquire
-
-    async def waiting(key):
-        await acquire(key)
-        entered.set()
-        await go_on.wait()
-
-    running.sidecar.rooms.assets.acquire = waiting
-    assert (await running.vote(hold, "ines", "reviewer")).status == 200
-    await asyncio.wait_for(entered.wait(), 60)
+    hold, go_on = await approved_and_looking(running)
     assert (await running.person("PUT", "/kill", "tomas", {"scope": "upstream:newsroom", "reason": "now"})).status == 200
     go_on.set()
     assert await running.ended(hold) == "stopped"

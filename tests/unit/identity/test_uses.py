@@ -9,22 +9,11 @@ from sqlalchemy import event
 
 from stagewarden.identity.uses import Uses
 from stagewarden.store import Store, locate
-from tests.databases import DATABASES, prepared
-from tests.needs import needs
 from tests.unit.identity.people_and_agents import StillClock
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
-
-
-@pytest.fixture(params=DATABASES)
-def state(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """A database with our tables."""
-    if request.param == "postgresql":
-        needs("postgresql")
-    with prepared(request.param, tmp_path) as made_here:
-        yield made_here
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The agents' door against an upstream that answers in every way there is: relayed as it came, or an honest error."""
 
 import asyncio
-import socket
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,6 +9,7 @@ from aiohttp import ClientError, ClientSession
 from stagewarden import config as configuration
 from stagewarden.app import running
 from stagewarden.cli.newsroom import Newsroom
+from tests.ports import free_ports
 from tests.product import DRAFTER, PUBLISHER, Product, house
 from tests.upstreams import ScriptedUpstream
 
@@ -93,9 +93,7 @@ async def test_an_answer_cut_half_way_is_seen_as_cut(tmp_path):
 
 async def test_an_upstream_nobody_answers_at_is_unavailable(tmp_path):
     """Nothing was sent, and it is said so."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = free_ports(1)
     async with behind(tmp_path / "house", f"http://127.0.0.1:{port}") as product:
         reply = await product.ask(*READ)
     assert (reply.status, reply.json["type"]) == (502, "urn:stagewarden:problem:upstream_unavailable")
