@@ -23,6 +23,7 @@ ARMS: dict[str, Callable[[Ground], Arm]] = {
     "envoy": passthrough.envoy,
     "plugin": partial(authorizers.envoy_plugin, log=False),
     "plugin-log": partial(authorizers.envoy_plugin, log=True),
+    "plugin-bare": authorizers.envoy_plugin_bare,
     "ext-authz": partial(authorizers.envoy_stand_in, log=False),
     "ext-authz-log": partial(authorizers.envoy_stand_in, log=True),
     "mitmproxy": mitmproxy.mitmproxy,

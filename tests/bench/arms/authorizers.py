@@ -31,6 +31,7 @@ PLUGIN = (
 STAND_IN = f"go build -C tests/bench/arms/ext_authz -o {CACHE}/ext-authz ."
 # The last is OPA's own advice for speed (its manual, "Policy Performance", "Storage Optimization"): data is kept as the evaluator reads it.
 _OPA = ["--log-level", "error", "--skip-version-check", "--optimize-store-for-read-speed"]
+BARE = b'package bench\n\ndefault allow := false\n\nallow if input.attributes.request.http.method in {"GET", "POST"}\n'
 _LACKS = "no identity (who asks is given), no holds, no refusal of ambiguous requests"
 
 
@@ -47,17 +48,17 @@ def bundle(ground: Ground) -> Path:
     """The bench's own bundle, loaded beside the shipped one."""
     path = ground.folder / "bench.tar.gz"
     if not path.exists():
-        files = {
-            ".manifest": json.dumps({"roots": ["bench", "registry"], "rego_version": 1}).encode(),
-            "data.json": json.dumps(data(ground)).encode(),
-            "bench.rego": (HERE / "bench.rego").read_bytes(),
-        }
-        with tarfile.open(path, "w:gz") as archive:
-            for name, content in files.items():
-                entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                archive.addfile(entry, io.BytesIO(content))
+        _pack(path, ["bench", "registry"], {"data.json": json.dumps(data(ground)).encode(), "bench.rego": (HERE / "bench.rego").read_bytes()})
     return path
+
+
+def _pack(path: Path, roots: list[str], files: dict[str, bytes]) -> None:
+    manifest = json.dumps({"roots": roots, "rego_version": 1}).encode()
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in {".manifest": manifest, **files}.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
 
 
 def opa_server(ground: Ground, port: int) -> subprocess.Popen:
@@ -88,14 +89,29 @@ def nginx_auth_request(ground: Ground) -> Arm:
 
 def envoy_plugin(ground: Ground, *, log: bool) -> Arm:
     """Envoy and opa-envoy-plugin itself, at its best: its defaults (no metrics, no reflection, no log unless asked) over a unix socket."""
+    kept = "log" if log else "no-log"
+    return _envoy(ground, "Envoy + opa-envoy-plugin", *_plugin(ground, kept, [BUNDLE, bundle(ground)], log=log), log=log)
+
+
+def envoy_plugin_bare(ground: Ground) -> Arm:
+    """The same with a rule of one line in place of our policy: what of its cost is the policy's, and what is its own."""
+    path = ground.folder / "bare.tar.gz"
+    _pack(path, ["bench"], {"bench.rego": BARE})
+    arm = _envoy(ground, "Envoy + plugin, one rule", *_plugin(ground, "bare", [path], log=False), log=False)
+    arm.lacks = f"not our policy but one rule about the method; {arm.lacks}"
+    return arm
+
+
+def _plugin(ground: Ground, name: str, bundles: list[Path], *, log: bool) -> tuple[subprocess.Popen, Path]:
+    """The plugin with these bundles, and the socket it is asked at; raises Missing."""
     found = program("opa-envoy-plugin", f"{CACHE}/opa-envoy-plugin", "~/go/bin/opa-envoy-plugin", install=PLUGIN)
-    sock = ground.folder / f"plugin-{log}.sock"
+    sock = ground.folder / f"plugin-{name}.sock"
     command = [found, "run", "--server", "--addr", f"127.0.0.1:{machine.free_port()}", *_OPA]
     settings = [f"plugins.envoy_ext_authz_grpc.addr=unix://{sock}", "plugins.envoy_ext_authz_grpc.path=bench/allow"]
     settings += ["decision_logs.console=true"] if log else []
-    sets = [word for setting in settings for word in ("--set", setting)]
-    process = ground.start([*command, *sets, "--bundle", str(BUNDLE), "--bundle", str(bundle(ground))], sock, ground.folder / f"plugin-{log}.log")
-    return _envoy(ground, "Envoy + opa-envoy-plugin", process, sock, log=log)
+    command += [word for setting in settings for word in ("--set", setting)]
+    command += [word for path in bundles for word in ("--bundle", str(path))]
+    return ground.start(command, sock, ground.folder / f"plugin-{name}.log"), sock
 
 
 def envoy_stand_in(ground: Ground, *, log: bool) -> Arm:
