@@ -231,3 +231,28 @@ async def test_a_whole_vote_by_keys(served: Served, browser: Browser) -> None:
         await press(page, "a", "Enter")
         await expect(page.get_by_text("Your approval is recorded")).to_be_visible()
         assert [vote.decision for vote in served.gate.holds[hold.id].votes] == ["approve"]
+
+
+async def test_words_of_one_page_do_not_dress_another(served: Served, browser: Browser) -> None:
+    """What is open before an approval is a plain line each; the command on a ruling's page stands on one line, not in two columns."""
+    hold = high(served, seats=(Seat(("reviewer", "manager"), 1),))
+    entry = served.gate.record("deny", "route_not_listed")
+    async with page_of(browser, script=False) as page:
+        await sign_in(page, served, f"/holds/{hold.id}")
+        looks = await page.locator(".tile .o").evaluate_all(
+            "all => all.map(one => [getComputedStyle(one).borderBottomWidth, getComputedStyle(one).padding])"
+        )
+        assert (len(looks) >= 3, {*map(tuple, looks)}) == (True, {("0px", "0px")})
+        await page.goto(f"{served.url}/rulings/{entry['ruling']}")
+        assert await page.locator("pre", has_text="stagewarden audit verify").evaluate("one => getComputedStyle(one).display") == "block"
+
+
+async def test_a_page_that_is_come_back_to_is_told_again(served: Served, browser: Browser) -> None:
+    """Left and kept by the browser as it was (back and forward), its stream is closed; shown again, it has a new one, and looks first."""
+    hold = high(served)
+    async with page_of(browser) as page:
+        async with page.expect_response(f"{served.url}/holds/{hold.id}/now"):
+            await sign_in(page, served, f"/holds/{hold.id}")
+        async with page.expect_response(f"{served.url}/holds/{hold.id}/now"):
+            await page.evaluate("window.dispatchEvent(new PageTransitionEvent('pagehide', {persisted: true}))")
+            await page.evaluate("window.dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))")

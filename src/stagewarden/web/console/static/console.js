@@ -61,11 +61,6 @@
     link?.click();
     return Boolean(link);
   };
-  const select = () => {
-    const box = current()?.querySelector("input[type=checkbox]");
-    box?.click();
-    return Boolean(box);
-  };
   const search = () => {
     const field = document.querySelector("main input[type=search]");
     field?.focus();
@@ -95,7 +90,6 @@
     k: () => step(-1),
     o: open,
     u: () => follow("main .crumbs a"),
-    x: select,
     "/": search,
     p: () => follow("main [data-pause]"),
     a: () => choose("approve"),
@@ -105,7 +99,6 @@
     "g i": () => follow(".nav a[href='/']"),
     "g r": () => follow(".nav a[href='/rulings']"),
     "g a": () => follow(".nav a[href='/agents']"),
-    "g l": () => follow(".nav a[href='/audit']"),
     "?": () => {
       dialog?.showModal();
       return Boolean(dialog);
@@ -123,6 +116,38 @@
     const act = pair ? keys[`g ${event.key}`] : /^[1-9]$/.test(event.key) ? () => reason(Number(event.key)) : keys[event.key];
     if (act?.()) event.preventDefault();
   });
+}
+
+// What happens, as the server tells it (GET /events): one stream for the whole page, only while it is looked at, because a browser opens
+// few connections to one host. Features listen on `happens`; each event carries ids and states, and what it is about is read again.
+const happens = new EventTarget();
+{
+  const NAMES = ["ready", "reset", "hold", "ruling", "mode", "kill", "unkill"];
+  let stream = null;
+  let wanted = false;
+  const open = () => {
+    if (!wanted || stream || document.hidden) return;
+    stream = new EventSource("/events");
+    for (const name of NAMES) {
+      stream.addEventListener(name, (event) => happens.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(event.data) })));
+    }
+    stream.addEventListener("error", () => {
+      if (stream?.readyState !== EventSource.CLOSED) return; // it comes back by itself
+      stream = null;
+      happens.dispatchEvent(new CustomEvent("over")); // signed out, or no place is free
+    });
+  };
+  happens.follow = () => {
+    wanted = true;
+    open();
+  };
+  const close = () => {
+    stream?.close();
+    stream = null;
+  };
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open); // a page that was left and is come back to, as it was
 }
 
 // A hold on its way: the page is opened anew once it says something else, not before (WCAG 2.2.1: nothing is taken from under a reader).
@@ -150,7 +175,7 @@
   const banner = document.querySelector("[data-changed]");
   if (form && banner) {
     const page = `/holds/${form.dataset.hold}`;
-    let stream = null;
+    const told = new AbortController(); // it is said once
     const say = (now) => {
       const ended = now.state === "pending" ? "" : ` It is ${now.state.replace("_", " ")}.`;
       const bold = document.createElement("b");
@@ -158,7 +183,7 @@
       banner.hidden = false;
       banner.querySelector("[data-changed-says]").replaceChildren(bold, `${ended} Nothing was cast, and the vote below is off.`);
       for (const control of form.querySelectorAll("button, [name=decision]")) control.disabled = true;
-      stream?.close();
+      told.abort();
     };
     const look = async () => {
       try {
@@ -171,19 +196,10 @@
         // the console is away: the server's own check stands
       }
     };
-    // A stream takes one of the browser's few connections: only the page in front has one, and whoever comes back looks first.
-    const listen = () => {
-      stream?.close();
-      stream = null;
-      if (document.hidden || !banner.hidden) return;
-      stream = new EventSource("/events");
-      stream.addEventListener("hold", (event) => {
-        if (JSON.parse(event.data).hold === form.dataset.hold) look();
-      });
-      for (const name of ["ready", "reset"]) stream.addEventListener(name, look);
-    };
-    document.addEventListener("visibilitychange", listen);
-    listen();
+    // "ready" comes with each stream: whoever comes back to the page looks first.
+    happens.addEventListener("hold", (event) => event.detail.hold === form.dataset.hold && look(), { signal: told.signal });
+    for (const name of ["ready", "reset"]) happens.addEventListener(name, look, { signal: told.signal });
+    happens.follow();
     banner.querySelector("[data-changed-show]").addEventListener("click", () => {
       form.action = `${page}/changed`;
       form.submit();
@@ -301,9 +317,11 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue; // only where the page came over TLS, or from this machine
   button.hidden = false;
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(button.dataset.copy);
     const said = button.querySelector(".away");
-    said.textContent = "Copied";
+    said.textContent = await navigator.clipboard.writeText(button.dataset.copy).then(
+      () => "Copied",
+      () => "Not copied: this browser does not let the page", // it may be asked, and say no
+    );
     said.setAttribute("role", "status");
   });
 }
@@ -328,38 +346,6 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   }
 }
 
-// What happens, as the server tells it (GET /events): one stream for the whole page, only while it is looked at, because a browser opens
-// few connections to one host. Features listen on `happens`; each event carries ids and states, and what it is about is read again.
-const happens = new EventTarget();
-{
-  const NAMES = ["ready", "reset", "hold", "ruling", "mode", "kill", "unkill"];
-  let stream = null;
-  let wanted = false;
-  const open = () => {
-    if (!wanted || stream || document.hidden) return;
-    stream = new EventSource("/events");
-    for (const name of NAMES) {
-      stream.addEventListener(name, (event) => happens.dispatchEvent(new CustomEvent(name, { detail: JSON.parse(event.data) })));
-    }
-    stream.addEventListener("error", () => {
-      if (stream?.readyState !== EventSource.CLOSED) return; // it comes back by itself
-      stream = null;
-      happens.dispatchEvent(new CustomEvent("over")); // signed out, or no place is free
-    });
-  };
-  happens.follow = () => {
-    wanted = true;
-    open();
-  };
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      stream?.close();
-      stream = null;
-    } else open();
-  });
-  window.addEventListener("pagehide", () => stream?.close());
-}
-
 // What is new in a list, said at most every ten seconds and only said: nothing moves under whoever is reading. To look keeps no session alive.
 {
   const PAUSE = 10_000; // milliseconds
@@ -370,7 +356,7 @@ const happens = new EventTarget();
     let said = 0;
     const look = async () => {
       timer = null;
-      due = Date.now() + PAUSE;
+      due = performance.now() + PAUSE;
       const address = new URL(line.dataset.news, location.origin);
       address.searchParams.set("since", line.dataset.since);
       const answer = await fetch(address, { credentials: "same-origin", cache: "no-store" }).catch(() => null);
@@ -386,7 +372,7 @@ const happens = new EventTarget();
       line.append(number === 1 ? "1 new hold. " : `${number} new holds. `, link);
     };
     const later = () => {
-      timer ??= setTimeout(look, Math.max(0, due - Date.now()));
+      timer ??= setTimeout(look, Math.max(0, due - performance.now()));
     };
     for (const name of ["hold", "reset", "ready"]) happens.addEventListener(name, later);
     happens.follow();
