@@ -17,7 +17,7 @@ from stagewarden import notify
 from stagewarden import registry as registries
 from stagewarden.app.building import Building, state
 from stagewarden.app.doors import cut_off, hosts, open_agents, people_settings, serve
-from stagewarden.app.heralds import heralds
+from stagewarden.app.heralds import Heralds
 from stagewarden.app.house import House, HouseEnded
 from stagewarden.audit import entries
 from stagewarden.audit.entries import Standing
@@ -70,6 +70,7 @@ class Sidecar:
     people: People
     readiness: Readiness
     tls: ListenersTls
+    heralds: Heralds
     agents_address: tuple[str, int] | None = None
     people_address: tuple[str, int] | None = None
     operations_address: tuple[str, int] | None = None
@@ -126,14 +127,17 @@ class Sidecar:
         await self.watch.gauges()
 
     async def reload(self) -> None:
-        """Registry, policy data, keys and certificates, all or nothing. Raises ConfigError, CannotTell or RegistryWaits: the old ones stay."""
+        """Registry, policy data, keys, certificates and what channels are opened with, all or nothing.
+
+        Raises ConfigError, CannotTell or RegistryWaits: the old ones stay.
+        """
         config = self.rooms.config
         contexts = self.tls.read()
         registry = registries.load(config.base / config.registry)
         _refuse(registries.check(config, registry))
         await self.acts.admit(registry)
         # (1) Everything that can fail, here and in every worker; nothing is in force yet.
-        adopt = (await self.rooms.identities.prepare(registry), self.people.prepare(registry))
+        adopt = (await self.rooms.identities.prepare(registry), self.people.prepare(registry), self.heralds.prepare())
         prepared = await self.house.prepare(registry) if self.house is not None else {}
         try:
             await self.rooms.decider.load(registry.document())
@@ -177,7 +181,7 @@ async def running(
         stack.push_async_callback(pool.close)
         people = People(config.identity.people, secrets, registry, clock, config.people, sandbox=config.environment == "sandbox")
         built = await Building(config, clock, secrets, registry, stack, store).whole(pool, Places.of(environ))
-        sidecar = _assembled(built, people, tls, None if workers is None else House(workers, built, _GRACE))
+        sidecar = _assembled(built, people, tls, Heralds(built.rooms, secrets), None if workers is None else House(workers, built, _GRACE))
         await _recover(sidecar.rooms)
         await _settled(sidecar, offered)
         stack.push_async_callback(cut_off, pool, sidecar.judge)
@@ -185,7 +189,7 @@ async def running(
         bound = (sidecar.agents_address, sidecar.people_address, sidecar.operations_address)
         own = [address for address in bound if address is not None]
         pool.refuse(own)
-        sidecar.background = asyncio.create_task(_clockwork(sidecar, own, secrets))
+        sidecar.background = asyncio.create_task(_clockwork(sidecar, own))
         try:
             if sidecar.house is not None:
                 await _filled(sidecar.house, sidecar.background)
@@ -231,7 +235,7 @@ async def _confirmations(sidecar: Sidecar) -> None:
                 sidecar.request_reload()
 
 
-def _assembled(built: Built, people: People, tls: ListenersTls, house: House | None) -> Sidecar:
+def _assembled(built: Built, people: People, tls: ListenersTls, heralds: Heralds, house: House | None) -> Sidecar:
     """Who uses the rooms, and what must work before we are ready."""
     rooms = built.rooms
     reader = Reader(rooms.config.base / rooms.config.audit.directory)
@@ -255,23 +259,25 @@ def _assembled(built: Built, people: People, tls: ListenersTls, house: House | N
             lambda: {**watch.details(), **replicas.details()},
         ),
         tls=tls,
+        heralds=heralds,
         house=house,
         _reload=asyncio.Event(),
     )
 
 
-async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]], secrets: Secrets) -> None:
+async def _clockwork(sidecar: Sidecar, own: list[tuple[str, int]]) -> None:
     """Everything that runs beside the requests. One that fails ends them all, and with them the process."""
     async with asyncio.TaskGroup() as group:
         beside = (
             sidecar.watch.run(),
             sidecar.watch.follow(),
             sidecar.watch.signals(),
+            sidecar.watch.lapse(),
             sidecar.replicas.run(),
             sidecar.replicas.tend(),
             sidecar.loop_watch.watch(),
         )
-        for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar), heralds(sidecar.rooms, secrets)):
+        for work in (sidecar.releases.run(), *beside, _reloads(sidecar), _confirmations(sidecar), sidecar.heralds.run()):
             group.create_task(work)
         if sidecar.rooms.config.listen.people is not None:
             group.create_task(sidecar.readiness.keep())

@@ -42,11 +42,10 @@ class Announcer:
     """`run` until cancelled."""
 
     def __init__(self, rooms: Rooms, ledger: Ledger, channels: Mapping[str, Opened], wake: Callable[[], None]) -> None:
-        """`wake`: told when there are new deliveries."""
+        """`channels` may be opened anew under the same names; `wake`: told when there are new deliveries."""
         self._rooms = rooms
         self._ledger = ledger
         self._channels = channels
-        self._addresses = {name: channel.address for name, channel in channels.items()}
         self._wake = wake
         self._epoch = -1
         self._logger = structlog.get_logger("stagewarden.notify")
@@ -74,7 +73,7 @@ class Announcer:
         made = 0
         while pending := await self._ledger.pending():
             for notice in pending:
-                made += await self._ledger.enter(notice.entry, await self._of(notice), self._addresses)
+                made += await self._ledger.enter(notice.entry, await self._of(notice), self._addresses())
         if made:
             self._wake()
         return made
@@ -86,9 +85,12 @@ class Announcer:
             return
         recent = self._rooms.clock.now_ns() - _RECENT
         wanted = [new for change in self._rooms.modes.changes(self._epoch) if change.at_ns >= recent for new in self._of_stop(change)]
-        if wanted and await self._ledger.enter(None, wanted, self._addresses):
+        if wanted and await self._ledger.enter(None, wanted, self._addresses()):
             self._wake()
         self._epoch = epoch
+
+    def _addresses(self) -> dict[str, str]:
+        return {name: channel.address for name, channel in self._channels.items()}
 
     async def _of(self, pending: Pending) -> list[NewDelivery]:
         try:

@@ -19,11 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from stagewarden.gate.rooms import Rooms
+    from stagewarden.holds.bell import Moves
     from stagewarden.registry import Registry
 
 _TICK = 0.25  # seconds
 _FOLLOW = 0.025  # seconds until a stop reaches the answers that are on their way
 _SIGNALS = 30.0  # seconds between two looks at what reviews look like
+_RETRY = 1.0  # seconds after "could not tell"
+_SHORTEST_SLEEP, _LONGEST_SLEEP = 0.05, 30.0
+_GRANT = "g_"  # how ids of grants begin; the bell rings for whatever is struck off the outbox
 _EVERY_SECOND, _EVERY_HOUR = 4, 14_400  # ticks
 
 
@@ -70,6 +74,24 @@ class Watch:
                     self._epoch = epoch
                     self._time(epoch)
 
+    async def lapse(self) -> None:
+        """Until cancelled: end grants that are out of time, when they are; one that moved, at whichever replica, may be the next.
+
+        A wall clock that was set forward is noticed at the next look, `_LONGEST_SLEEP` later at most; no use waits for that (grants/using.py).
+        """
+        rooms = self._rooms
+        with rooms.holds.changed.follow() as moves:
+            while True:
+                pause = _RETRY
+                try:
+                    for changed in await rooms.grants.end_due():
+                        await rooms.recorder.deliver_grant(changed)
+                    due = await rooms.grants.next_end()
+                    pause = _LONGEST_SLEEP if due is None else min(_LONGEST_SLEEP, max(due, _SHORTEST_SLEEP))
+                except StagewardenError as failure:
+                    self._logger.warning("lapse", code=failure.code, cause=str(failure))
+                await _a_grant_moved(moves, pause)
+
     async def signals(self) -> None:
         """Until cancelled: what the reviews of each workflow look like now, for the questions to come. What cannot be read stays as it was."""
         while True:
@@ -96,8 +118,6 @@ class Watch:
             self._logger.info("made_good", entries=owed)
         if tick % _EVERY_SECOND == 0:
             await self._rooms.recorder.summarize_refusals()
-            for changed in await self._rooms.grants.end_due():
-                await self._rooms.recorder.deliver_grant(changed)
         if tick % _EVERY_HOUR == 0:
             await self._rooms.holds.purge()
             await self._rooms.holds.forget_reviews()
@@ -145,3 +165,12 @@ class Watch:
         if self._rooms.modes.unwritten:
             return "orders to stop hold in memory only: the stop file cannot be written"
         return None
+
+
+async def _a_grant_moved(moves: Moves, seconds: float) -> None:
+    """Until a grant moved, or may have, or so many seconds are over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while not (moves.missed or any(moved.startswith(_GRANT) for moved in moves.take())):
+                await moves.news.wait()
+    moves.missed = False

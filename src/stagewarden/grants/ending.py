@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import or_
+from sqlalchemy import func, or_, select
 
+from stagewarden.clock import NANOSECONDS
 from stagewarden.grants.desk import Desk, fetch
 from stagewarden.grants.grant import Changed, GrantState
 from stagewarden.grants.lifecycle import Event
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from stagewarden.grants.desk import Pen
     from stagewarden.grants.grant import Grant
+
+_REQUESTED, _ACTIVE = grants.c.state == str(GrantState.REQUESTED), grants.c.state == str(GrantState.ACTIVE)
 
 
 class Ending(Desk):
@@ -45,23 +48,39 @@ class Ending(Desk):
 
     async def end_due(self) -> tuple[Changed, ...]:
         """End what is out of time on either clock. A use already under way is not undone; the next one is refused long before this."""
+        passed = self.known.passed()
         async with self._store.reading() as connection:
-            if not await self._due(connection):
-                return ()
-        async with self._writing() as pen:
-            found = await self._due(pen.connection)
-            moved = [await _end(pen, grant) for grant in found]
-        for grant in found:
-            self.known.ended(grant.id)
+            due = await self._due(connection, passed)
+        moved: list[Changed] = []
+        if due:
+            async with self._writing() as pen:
+                moved = [await _end(pen, grant) for grant in await self._due(pen.connection, passed)]
+        for grant in {*passed, *(changed.grant.id for changed in moved)}:  # ended now, or before
+            self.known.ended(grant)
         return tuple(moved)
 
-    async def _due(self, connection: AsyncConnection) -> tuple[Grant, ...]:
-        now, active = self._clock.now_ns(), grants.c.state == str(GrantState.ACTIVE)
+    async def next_end(self) -> float | None:
+        """Seconds until one is out of time, on the clock that says so first; 0 when one is; None when none will be."""
+        now = self._clock.now_ns()
+        soonest = (
+            select(func.min(grants.c.decide_by_ns)).where(_REQUESTED),
+            select(func.min(grants.c.expires_at_ns)).where(_ACTIVE),
+            select(func.min(grants.c.review_by_ns)).where(_ACTIVE, grants.c.review_by_ns > 0),
+        )
+        async with self._store.reading() as connection:
+            moments = [await connection.scalar(query) for query in soonest]
+        left = [(moment - now) / NANOSECONDS for moment in moments if moment is not None]
+        if (monotonic := self.known.soonest()) is not None:
+            left.append(monotonic)
+        return max(0.0, min(left)) if left else None
+
+    async def _due(self, connection: AsyncConnection, passed: tuple[str, ...]) -> tuple[Grant, ...]:
+        now = self._clock.now_ns()
         over = or_(
-            (grants.c.state == str(GrantState.REQUESTED)) & (grants.c.decide_by_ns <= now),
-            active & (grants.c.expires_at_ns <= now),
-            active & (grants.c.review_by_ns > 0) & (grants.c.review_by_ns <= now),
-            active & grants.c.id.in_(self.known.passed()),
+            _REQUESTED & (grants.c.decide_by_ns <= now),
+            _ACTIVE & (grants.c.expires_at_ns <= now),
+            _ACTIVE & (grants.c.review_by_ns > 0) & (grants.c.review_by_ns <= now),
+            _ACTIVE & grants.c.id.in_(passed),
         )
         return await fetch(connection, over)
 

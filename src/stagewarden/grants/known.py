@@ -78,6 +78,10 @@ class Known:
         now = self._clock.monotonic()
         return tuple(grant for grant, end in self._ends.items() if end <= now)
 
+    def soonest(self) -> float | None:
+        """Seconds to the next end on the monotonic clock."""
+        return min(self._ends.values()) - self._clock.monotonic() if self._ends else None
+
     def ended(self, grant: str) -> None:
         """Its clock is not needed any more."""
         self._ends.pop(grant, None)

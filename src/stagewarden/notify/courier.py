@@ -30,7 +30,10 @@ class Courier:
     """`run` until cancelled; `wake` says that there is something new."""
 
     def __init__(self, channels: Mapping[str, Opened], ledger: Ledger, count: Callable[[str, str], None], *, look: float = _LONGEST) -> None:
-        """`count` is told each attempt: the channel's kind, and `ok` or `failed`. `look`: seconds between looks for what others wrote."""
+        """`channels` may be opened anew under the same names: the next attempt takes them as they are then.
+
+        `count` is told each attempt: the channel's kind, and `ok` or `failed`. `look`: seconds between looks for what others wrote.
+        """
         self._channels = channels
         self._ledger = ledger
         self._count = count
@@ -47,17 +50,17 @@ class Courier:
     async def run(self) -> None:
         """Until cancelled: one loop for each channel."""
         async with asyncio.TaskGroup() as group:
-            for name, channel in self._channels.items():
-                group.create_task(self._serve(name, channel))
+            for name in self._channels:
+                group.create_task(self._serve(name))
 
-    async def _serve(self, name: str, channel: Opened) -> None:
+    async def _serve(self, name: str) -> None:
         under_way: set[asyncio.Task[None]] = set()
         try:
             while True:
                 pause = _WAITS
                 try:
                     for delivery in await self._ledger.claim(name, AT_ONCE - len(under_way)) if len(under_way) < AT_ONCE else ():
-                        task = asyncio.create_task(self._attempt(channel, delivery))
+                        task = asyncio.create_task(self._attempt(self._channels[name], delivery))
                         under_way.add(task)
                         task.add_done_callback(under_way.discard)
                     due = await self._ledger.next_due(name)

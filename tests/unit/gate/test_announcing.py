@@ -10,8 +10,11 @@ from urllib.parse import quote
 
 import pytest
 import yaml
+from standardwebhooks.webhooks import Webhook as Verifier
+from standardwebhooks.webhooks import WebhookVerificationError
 
 from stagewarden.config import SlackChannel
+from stagewarden.errors import ConfigError
 from stagewarden.gate.announcing import _wants, address_of
 from stagewarden.notify import Notice
 from stagewarden.registry import Person, Registry, RegistryData
@@ -206,6 +209,25 @@ async def test_what_was_not_told_before_a_restart_is_told_after_it(tmp_path):
             made.sidecar.rooms.deliver_now()
             await until(lambda: len(receiver.requests) == 1)
     assert receiver.requests[0].header("webhook-id") == page[0].id
+
+
+async def test_a_reload_reads_the_secrets_of_channels_again(tmp_path):
+    """A new secret signs what is sent from then on; one that is none is refused with the rest of the reload, and the old one goes on."""
+    other = "whsec_" + base64.b64encode(bytes(range(1, 33))).decode()
+    async with RecordingUpstream() as receiver, running(tmp_path, [webhook(tmp_path, receiver.url, events=["opened"])]) as made:
+        (tmp_path / "hook").write_text("changeme\n")
+        with pytest.raises(ConfigError, match="whsec_"):
+            await made.sidecar.reload()
+        await held(made)
+        await until(lambda: len(receiver.requests) == 1)
+        (tmp_path / "hook").write_text(other)
+        await made.sidecar.reload()
+        await held(made, "More news")
+        await until(lambda: len(receiver.requests) == 2)
+    for received, known, unknown in zip(receiver.requests, (f"whsec_{KEY}", other), (other, f"whsec_{KEY}"), strict=True):
+        Verifier(known).verify(received.body, dict(received.headers))
+        with pytest.raises(WebhookVerificationError):
+            Verifier(unknown).verify(received.body, dict(received.headers))
 
 
 NOTICE = Notice(event="opened", subject="h_1", at_ns=0, link="l", tier="high", kind="k", workflow="newsletter")

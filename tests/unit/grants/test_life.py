@@ -97,6 +97,24 @@ async def test_every_end_leaves_nothing_to_use(bench: Bench, end: str) -> None:
     assert await bench.grants.get(grant.id) == ended
 
 
+async def test_the_next_end(bench: Bench) -> None:
+    """The first of what is asked for, expires or is to be reviewed, on the clock that comes there first; none once they have ended."""
+    assert await bench.grants.next_end() is None
+    await bench.requested()
+    assert await bench.grants.next_end() == 600.0
+    reviewed = await bench.active(review_within=60)
+    assert await bench.grants.next_end() == 60.0
+    bench.clock.jump(-30)
+    bench.clock.advance(20)
+    assert await bench.grants.next_end() == 40.0
+    await bench.grants.revoke(reviewed.id, "ines", "why")
+    bench.clock.jump(30)
+    bench.clock.advance(3600)
+    assert await bench.grants.next_end() == 0.0
+    assert [changed.grant.state for changed in await bench.grants.end_due()] == ["rejected"]
+    assert (await bench.grants.next_end(), bench.grants.known.passed()) == (None, ())
+
+
 async def test_a_wall_clock_set_back_lengthens_no_grant(bench: Bench) -> None:
     """A deadline is over when either clock says so."""
     grant = await bench.active()
