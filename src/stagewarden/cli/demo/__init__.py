@@ -175,11 +175,11 @@ def _print_where(console: Console, stage: _Stage, folder: Path) -> None:
         "Agent's base URL": stage.agents,
         "Agent's key": stage.house.key,
         "Metrics and health": f"{operations}/metrics  {operations}/readyz",
-        "Audit log": f"stagewarden audit show --directory {folder / 'audit'}",
     }
     for name, value in rows.items():
         table.add_row(name, value)
     console.print(table)
+    console.print(f"The audit log: stagewarden audit show --directory {folder / 'audit'}", soft_wrap=True)  # one line, to copy
     console.print("Approve a hold in the console and watch it being sent here. Ctrl-C ends the demo and deletes its folder.")
 
 
