@@ -200,6 +200,8 @@ def _summary(entry: Document) -> str:
             said = f"{decision} {grant} as {function}"
         case {"kind": "grant", "grant": grant, "state": state, "event": event}:
             said = f"{grant} {entry.get('from') or 'new'} → {state} ({event})"
+        case {"kind": "mode" | "kill", "act": act, "scope": scope, "subject": subject}:
+            said = "  ".join(str(each) for each in (act, scope, entry.get("mode"), subject if act != "mode" else "", entry.get("reason")) if each)
         case {"kind": "refusals", "refusals": list(rows)}:
             said = ", ".join(f"{row.get('count')} x {row.get('code')}" for row in rows if isinstance(row, dict))
     return said

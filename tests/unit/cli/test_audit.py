@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from stagewarden.audit.entries import outcome_entry, ruling_entry
-from stagewarden.cli.audit import audit, printable
+from stagewarden.cli.audit import _summary, audit, printable
 from stagewarden.model import Outcome
 from tests.unit.audit.parts import audit_log, ruling, segments_of
 
@@ -145,6 +145,19 @@ SHOWN = [
 def test_printable_shows_what_it_hides(raw, shown) -> None:
     """Readable text stays; everything invisible or steering is named."""
     assert printable(raw) == shown
+
+
+def test_a_stop_is_one_line(tmp_path) -> None:
+    """Who stopped what and why, and the id that lifts it: what is looked for first, without the order's other members."""
+    order = {"epoch": 1, "id": "e_1", "loosens": False, "observed_until_ns": 0, "relapse": False, "security": True, "by": "erin"}
+    cases = (
+        ("mode", {"act": "mode", "scope": "agent:drafter", "subject": "drafter", "mode": "paused", "reason": "drill"}),
+        ("kill", {"act": "kill", "scope": "all", "subject": "k_1", "mode": "", "reason": "wrong prices"}),
+        ("kill", {"act": "unkill", "scope": "all", "subject": "k_1", "mode": "", "reason": ""}),
+    )
+    assert [_summary({"kind": kind, **order, **members}) for kind, members in cases] == [
+        "mode  agent:drafter  paused  drill", "kill  all  k_1  wrong prices", "unkill  all  k_1",
+    ]  # fmt: skip
 
 
 def test_a_folder_without_a_log_is_said_to_hold_none(tmp_path) -> None:
