@@ -44,6 +44,9 @@ _SAID = {
 }
 
 
+_UNDONE = {"take_up": "It was not taken up"}  # and of all else: not recorded
+
+
 class Holds:
     """The handlers."""
 
@@ -188,7 +191,9 @@ class Holds:
         try:
             await act()
         except (Conflict, NotAllowed, Invalid) as failure:
-            return await self._shown(asked, caller, forms.Kept(undone=f"It was not recorded: {failure}.", note=typed), failure.code)
+            return await self._shown(
+                asked, caller, forms.Kept(undone=f"{_UNDONE.get(name, 'It was not recorded')}: {failure}.", note=typed), failure.code
+            )
         return render.see_other(f"/holds/{asked.match_info['id']}?said={name}")
 
 

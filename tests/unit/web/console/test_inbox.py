@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from stagewarden.holds.signals import Review
+from stagewarden.identity.people import Caller
 from stagewarden.model import HoldState, Reason, Seat, Tier, Vote
 from tests.fakes import HOUR, held
 from tests.unit.web.console.test_pages import get, post
@@ -254,7 +255,11 @@ async def test_who_could_not_vote_takes_nothing_up(served: Served, http: ClientS
     _, page = await get(served, http, "/?tab=proposals")
     assert (proposal.id in page, "/take-up" in page) == (True, False)
     status, page = await post(served, http, f"/holds/{proposal.id}/take-up", {"csrf": csrf})
-    assert (status, "It was not recorded: " in page, served.gate.holds[proposal.id]) == (403, True, proposal)
+    reason = served.gate._view(Caller("samir", None, frozenset(), "session"), proposal).why_not
+    told = re.search(r'role="alert">.*?<b>It was not taken up: ([^<]+)\.</b>', page, re.DOTALL)
+    assert reason
+    assert told
+    assert (status, unescape(told[1]), served.gate.holds[proposal.id]) == (403, reason, proposal)
 
 
 @pytest.mark.parametrize("number", [40, 41])
