@@ -213,7 +213,7 @@ class FakeGate:
         return [one for one in await people.programs(self.store) if everything or one.creator == caller.person]
 
     async def list_holds(
-        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+        self, caller: Caller, wanted: Selection, *, state: str | None, mine: bool, asked: bool | None = None
     ) -> tuple[list[HoldView], str | None]:
         """Newest first, without payload."""
         self._reads(caller)
@@ -222,11 +222,13 @@ class FakeGate:
         kept = [hold for hold in self.holds.values() if state is None or hold.state == state or (hold.state in lifecycle.OPEN) is (state == "open")]
         if state in set(HoldState):
             kept = [hold for hold in self.holds.values() if hold.state == state]
-        kept = [hold for hold in kept if asked in {None, hold.asked}]
+        now = self.clock.now_ns()
+        kept = [hold for hold in kept if asked in {None, hold.asked} and self._left(hold, wanted, now)]
         views = [self._view(caller, self._bare(hold)) for hold in kept]
-        start = int(cursor) if cursor else 0
+        start = int(wanted.place or 0)
+        end = start + wanted.limit
         shown = [view for view in views if not mine or view.why_not is None]
-        return shown[start : start + limit], str(start + limit) if len(shown) > start + limit else None
+        return shown[start:end], str(end) if len(shown) > end else None
 
     async def inbox(self, caller: Caller, wanted: Selection) -> Shown:
         """As the gate: due first, or ended last first; without payload, but with what is called how for whoever may see that."""
@@ -306,7 +308,12 @@ class FakeGate:
         lot = lot_of(hold)
         same = all(getattr(wanted, name) in {None, getattr(lot, name)} for name in ("tier", "workflow", "channel"))
         text = wanted.text.lower() in "\n".join((hold.id, hold.asset or "", lot.agent, lot.workflow)).lower()
-        return same and wanted.why in {None, *lot.codes} and text and (not wanted.soon or hold.expires_at_ns <= now + HOUR)
+        return (
+            same
+            and wanted.why in {None, *lot.codes}
+            and text
+            and (not wanted.soon or (hold.state is HoldState.PENDING and hold.expires_at_ns <= now + HOUR))
+        )
 
     @staticmethod
     def _choices(holds: list[Hold], name: str) -> dict[str, int]:

@@ -17,6 +17,7 @@ from stagewarden.cli.examples import examples
 from stagewarden.cli.exits import Finding
 from stagewarden.cli.people_api import AGENT_KEY, FILE, agents_client, listed, paged, segment, with_client
 from stagewarden.holds.ballot import REASONS
+from stagewarden.web.people.narrowing import HOUR, TIERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,11 +40,23 @@ def holds() -> None:
 @click.option("--state", default="open", show_default=True, help="open, ended, or one state.")
 @click.option("--mine", is_flag=True, help="Only those you can vote on.")
 @click.option("--proposals", is_flag=True, help="Those nobody has taken up, instead of those people are asked about.")
+@click.option("--tier", type=click.Choice(TIERS), help="Of one tier.")
+@click.option("--workflow", help="Of one workflow.")
+@click.option("--channel", help="For one channel: the destination by its registered name, else the upstream.")
+@click.option("--why", metavar="CODE", help="Held for a reason of this code.")
+@click.option("--due", type=click.Choice((HOUR,)), help="Only those that wait and are due within the hour.")
+@click.option("--search", "q", metavar="TEXT", help="With this in the id, asset, agent or workflow.")
 @paged
 @with_client
-def list_holds(api: Client, *, state: str, mine: bool, proposals: bool, as_json: bool, limit: int, everything: bool) -> None:  # noqa: PLR0913 - a command has its options
-    """List holds, newest first."""
-    query = {"state": state, "mine": "true" if mine else "false", "asked": "false" if proposals else "true"}
+def list_holds(  # noqa: PLR0913 - a command has its options
+    api: Client, *, state: str, mine: bool, proposals: bool, as_json: bool, limit: int, everything: bool, **filters: str | None
+) -> None:
+    """List holds, newest first.
+
+    The filters are the inbox's; several together leave what all of them leave.
+    """
+    given = {name: value for name, value in filters.items() if value is not None}
+    query = {"state": state, "mine": "true" if mine else "false", "asked": "false" if proposals else "true", **given}
     found = listed(api, "/holds", query, limit=limit, everything=everything)
     names = ("id", "state", "tier", "kind", "agent", "expires_at")
     rows = [[*(show.text(hold, name) for name in names), show.seats(hold)] for hold in found]

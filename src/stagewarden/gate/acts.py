@@ -17,7 +17,7 @@ from stagewarden.gate.callers import bounded, name_of
 from stagewarden.gate.editing import Editing
 from stagewarden.gate.grant_acts import GrantActs
 from stagewarden.gate.history import History
-from stagewarden.gate.inbox import Inboxes
+from stagewarden.gate.inbox import SOON_NS, Inboxes
 from stagewarden.gate.notifying import Notifying
 from stagewarden.gate.overview import Overview
 from stagewarden.gate.people import ballot_of
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from stagewarden.audit.reader import Reader
     from stagewarden.gate.feed import Listener
+    from stagewarden.gate.inbox import Selection
     from stagewarden.gate.people import HoldView, VoteIntent
     from stagewarden.gate.rooms import Rooms
     from stagewarden.identity.people import Caller
@@ -54,11 +55,16 @@ class Acts(Overview, Inboxes, History, GrantActs, Editing, Proposals, Confirming
     # -- holds --
 
     async def list_holds(
-        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+        self, caller: Caller, wanted: Selection, *, state: str | None, mine: bool, asked: bool | None = None
     ) -> tuple[list[HoldView], str | None]:
-        """Holds, newest first; `state` is a state, `open` or `ended`; `mine`: only those this caller could vote on; `asked` False: proposals."""
+        """Holds, newest first; `state` is a state, `open` or `ended`; `mine`: only those this caller could vote on; `asked` False: proposals.
+
+        Of `wanted` its filters, place and limit.
+        """
         self._reads(caller)
-        holds, following = await self._rooms.holds.list(Filter(_states(state), asked=asked), cursor, limit)
+        soon = self._rooms.clock.now_ns() + SOON_NS if wanted.soon else None
+        chosen = Filter(_states(state), asked=asked, narrowed=wanted.narrowing(soon))
+        holds, following = await self._rooms.holds.list(chosen, wanted.place, wanted.limit)
         views = [self._view(caller, hold) for hold in holds]
         return [view for view in views if not mine or view.why_not is None], following
 

@@ -16,8 +16,9 @@ from stagewarden.errors import AuditUnavailable, NotFound
 from stagewarden.gate.callers import name_of
 from stagewarden.gate.people import Turn
 from stagewarden.gate.views import Views
-from stagewarden.holds.inbox import Ended, Which
+from stagewarden.holds.inbox import Which
 from stagewarden.holds.lots import Standing, standing_of
+from stagewarden.holds.paging import Narrowed
 from stagewarden.model import Tier
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class Selection:
     text: str = ""
     place: str | None = None
     limit: int = 50
+
+    def narrowing(self, due_by_ns: int | None = None) -> Narrowed:
+        """Its filters as a list of holds takes them."""
+        return Narrowed(self.tier, self.workflow, self.channel, self.why, self.text, due_by_ns)
 
     @property
     def narrowed(self) -> bool:
@@ -183,8 +188,7 @@ class Inboxes(Views):
         return None if found is None else Turn(found.ahead + 1, sum(tally.count for tally in mine), found.before, found.after)
 
     async def _decided(self, glance: Glance, caller: Caller, wanted: Selection, shown: Shown) -> Shown:
-        ended = Ended(wanted.tier, wanted.workflow, wanted.channel, wanted.why, wanted.text)
-        found, following = await glance.ended(ended, wanted.place, wanted.limit)
+        found, following = await glance.ended(wanted.narrowing(), wanted.place, wanted.limit)
         first = wanted.place is None and not wanted.narrowed
         under_way = await glance.under_way(wanted.limit) if first else ()
         named = _named(await glance.ended_lots())

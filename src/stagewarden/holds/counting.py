@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.holds import lifecycle
-from stagewarden.holds.desk import Desk, named
+from stagewarden.holds.desk import Desk
+from stagewarden.holds.paging import named
 from stagewarden.model import HoldState
 from stagewarden.store.tables import holds
 

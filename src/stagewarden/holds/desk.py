@@ -10,7 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, false, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from stagewarden.errors import Conflict, NotFound
 from stagewarden.holds import bodies, lifecycle, rows, titles
@@ -19,7 +19,7 @@ from stagewarden.holds.deadlines import Deadlines
 from stagewarden.holds.entries import Cause, Moved, hold_body, people_hear, vote_body
 from stagewarden.holds.hours import over_at
 from stagewarden.holds.lots import Lots, lot_of
-from stagewarden.holds.paging import PLACES
+from stagewarden.holds.paging import PLACES, named
 from stagewarden.holds.resending import doubtful
 from stagewarden.model import HoldState, Tier
 from stagewarden.store import writes
@@ -69,11 +69,6 @@ async def fetch(
         rows.restored(row, cast[row["id"]], None if vault is None or row["data_key"] is None else vault.unwrap(row["id"], row["data_key"]))
         for row in found
     ]
-
-
-def named(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    """Equality with what a caller wrote. Nothing has a name with a NUL in it: PostgreSQL's text cannot hold one (its manual, section 8.3)."""
-    return false() if "\0" in text else column == text
 
 
 class Pen:

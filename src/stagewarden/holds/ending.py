@@ -12,9 +12,10 @@ from sqlalchemy import delete, func, or_, select, update
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Invalid, NotFound
 from stagewarden.holds import lifecycle, rows
-from stagewarden.holds.desk import Desk, fetch, named
+from stagewarden.holds.desk import Desk, fetch
 from stagewarden.holds.entries import Cause, Moved
 from stagewarden.holds.lifecycle import Event
+from stagewarden.holds.paging import named
 from stagewarden.holds.resending import after_loss
 from stagewarden.model import HoldState
 from stagewarden.store.tables import bodies, holds, titles, votes

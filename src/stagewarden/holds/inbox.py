@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from sqlalchemy import Text, and_, case, cast, false, func, or_, select, text, true
+from sqlalchemy import and_, case, func, or_, select, text, true
 
 from stagewarden.holds import lifecycle, titles
-from stagewarden.holds.desk import Desk, fetch, named
-from stagewarden.holds.paging import BY_DUE, BY_END, DUE_LAST
+from stagewarden.holds.desk import Desk, fetch
+from stagewarden.holds.paging import BY_DUE, BY_END, DUE_LAST, contains, named
 from stagewarden.model import HoldState, Tier
 from stagewarden.store.tables import WAITS, holds, votes
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from stagewarden.holds.crypto import Vault
     from stagewarden.holds.lots import Lot, Lots
+    from stagewarden.holds.paging import Narrowed
     from stagewarden.model import Hold
     from stagewarden.store.places import Places
 
@@ -69,17 +70,6 @@ class Beside:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Holds that have ended."""
-
-    tier: str | None = None
-    workflow: str | None = None
-    channel: str | None = None
-    code: str | None = None
-    text: str = ""
-
-
 class Glance:
     """One consistent view of what waits."""
 
@@ -116,18 +106,9 @@ class Glance:
         """Decided, and not yet at its end."""
         return tuple(await fetch(self._connection, None, holds.c.state.in_(_UNDER_WAY), order=(holds.c.approved_at_ns.desc(),), limit=limit))
 
-    async def ended(self, wanted: Ended, place: str | None, limit: int) -> tuple[tuple[Hold, ...], str | None]:
+    async def ended(self, wanted: Narrowed, place: str | None, limit: int) -> tuple[tuple[Hold, ...], str | None]:
         """What ended last comes first."""
-        conditions: list[ColumnElement[bool]] = [holds.c.ended_at_ns > 0]
-        channel = func.coalesce(holds.c.destination, holds.c.upstream)
-        for column, value in ((holds.c.tier, wanted.tier), (holds.c.workflow, wanted.workflow), (channel, wanted.channel)):
-            if value is not None:
-                conditions.append(named(column, value))
-        if wanted.code is not None:
-            conditions.append(cast(holds.c.reasons, Text).contains(f'"code": "{wanted.code}"', autoescape=True))
-        if wanted.text:
-            conditions.append(or_(*(_contains(holds.c[name], wanted.text) for name in ("id", "agent", "workflow", "asset"))))
-        return await self._page(BY_END, tuple(conditions), place, limit)
+        return await self._page(BY_END, (holds.c.ended_at_ns > 0, *wanted.where()), place, limit)
 
     async def ended_lots(self) -> frozenset[Lot]:
         """Of what ended lately."""
@@ -190,8 +171,8 @@ class Glance:
         if which.after_ns is not None:
             conditions.append(holds.c.asked_at_ns > which.after_ns)
         if which.text:
-            named = or_(*(_contains(holds.c[name], which.text) for name in ("id", "asset")))
-            conditions.append(or_(named, _lot().in_(which.found)) if which.found else named)
+            anywhere = or_(*(contains(holds.c[name], which.text) for name in ("id", "asset")))
+            conditions.append(or_(anywhere, _lot().in_(which.found)) if which.found else anywhere)
         return tuple(conditions)
 
     def _among(self, which: Which) -> ColumnElement[bool]:
@@ -226,7 +207,3 @@ class Inbox(Desk):
 def _lot() -> ColumnElement[str]:
     """Lists are walked in the order they are shown in: an index on lots would have every hold of them sorted first."""
     return func.coalesce(holds.c.lot, "")
-
-
-def _contains(column: ColumnElement[str], text: str) -> ColumnElement[bool]:
-    return false() if "\0" in text else func.lower(column).contains(text.lower(), autoescape=True)

@@ -19,7 +19,7 @@ from stagewarden.cli import main
 from stagewarden.cli.people_api import client, listed
 from stagewarden.errors import Invalid
 from stagewarden.holds.signals import Review
-from stagewarden.model import HoldState
+from stagewarden.model import HoldState, Tier
 from stagewarden.modes import Kill
 from stagewarden.store import Confirmation, Revision
 from tests.fakes import FOUR, held
@@ -90,6 +90,24 @@ async def test_proposals_are_listed_apart_and_taken_up(served: Served) -> None:
     done = await run(served, "holds", "take-up", proposal.id)
     assert (done.exit_code, served.gate.holds[proposal.id].asked) == (0, True)
     assert (await run(served, "holds", "take-up", asked.id, who="jonas")).exit_code == 1
+
+
+async def test_holds_are_listed_by_the_inboxs_filters(served: Served) -> None:
+    """Each flag, and several together; a tier that is none is refused before anything is asked."""
+    now = time.time_ns()
+    low, high = served.gate.add(held(now, tier=Tier.LOW)), served.gate.add(held(now, tier=Tier.HIGH))
+    code = low.reasons[0].code
+    for flags, shown in (
+        (("--tier", "high"), (False, True)),
+        (("--workflow", low.workflow, "--why", code), (True, True)),
+        (("--why", "another"), (False, False)),
+        (("--channel", "another"), (False, False)),
+        (("--search", low.id), (True, False)),
+        (("--due", "hour", "--search", "nothing"), (False, False)),
+    ):
+        output = (await run(served, "holds", "list", *flags)).output
+        assert (low.id in output, high.id in output) == shown, flags
+    assert (await run(served, "holds", "list", "--tier", "huge")).exit_code == 2
 
 
 async def test_registries_that_wait_are_listed_and_confirmed_by_digest(served: Served) -> None:

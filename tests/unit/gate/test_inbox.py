@@ -266,3 +266,39 @@ async def test_a_program_needs_the_scope_and_nothing_waits_for_it(running: Produ
             await refused
     shown = await acts.inbox(reader, Selection(tab="others"))
     assert ([view.hold.id for view in shown.views], shown.counts["mine"]) == ([hold], 0)
+
+
+async def test_the_api_leaves_out_what_the_inbox_does(running: Product) -> None:
+    """`GET /holds` by each of the inbox's filters, alone and together; over the database, page by page."""
+    first, second = await held(running, 1), await held(running, 2)
+    hold = await running.sidecar.rooms.holds.get(first)
+
+    async def found(query: str) -> list[str]:
+        answer = await running.person("GET", f"/holds?{query}", "lena")
+        assert answer.status == 200, answer.body
+        return [one["id"] for one in answer.json["items"]]
+
+    code = hold.reasons[0].code
+    for query, ids in (
+        (f"tier={hold.tier}&workflow={hold.workflow}&why={code}", [second, first]),
+        ("tier=high" if hold.tier != "high" else "tier=low", []),
+        ("workflow=another", []),
+        ("workflow=%00", []),
+        ("why=another", []),
+        ("why=%25", []),
+        ("why=%00", []),
+        ("channel=another", []),
+        (f"q={first[-8:].lower()}", [first]),
+        ("q=%25", []),
+        (f"state=pending&q={hold.agent}", [second, first]),
+        (f"state=ended&q={hold.agent}", []),
+        ("due=hour", [second, first] if hold.expires_at_ns <= running.sidecar.rooms.clock.now_ns() + SOON_NS else []),
+    ):
+        assert await found(query) == ids, query
+    (channel,) = (await running.sidecar.acts.inbox(person("lena"), Selection(tab="all"))).choices["channel"]
+    assert await found(f"channel={channel}") == [second, first]
+    page = (await running.person("GET", f"/holds?why={code}&limit=1", "lena")).json
+    rest = (await running.person("GET", f"/holds?why={code}&limit=1&cursor={page['next']}", "lena")).json
+    assert [one["id"] for one in (*page["items"], *rest["items"])] == [second, first]
+    assert (await running.person("POST", f"/holds/{first}/stop", "lena", {})).status == 200
+    assert await found("state=stopped&due=hour") == []

@@ -6,6 +6,7 @@ import pytest
 
 from stagewarden.errors import NotAllowed
 from stagewarden.gate import Acts
+from stagewarden.gate.inbox import Selection
 from stagewarden.identity.oidc import Proven
 from stagewarden.identity.people import Caller
 from tests.product import product
@@ -84,7 +85,7 @@ async def test_one_human_being_is_told_that_they_have_voted_under_whichever_id(r
     assert (await acts.look_at_hold(person("ines"), hold)).why_not == "has voted already"
     shown = (await running.person("GET", f"/holds/{hold}", "ines")).json
     assert shown["you"]["why_not"] == "has voted already"
-    listed, _ = await acts.list_holds(person("ines"), state="open", mine=True, cursor=None, limit=50)
+    listed, _ = await acts.list_holds(person("ines"), Selection(), state="open", mine=True)
     assert hold not in {view.hold.id for view in listed}
     assert (await running.vote(hold, "ines-two", "compliance")).status == 409
     assert (await acts.look_at_hold(person("lena"), hold)).why_not is None

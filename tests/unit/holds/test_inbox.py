@@ -9,7 +9,8 @@ from sqlalchemy import event
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import Invalid
-from stagewarden.holds.inbox import Ended, Which
+from stagewarden.holds.inbox import Which
+from stagewarden.holds.paging import Narrowed
 from stagewarden.holds.rows import SEALED
 from stagewarden.model import Tier
 from tests.unit.holds.bench import ballot
@@ -60,7 +61,7 @@ async def test_a_place_that_is_none_of_ours(bench: Bench, place: str) -> None:
         with pytest.raises(Invalid, match="cursor"):
             await glance.page(which, place, 2)
         with pytest.raises(Invalid, match="cursor"):
-            await glance.ended(Ended(), place, 2)
+            await glance.ended(Narrowed(), place, 2)
 
 
 async def test_what_is_left_out(bench: Bench) -> None:
@@ -108,20 +109,20 @@ async def test_what_is_decided(bench: Bench) -> None:
     done, under_way = await bench.ended(), await bench.approved()
     await bench.pending()
     async with bench.holds.glance() as glance:
-        first, place = await glance.ended(Ended(), None, 1)
-        second, end = await glance.ended(Ended(), place, 1)
+        first, place = await glance.ended(Narrowed(), None, 1)
+        second, end = await glance.ended(Narrowed(), place, 1)
         assert ([hold.id for hold in (*first, *second)], end) == ([done.id, rejected.id], None)
         assert [hold.id for hold in await glance.under_way(10)] == [under_way.id]
         assert {lot.tier for lot in await glance.ended_lots()} == {Tier.HIGH, Tier.MEDIUM}
         for wanted, found in (
-            (Ended(tier="high"), [rejected.id]),
-            (Ended(channel="site"), [rejected.id]),
-            (Ended(channel="cms"), [done.id]),
-            (Ended(code="publish_not_granted"), [done.id, rejected.id]),
-            (Ended(code="publish%not_granted"), []),
-            (Ended(workflow="newsletter", text=done.id[-5:]), [done.id]),
-            (Ended(workflow="other"), []),
-            (Ended(channel="\0", text="\0"), []),
+            (Narrowed(tier="high"), [rejected.id]),
+            (Narrowed(channel="site"), [rejected.id]),
+            (Narrowed(channel="cms"), [done.id]),
+            (Narrowed(code="publish_not_granted"), [done.id, rejected.id]),
+            (Narrowed(code="publish%not_granted"), []),
+            (Narrowed(workflow="newsletter", text=done.id[-5:]), [done.id]),
+            (Narrowed(workflow="other"), []),
+            (Narrowed(channel="\0", text="\0"), []),
         ):
             assert [hold.id for hold in (await glance.ended(wanted, None, 10))[0]] == found, wanted
         assert await glance.ended_since(bench.clock.now_ns()) == 1

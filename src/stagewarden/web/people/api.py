@@ -16,7 +16,7 @@ from stagewarden.gate.people import VoteIntent
 from stagewarden.gate.repeats import Write
 from stagewarden.grants import Ballot
 from stagewarden.web import render
-from stagewarden.web.people import answers, bodies, cursors, events, openapi, views
+from stagewarden.web.people import answers, bodies, cursors, events, narrowing, openapi, views
 from stagewarden.web.people.asked import NAMES, wanted
 from stagewarden.web.people.cursors import Cursors, page_of
 from stagewarden.web.people.outside import Outside
@@ -60,7 +60,7 @@ class Api(Outside):
             Route("DELETE", "/sessions/{id}", self._end_session, stops=True, gives=answers.Nothing, says="End one of the caller's sessions."),
             Route("GET", "/tokens", self._tokens, query=page, gives=answers.Tokens, says="List programs' tokens, with their last use."),
             Route("GET", "/me", self._me, gives=answers.Me, says="Say who the caller is."),
-            Route("GET", "/holds", self._holds, query=("state", "mine", "asked", *page), gives=answers.Holds, says="List holds."),
+            Route("GET", "/holds", self._holds, query=(*narrowing.NAMES, *page), gives=answers.Holds, says="List holds."),
             Route("GET", "/holds/{id}", self._hold, gives=answers.Hold, says="Show one hold; showing its bytes is recorded."),
             Route(
                 "POST", "/holds/{id}/votes", self._vote, grave=True, body=bodies.VoteBody, gives=answers.HoldChanged,
@@ -162,10 +162,10 @@ class Api(Outside):
         return handle
 
     async def _holds(self, caller: Caller, request: web.Request) -> object:
-        state, mine = request.query.get("state"), flag(request, "mine")
-        whether = flag(request, "asked") if "asked" in request.query else None
         asked = self._cursors.asked(request)
-        held, place = await self._gate.list_holds(caller, state=state, mine=mine, cursor=asked.place, limit=asked.limit, asked=whether)
+        wanted, state = narrowing.selection(request.query, asked.place, asked.limit), request.query.get("state")
+        whether = flag(request, "asked") if "asked" in request.query else None
+        held, place = await self._gate.list_holds(caller, wanted, state=state, mine=flag(request, "mine"), asked=whether)
         return self._cursors.answer(request, (views.hold(view, caller, payload=False) for view in held), place)
 
     async def _hold(self, caller: Caller, request: web.Request) -> object:

@@ -18,7 +18,7 @@ from stagewarden.holds.lifecycle import OPEN
 from stagewarden.model import HoldState, Stage
 from stagewarden.notify.ledger import STATES
 from stagewarden.web import render
-from stagewarden.web.people import cursors
+from stagewarden.web.people import cursors, narrowing
 from stagewarden.web.people.answers import Event, Problem
 from stagewarden.web.people.routes import DOCUMENT, PREFIX
 
@@ -50,6 +50,15 @@ QUERY: dict[str, tuple[str, Document]] = {
         {"type": "string", "enum": ["open", "ended", *map(str, GrantState)]},
     ),
     "asked": ("True: only those people are asked about. False: only proposals nobody has taken up.", {"type": "boolean"}),
+    "tier": ("Of one tier.", {"type": "string", "enum": [*narrowing.TIERS]}),
+    "channel": (
+        "For one channel: the destination by its registered name, else the upstream.",
+        {"type": "string", "minLength": 1, "maxLength": _LONGEST},
+    ),
+    "why": ("Held for a reason of this code.", {"type": "string", "minLength": 1, "maxLength": _LONGEST}),
+    "due": ("Only those that wait and are due within the hour.", {"type": "string", "enum": [narrowing.HOUR]}),
+    "q": ("With this in the id, asset, agent or workflow.", {"type": "string", "minLength": 1, "maxLength": _LONGEST}),
+    "/holds?workflow": ("Of one workflow.", {"type": "string", "minLength": 1, "maxLength": _LONGEST}),
     "wider": ("Only those that ended and allowed more than was used.", {"type": "boolean", "default": False}),
     "mine": ("Only those the caller can approve.", {"type": "boolean", "default": False}),
     "agent": ("Of one agent.", {"type": "string", "maxLength": _LONGEST}),

@@ -43,9 +43,9 @@ class Gate(Protocol):
         """Programs' tokens this person may see."""
 
     async def list_holds(
-        self, caller: Caller, *, state: str | None, mine: bool, cursor: str | None, limit: int, asked: bool | None = None
+        self, caller: Caller, wanted: Selection, *, state: str | None, mine: bool, asked: bool | None = None
     ) -> tuple[list[HoldView], str | None]:
-        """Holds, newest first, and the cursor of the next page."""
+        """Holds, newest first, and the cursor of the next page; of `wanted` its filters, place and limit."""
 
     async def inbox(self, caller: Caller, wanted: Selection) -> Shown:
         """One page of what waits, or of what is decided, with the counts of all; titles for whom the payload is, recorded as read."""

@@ -34,6 +34,25 @@ def vote_on(hold: Hold, **changes: object) -> dict[str, object]:
     return {"decision": "approve", "function": "reviewer", "digest": hold.digest, "view_digest": hold.view_digest, "answers": answers, **changes}
 
 
+@pytest.mark.parametrize("name", ["state", "mine", "asked", "tier", "workflow", "channel", "why", "due", "q"])
+@pytest.mark.parametrize("value", ["", "%20"], ids=["empty", "a space"])
+async def test_an_empty_filter_of_holds_is_refused_by_name(served: Served, http: ClientSession, name: str, value: str) -> None:
+    """It leaves open whether all were meant or none: nothing is listed, and the problem names the filter."""
+    served.gate.add(held(time.time_ns()))
+    status, problem = await ask(served, http, "GET", f"/holds?{name}={value}")
+    assert (status, problem["type"], problem["detail"].partition(":")[0]) == (422, "urn:stagewarden:problem:invalid", name)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [("tier=huge", "tier"), ("due=day", "due"), ("trigger=x", "trigger"), ("state=waiting", "state"), ("tier=low&tier=low", "tier")],
+)
+async def test_a_filter_of_holds_that_is_none_is_refused_by_name(served: Served, http: ClientSession, query: str, named: str) -> None:
+    """Never passed over: that would list more than was asked for."""
+    status, problem = await ask(served, http, "GET", f"/holds?{query}")
+    assert (status, problem["detail"].partition(":")[0]) == (422, named)
+
+
 async def test_a_list(served: Served, http: ClientSession) -> None:
     """Lists are {items, next}, and show no bytes."""
     served.gate.add(held(time.time_ns(), {"title": "not for lists"}))
