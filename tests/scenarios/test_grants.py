@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stagewarden.clock import SystemClock
 from stagewarden.grants.known import STALE
 from stagewarden.model import Deny
 from tests.needs import needs
@@ -269,17 +270,17 @@ async def test_a_use_whose_request_went_nowhere_is_given_back(running):
     """Stopped between the yes and the first byte: the use is returned, and the log says both."""
     grant = await issued(running)
     rooms = running.sidecar.rooms
-    real = rooms.sender.head
+    real, kept = rooms.sender.head, rooms.modes.stop
 
     def stop(*arguments):
         rooms.sender.head = real
-        rooms.modes.stop, kept = lambda **_: stopped, rooms.modes.stop
-        asyncio.get_running_loop().call_later(0.2, setattr, rooms.modes, "stop", kept)
+        rooms.modes.stop = lambda **_: stopped
         return real(*arguments)
 
     stopped = Deny.by_gate("killed", "A person stopped this")
     rooms.sender.head = stop
     assert (await filled(running)).status == 403
+    rooms.modes.stop = kept
     shown = (await running.person("GET", f"/grants/{grant}", "rita")).json
     assert (shown["used"]["returned"], shown["used"]["left"], shown["state"]) == (1, 2, "active")
     assert not running.newsroom.arrivals
@@ -305,6 +306,16 @@ async def test_a_grant_that_was_revoked_after_the_yes_sends_nothing(running):
     assert (await running.person("GET", f"/grants/{grant}", "rita")).json["used"]["returned"] == 1
 
 
+class Hands(SystemClock):
+    """Monotonic time moved by hand."""
+
+    now = 0.0
+
+    def monotonic(self):
+        """Seconds, as set."""
+        return self.now
+
+
 async def test_an_agent_without_grants_costs_no_reading(running):
     """One reading of who has any a second at most; the request itself asks the set in memory."""
     rooms = running.sidecar.rooms
@@ -317,6 +328,7 @@ async def test_an_agent_without_grants_costs_no_reading(running):
         await real()
 
     grants._read_known = counted
+    grants.known._clock = clock = Hands()
     grants.known.reading()
     place = ("enricher", "enrichment", "crm", "edit")
     for _ in range(50):
@@ -325,7 +337,7 @@ async def test_an_agent_without_grants_costs_no_reading(running):
             waiting.send(None)
         assert found.value.value == ()
     assert not reads
-    await asyncio.sleep(STALE)
+    clock.now += STALE
     await rooms.grants.standing(place)
     assert len(reads) == 1
 
