@@ -135,7 +135,7 @@ async def test_a_reload_judges_open_holds_again(settling: Product, reload: str, 
 
 async def test_who_lost_the_function_while_it_settled_counts_no_longer(tmp_path: Path) -> None:
     """At release the votes are counted with people as they are: pending again, asked until decide-by, and sent once somebody else has voted."""
-    async with product(tmp_path / "house", **{"use_within: 15m,": "use_within: 15m, settle: 1s,"}) as running:
+    async with product(tmp_path / "house", **{"use_within: 15m,": "use_within: 15m, settle: 5s,"}) as running:
         running.newsroom.articles["1"] = {"id": "1", "status": "draft", "title": "t", "body": "", "offers": [], "claims": []}
         hold = await held(running)
         first = (await running.vote(hold, "ines", "reviewer")).json

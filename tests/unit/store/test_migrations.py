@@ -195,6 +195,8 @@ async def test_several_that_open_at_once_settle_it_once(tmp_path, given):
         for store in stores:
             await store.ping()
             await store.close()
+        assert rows(state, tmp_path, "SELECT value FROM meta WHERE name = 'schema'") == [(str(SCHEMA),)]
+        assert rows(state, tmp_path, "SELECT id FROM holds ORDER BY id") == ([("h_1",), ("h_2",)] if given else [])
 
 
 @pytest.mark.parametrize(
