@@ -118,9 +118,10 @@ class Watch:
             self._logger.info("made_good", entries=owed)
         if tick % _EVERY_SECOND == 0:
             await self._rooms.recorder.summarize_refusals()
-        if tick % _EVERY_HOUR == 0:
+        if tick % _EVERY_HOUR == 1:  # soon after a start too: a process that never lives for an hour deletes all the same
             await self._rooms.holds.purge()
             await self._rooms.holds.forget_reviews()
+        if tick % _EVERY_HOUR == 0:  # not before what waited while nobody ran was tried
             await self._rooms.ledger.purge()
 
     async def gauges(self) -> None:

@@ -247,11 +247,12 @@ class Desk:
         rung: set[str] = set()
         async with self._store.writing() as connection:
             for batch in _batches(wanted):
-                struck = (await connection.execute(select(outbox).where(outbox.c.id.in_(batch)).order_by(outbox.c.number))).mappings().all()
+                # What somebody else strikes off at this moment (an instance that was taken for gone) is theirs to tell of.
+                gone = (await connection.execute(delete(outbox).where(outbox.c.id.in_(batch)).returning(outbox))).mappings().all()
+                struck = sorted(gone, key=lambda row: row["number"])
                 rung.update(row["hold"] for row in struck)
                 if self.heard:
                     await note(connection, [heard for row in struck if (heard := _heard(row)) is not None])
-                await connection.execute(delete(outbox).where(outbox.c.id.in_(batch)))
             for batch in _batches(tuple(rung), TOLD_AT_ONCE):
                 await self._store.notify(connection, CHANNEL, " ".join((self._store.instance, *batch)))
         self.changed.ring(rung)

@@ -5,6 +5,7 @@ Never says anything of one review, nor of fewer than the registry's `signals.min
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import median
@@ -123,7 +124,7 @@ def _run(reviews: Sequence[Review]) -> int:
 
 def _burst(reviews: Sequence[Review]) -> int:
     late = [review.at_ns for review in reviews if review.after_hours and review.decision == "approve"]
-    return max((sum(first <= at <= first + _HOUR_NS for at in late[index:]) for index, first in enumerate(late)), default=0)
+    return max((bisect_right(late, first + _HOUR_NS) - index for index, first in enumerate(late)), default=0)
 
 
 def _is_json(body: bytes) -> bool:

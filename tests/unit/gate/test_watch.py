@@ -76,3 +76,26 @@ async def test_it_wakes_when_one_is_due(lapsing, monkeypatch):
     grants.due = [0.0, -1.0]
     bell.ring(["g_1"])
     await grants.until(4)
+
+
+async def test_what_is_to_be_deleted_is_deleted_soon_after_a_start(monkeypatch):
+    """A process that never lives for an hour deletes payloads too; what waited for a channel meanwhile is tried before it is given up."""
+    monkeypatch.setattr(watch, "_TICK", 0.001)
+    done, enough = [], asyncio.Event()
+
+    def act(name):
+        async def acts():
+            done.append(name)
+            if done.count("settle") == 3:
+                enough.set()
+
+        return acts
+
+    holds = SimpleNamespace(purge=act("payloads"), forget_reviews=act("reviews"))
+    recorder = SimpleNamespace(make_good=act("good"))
+    rooms = SimpleNamespace(stops=SimpleNamespace(settle=act("settle")), recorder=recorder, holds=holds, ledger=SimpleNamespace(purge=act("ledger")))
+    task = asyncio.create_task(Watch(rooms).run())
+    await enough.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [name for name in done if name not in {"settle", "good"}] == ["payloads", "reviews"]

@@ -45,6 +45,17 @@ async def test_a_notice_is_written_by_what_strikes_its_entry_off(bench):
     assert len(await heard(bench)) == 2
 
 
+async def test_one_notice_of_an_entry_whoever_strikes_it_off(bench):
+    """An instance that was taken for gone, and whoever took its entries over, at once: neither fails, and people hear once."""
+    async with bench.beside() as other:
+        bench.holds.heard = other.holds.heard = True
+        for _ in range(10):
+            await bench.pending()
+            ids = [entry.id for entry in await bench.holds.undelivered()]
+            await asyncio.gather(*(each.holds.delivered(ids) for each in (bench, other) * 3))
+    assert await heard(bench) == [("opened", "pending")] * 10
+
+
 async def test_where_nobody_delivers_nothing_is_written(bench):
     """A house without channels pays nothing."""
     await bench.pending()
