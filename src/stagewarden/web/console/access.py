@@ -14,32 +14,20 @@ from stagewarden.errors import NotAllowed, NotFound, StepUp
 from stagewarden.identity import terminals
 from stagewarden.web import render
 from stagewarden.web.console import when
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller, ProgramToken
     from stagewarden.identity.sessions import Seen
     from stagewarden.identity.terminals import Asking
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.guard import Guard
-    from stagewarden.web.people.ports import Gate
 
 _PLACES = {"browser": "Browser", "bearer": "Password sign-in of the API", "terminal": "Terminal"}
 _STATES = {"good": None, "expired": "expired", "creator_left": "refused: its creator has left"}
 _SAID = {"ended": "It is ended: its next request is refused."}
 
 
-class Access:
+class Access(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, guard: Guard, clock: Clock) -> None:
-        self._gate = gate
-        self._people = guard.people
-        self._guard = guard
-        self._site = site
-        self._entry = entry
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """Four of them."""

@@ -17,18 +17,15 @@ from stagewarden.web import render
 from stagewarden.web.console import standing
 from stagewarden.web.console.entry import Refusal
 from stagewarden.web.console.grant import line as grant_line
+from stagewarden.web.console.handlers import Handlers
 from stagewarden.web.console.stops import said
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
     from typing import TypeVar
 
-    from stagewarden.clock import Clock
     from stagewarden.gate.people import AgentView
     from stagewarden.identity.people import Caller
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate
 
     Found = TypeVar("Found")
 
@@ -37,14 +34,8 @@ _RECENT, _ACTS = 8, 50
 _MODES = (("", "Any mode"), ("active", "Active"), ("recommend_only", "Only recommends"), ("stopped", "Paused or revoked"))
 
 
-class Agents:
+class Agents(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """List, one, its mode, what was done to it."""

@@ -5,8 +5,6 @@ Never shows what the provider sent: its words are for the log of whoever runs it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import structlog
 from aiohttp import web
 
@@ -15,24 +13,15 @@ from stagewarden.identity import terminals
 from stagewarden.identity.oidc import Wanted
 from stagewarden.web import render
 from stagewarden.web.console import forms, onward
-
-if TYPE_CHECKING:
-    from stagewarden.identity.people import People
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.guard import Guard
+from stagewarden.web.console.handlers import Handlers
 
 _LOG = structlog.get_logger(__name__)
 _ANSWER = frozenset({"state", "code", "iss", "error", "session_state"})
 _LONGEST = 4096  # characters of one value of the answer
 
 
-class Away:
+class Away(Handlers):
     """The handlers; without a provider each says that there is none."""
-
-    def __init__(self, people: People, guard: Guard, site: Site) -> None:
-        self._people = people
-        self._guard = guard
-        self._site = site
 
     def routes(self) -> list[web.RouteDef]:
         """Three of them."""

@@ -10,14 +10,11 @@ from stagewarden.errors import Conflict, NotAllowed, NotFound
 from stagewarden.web import render
 from stagewarden.web.console import when
 from stagewarden.web.console.entry import Refusal
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller
     from stagewarden.notify import Delivery
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate
 
 _PAGE = 50
 _TABS = {"dead": "Given up", "waiting": "Waiting", "delivered": "Arrived", "all": "All"}
@@ -29,14 +26,8 @@ _STATES = {"waiting": ("waiting", "amber"), "sending": ("being sent", "ink"), "d
 _SAID = {"again": "It is sent again."}
 
 
-class Deliveries:
+class Deliveries(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """The list, and one of it again."""

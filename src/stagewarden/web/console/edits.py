@@ -17,16 +17,13 @@ from stagewarden.model import HoldState
 from stagewarden.web import render
 from stagewarden.web.console import amending, exact, recorded, words
 from stagewarden.web.console.changes import changes
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stagewarden.clock import Clock
     from stagewarden.gate.people import HoldView
     from stagewarden.identity.people import Caller
     from stagewarden.model import Hold
     from stagewarden.web.console.changes import Changes
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate
 
 _FIELD = "edit-"  # and a blank's id
 
@@ -42,14 +39,8 @@ class Draft:
     look: Changes | None = None
 
 
-class Edits:
+class Edits(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """The form, and what is sent from it."""

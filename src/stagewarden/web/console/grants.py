@@ -13,14 +13,11 @@ from stagewarden.grants import Ballot
 from stagewarden.web import render
 from stagewarden.web.console import asking, bounding, grant
 from stagewarden.web.console.entry import Refusal
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller
     from stagewarden.web.console.bounding import Row
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate
 
 _REFUSALS = (NotAllowed, Invalid, Conflict)
 _TABS = (("requested", "Asked"), ("active", "In force"), ("ended", "Ended"), ("wider", "Wider than used"))
@@ -32,14 +29,8 @@ _SAID = {
 }  # fmt: skip
 
 
-class Grants:
+class Grants(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """List, ask, one, and the acts on it."""

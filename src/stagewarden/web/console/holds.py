@@ -17,6 +17,7 @@ from stagewarden.errors import Conflict, Invalid, NotAllowed, StagewardenError, 
 from stagewarden.model import HoldState
 from stagewarden.web import render
 from stagewarden.web.console import approving, forms, recorded, request, seen
+from stagewarden.web.console.handlers import Handlers
 from stagewarden.web.console.preview import Previews
 from stagewarden.web.people.guard import FRAMING
 from stagewarden.wire import spool
@@ -24,16 +25,12 @@ from stagewarden.wire import spool
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from stagewarden.clock import Clock
     from stagewarden.gate.people import HoldView, VoteIntent
     from stagewarden.identity.people import Caller
     from stagewarden.model import Body, Hold
-    from stagewarden.web.console.entry import Entry
     from stagewarden.web.console.forms import Kept, Missing
-    from stagewarden.web.console.site import Site
+    from stagewarden.web.console.handlers import Means
     from stagewarden.web.console.weighing import Row
-    from stagewarden.web.people.guard import Guard
-    from stagewarden.web.people.ports import Gate
 
 _DOWNLOAD = 600.0  # seconds: whoever reads slower keeps a spool from others
 _SAID = {
@@ -42,21 +39,15 @@ _SAID = {
     "resolve": "What you found is recorded.",
     "roll_back": "It is recorded as taken back.",
 }
-
-
 _UNDONE = {"take_up": "It was not taken up"}  # and of all else: not recorded
 
 
-class Holds:
+class Holds(Handlers):
     """The handlers."""
 
-    def __init__(self, gate: Gate, site: Site, guard: Guard, entry: Entry, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._guard = guard
-        self._entry = entry
-        self._clock = clock
-        self._previews = Previews(gate, entry)
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._previews = Previews(means)
 
     def routes(self) -> list[web.RouteDef]:
         """Everything under one hold."""

@@ -15,15 +15,11 @@ from stagewarden.gate.inbox import TABS, Selection
 from stagewarden.modes import STOPPING
 from stagewarden.web import render
 from stagewarden.web.console import filters, rows, when, words
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stagewarden.clock import Clock
     from stagewarden.gate.inbox import Shown
     from stagewarden.identity.people import Caller
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.guard import Guard
-    from stagewarden.web.people.ports import Gate
 
 MUCH = 40  # holds of high tier a day for one person (governance C2.17)
 _LABELS = {"mine": "Mine", "others": "Waiting on others", "all": "All", "proposals": "Proposals", "done": "Done"}
@@ -37,15 +33,8 @@ _EMPTY = {
 }  # fmt: skip
 
 
-class Inbox:
+class Inbox(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, guard: Guard, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._guard = guard
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """The page, and what is new."""

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import web
 
+from stagewarden.web.console.handlers import Handlers
+
 if TYPE_CHECKING:
     from stagewarden.holds.signals import Measures
     from stagewarden.identity.people import Caller
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate
 
 _MINUTE = 60
 SIGNALS: Final = {
@@ -34,13 +33,8 @@ class Row:
     asks: bool  # one person more, now
 
 
-class Insights:
+class Insights(Handlers):
     """The handler."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
 
     def routes(self) -> list[web.RouteDef]:
         """The page."""

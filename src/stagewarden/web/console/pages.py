@@ -16,6 +16,7 @@ from stagewarden.web.console.deliveries import Deliveries
 from stagewarden.web.console.edits import Edits
 from stagewarden.web.console.entry import Entry
 from stagewarden.web.console.grants import Grants
+from stagewarden.web.console.handlers import Handlers, Means
 from stagewarden.web.console.holds import Holds
 from stagewarden.web.console.inbox import Inbox
 from stagewarden.web.console.insights import Insights
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
+_GROUPS: tuple[type[Handlers], ...] = (
+    Away, Inbox, Holds, Edits, Access, Agents, Rulings, Stops, Workflows, Grants, Revisions, Insights, Deliveries,
+)  # fmt: skip
+
 
 class Console:
     """The pages; `routes` hangs them into the listener."""
@@ -42,22 +47,10 @@ class Console:
         self._gate = gate
         self._people = guard.people
         self._guard = guard
-        self._clock = clock
-        self._site = Site(gate, guard.people, guard, settings, clock)
+        self._site = Site(gate, guard, settings, clock)
         self._entry = Entry(guard, repeats, Waiting(gate, clock))
-        self._holds = Holds(gate, self._site, guard, self._entry, clock)
-        self._inbox = Inbox(gate, self._site, self._entry, guard, clock)
-        self._edits = Edits(gate, self._site, self._entry, clock)
-        self._agents = Agents(gate, self._site, self._entry, clock)
-        self._rulings = Rulings(gate, self._site, self._entry, settings, clock)
-        self._insights = Insights(gate, self._site, self._entry)
-        self._stops = Stops(gate, self._site, self._entry, settings, clock)
-        self._access = Access(gate, self._site, self._entry, guard, clock)
-        self._workflows = Workflows(gate, self._site, self._entry, clock)
-        self._grants = Grants(gate, self._site, self._entry, clock)
-        self._revisions = Revisions(gate, self._site, self._entry, clock)
-        self._deliveries = Deliveries(gate, self._site, self._entry, clock)
-        self._away = Away(guard.people, guard, self._site)
+        means = Means(gate, self._site, self._entry, guard, settings, clock)
+        self._groups = tuple(group(means) for group in _GROUPS)
 
     def routes(self) -> list[web.RouteDef]:
         """Every page and every form."""
@@ -65,22 +58,10 @@ class Console:
             web.get("/static/{name}", self._file),
             web.get("/sign-in", self._door),
             web.post("/sign-in", self._sign_in),
-            *self._away.routes(),
             web.post("/sign-out", self._entry.form(self._sign_out)),
-            *self._inbox.routes(),
             web.get("/events", self._events, allow_head=False),
-            *self._holds.routes(),
-            *self._edits.routes(),
             web.get("/keys", self._entry.page(self._keys)),
-            *self._access.routes(),
-            *self._agents.routes(),
-            *self._rulings.routes(),
-            *self._stops.routes(),
-            *self._workflows.routes(),
-            *self._grants.routes(),
-            *self._revisions.routes(),
-            *self._insights.routes(),
-            *self._deliveries.routes(),
+            *(route for group in self._groups for route in group.routes()),
         ]
 
     def attach(self, application: web.Application) -> None:

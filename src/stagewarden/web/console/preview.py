@@ -17,13 +17,12 @@ from stagewarden.errors import NotAllowed, NotFound
 from stagewarden.holds.titles import described
 from stagewarden.web import render
 from stagewarden.web.console import fields
+from stagewarden.web.console.handlers import Handlers
 from stagewarden.web.console.inert import inert
 
 if TYPE_CHECKING:
     from stagewarden.identity.people import Caller
     from stagewarden.model import Hold
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.people.ports import Gate
 
 STYLE = (
     "body{margin:12px 16px;font:15px/1.5 serif;overflow-wrap:anywhere}table{border-collapse:collapse}td,th{border:1px solid;padding:2px 6px}"
@@ -39,12 +38,8 @@ HEADERS = {
 _SIDES = frozenset({"before", "now"})
 
 
-class Previews:
+class Previews(Handlers):
     """The route of every preview."""
-
-    def __init__(self, gate: Gate, entry: Entry) -> None:
-        self._gate = gate
-        self._entry = entry
 
     def routes(self) -> list[web.RouteDef]:
         """One."""

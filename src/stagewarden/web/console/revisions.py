@@ -13,15 +13,12 @@ from stagewarden.web import render
 from stagewarden.web.console import when
 from stagewarden.web.console.entry import Refusal
 from stagewarden.web.console.exact import digest_parts
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stagewarden.clock import Clock
     from stagewarden.gate.revisions import RevisionView
     from stagewarden.identity.people import Caller
     from stagewarden.registry import Widening
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate
 
 _SAID = {"confirmed": "Your word is recorded."}
 _SECTIONS = {
@@ -31,14 +28,8 @@ _SECTIONS = {
 }  # fmt: skip
 
 
-class Revisions:
+class Revisions(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """List, one, a person's word."""

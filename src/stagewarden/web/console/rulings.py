@@ -12,6 +12,7 @@ from stagewarden.errors import Invalid, NotFound
 from stagewarden.model import Stage
 from stagewarden.web.console import explained, record, timeline
 from stagewarden.web.console.exact import reveal, short_id
+from stagewarden.web.console.handlers import Handlers
 from stagewarden.web.console.remedies import REMEDIES
 from stagewarden.web.people.asked import NAMES, wanted
 
@@ -19,12 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stagewarden.audit.story import Story
-    from stagewarden.clock import Clock
     from stagewarden.identity.people import Caller
     from stagewarden.model import Document
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate, Settings
 
 _EFFECTS = (("", "Everything"), ("allow", "Allowed"), ("hold", "Held"), ("deny", "Denied"))
 _SHOWN = 50  # rows of one page
@@ -33,15 +30,8 @@ _LONGEST = 200  # characters of a value
 _WITHOUT_SECONDS = len("2026-11-21T09:00")  # what a browser's field for a time gives
 
 
-class Rulings:
+class Rulings(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, settings: Settings, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._settings = settings
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """The list, what is new in it, one ruling, a timeline."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from stagewarden.clock import Clock
-    from stagewarden.identity.people import Caller, People
+    from stagewarden.identity.people import Caller
     from stagewarden.web.people.guard import Guard
     from stagewarden.web.people.ports import Gate, Settings
 
@@ -42,9 +42,9 @@ class Me:
 class Site:
     """Renders templates with what every page needs."""
 
-    def __init__(self, gate: Gate, people: People, guard: Guard, settings: Settings, clock: Clock) -> None:
+    def __init__(self, gate: Gate, guard: Guard, settings: Settings, clock: Clock) -> None:
         self._gate = gate
-        self._people = people
+        self._people = guard.people
         self._guard = guard
         self._settings = settings
         self._clock = clock

@@ -12,17 +12,14 @@ from stagewarden.model import Stage
 from stagewarden.web import render
 from stagewarden.web.console import onward, when
 from stagewarden.web.console.entry import Refusal
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
     from stagewarden.audit.acts import Receipt
-    from stagewarden.clock import Clock
     from stagewarden.gate.people import AgentView
     from stagewarden.identity.people import Caller
     from stagewarden.model import Document
     from stagewarden.modes import Kill
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate, Settings
 
 _REFUSALS = (NotAllowed, Invalid, Conflict, NotFound)
 _PATIENCE = 3.0  # seconds that a receipt waits for the log
@@ -33,15 +30,8 @@ _SAID = {
 }  # fmt: skip
 
 
-class Stops:
+class Stops(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, settings: Settings, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._settings = settings
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """The page, a stop, what it did, a lift."""

@@ -11,26 +11,17 @@ from stagewarden.errors import CannotTell
 from stagewarden.model import Tier
 from stagewarden.modes import STOPPING
 from stagewarden.web.console import standing
+from stagewarden.web.console.handlers import Handlers
 
 if TYPE_CHECKING:
-    from stagewarden.clock import Clock
     from stagewarden.gate.overview import Traffic, WorkflowPicture
     from stagewarden.identity.people import Caller
-    from stagewarden.web.console.entry import Entry
-    from stagewarden.web.console.site import Site
-    from stagewarden.web.people.ports import Gate
 
 _PATIENCE = 2.0  # seconds that the page waits for what is beside the stop button
 
 
-class Workflows:
+class Workflows(Handlers):
     """The handlers."""
-
-    def __init__(self, gate: Gate, site: Site, entry: Entry, clock: Clock) -> None:
-        self._gate = gate
-        self._site = site
-        self._entry = entry
-        self._clock = clock
 
     def routes(self) -> list[web.RouteDef]:
         """List, and one."""
