@@ -255,8 +255,9 @@ class FakeGate:
         if not (wanted.place or "0").isdecimal():
             raise Invalid("cursor: not a cursor of this list")
         start = int(wanted.place or 0)
-        voted = [(vote.at_ns, hold) for hold in self.holds.values() for vote in hold.votes if vote.person == caller.person]
-        last = max(voted, key=lambda pair: pair[0])[1] if voted and not left else None
+        ids = self.registry.ids_of(caller.person or "")
+        voted = [(vote, hold) for hold in self.holds.values() for vote in hold.votes if vote.person in ids]
+        vote, last = max(voted, key=lambda pair: pair[0].at_ns) if voted and not left else (None, None)
         under_way = [hold for hold in self.holds.values() if hold.state in lifecycle.OPEN - {HoldState.PENDING}]
         high = [hold for hold in mine if hold.tier is Tier.HIGH]
         return Shown(
@@ -270,6 +271,7 @@ class FakeGate:
             oldest_ns=min((hold.asked_at_ns for hold in mine), default=None),
             high=(sum(hold.tier is Tier.HIGH for _, hold in voted) if high else 0, len(high)),
             last=None if last is None else self._view(caller, self._bare(last)),
+            last_vote=vote,
             ended_today=sum(hold.ended_at_ns >= now - now % (24 * HOUR) for hold in self.holds.values()) if not left else 0,
         )
 

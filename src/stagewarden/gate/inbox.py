@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from stagewarden.holds.inbox import Glance, Tally
     from stagewarden.holds.lots import Lot
     from stagewarden.identity.people import Caller
-    from stagewarden.model import Hold
+    from stagewarden.model import Hold, Vote
 
 Tab: TypeAlias = Literal["mine", "others", "all", "proposals", "done"]
 TABS: tuple[Tab, ...] = get_args(Tab)
@@ -68,7 +68,8 @@ class Shown:
     """One list. `counts`: what waits under each tab; `matched`: how many the filters leave (None: not known, among what is decided).
 
     `choices`: per filter the values there are, with how many holds each would leave; `soon`: how many the filters leave that are due within
-    the hour; `high`: holds of high tier that this person has decided within a day, and that wait for them.
+    the hour; `high`: holds of high tier that this person has decided within a day, and that wait for them; `last`, `last_vote`: what they voted
+    on last, and their vote, where the list is empty.
     """
 
     views: tuple[HoldView, ...]
@@ -82,6 +83,7 @@ class Shown:
     high: tuple[int, int]
     last: HoldView | None
     ended_today: int
+    last_vote: Vote | None = None
 
     @property
     def every(self) -> tuple[HoldView, ...]:
@@ -172,10 +174,13 @@ class Inboxes(Views):
         which = _which(wanted, here, now)
         found, following = await glance.page(which, wanted.place, wanted.limit)
         matched = await glance.count(which) if wanted.text else sum(tally.soon if wanted.soon else tally.count for tally in _left(here, wanted))
-        last = await glance.last_voted(caller.person) if caller.person is not None and not found else None
+        ids = self._ids(caller)
+        last = await glance.last_voted(ids) if ids and not found else None
         return replace(
             shown, views=self._views(caller, found), following=following, matched=matched,
-            last=None if last is None else self._view(caller, last), ended_today=0 if found else await glance.ended_since(now - now % DAY_NS),
+            last=None if last is None else self._view(caller, last),
+            last_vote=None if last is None else next((vote for vote in last.votes if vote.person in ids), None),
+            ended_today=0 if found else await glance.ended_since(now - now % DAY_NS),
         )  # fmt: skip
 
     async def turn(self, caller: Caller, hold_id: str) -> Turn | None:
@@ -226,7 +231,12 @@ class Inboxes(Views):
 
     async def _load(self, glance: Glance, caller: Caller, mine: tuple[Tally, ...], now: int) -> tuple[int, int]:
         waiting = sum(tally.count for tally in mine if tally.lot.tier is Tier.HIGH)
-        return (await glance.high_votes(caller.person, now - DAY_NS) if waiting and caller.person is not None else 0), waiting
+        ids = self._ids(caller)
+        return (await glance.high_votes(ids, now - DAY_NS) if waiting and ids else 0), waiting
+
+    def _ids(self, caller: Caller) -> frozenset[str]:
+        """Under which this person may have voted: whoever has two sign-ins is one human being, with one day's work."""
+        return frozenset() if caller.person is None else self._rooms.registry.ids_of(caller.person)
 
     def _views(self, caller: Caller, holds: Iterable[Hold]) -> tuple[HoldView, ...]:
         return tuple(self._view(caller, hold) for hold in holds)

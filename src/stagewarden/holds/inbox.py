@@ -120,14 +120,14 @@ class Glance:
         """How many have ended since then."""
         return await self._connection.scalar(select(func.count()).where(holds.c.ended_at_ns >= max(1, since_ns))) or 0
 
-    async def high_votes(self, person: str, since_ns: int) -> int:
-        """How many holds of high tier this person has decided since then."""
-        theirs = (votes.c.person == person, votes.c.at_ns >= since_ns, holds.c.tier == str(Tier.HIGH))
+    async def high_votes(self, ids: Collection[str], since_ns: int) -> int:
+        """How many holds of high tier a human being has decided since then, under whichever of these ids."""
+        theirs = (votes.c.person.in_(ids), votes.c.at_ns >= since_ns, holds.c.tier == str(Tier.HIGH))
         return await self._connection.scalar(select(func.count()).select_from(votes.join(holds, votes.c.hold == holds.c.id)).where(*theirs)) or 0
 
-    async def last_voted(self, person: str) -> Hold | None:
-        """The hold this person voted on last."""
-        last = select(votes.c.hold).where(votes.c.person == person).order_by(votes.c.at_ns.desc()).limit(1)
+    async def last_voted(self, ids: Collection[str]) -> Hold | None:
+        """The hold that a human being with these ids voted on last."""
+        last = select(votes.c.hold).where(votes.c.person.in_(ids)).order_by(votes.c.at_ns.desc()).limit(1)
         found = await fetch(self._connection, None, holds.c.id == last.scalar_subquery())
         return found[0] if found else None
 

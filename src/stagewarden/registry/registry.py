@@ -80,6 +80,10 @@ class Registry:
         """Whether two ids are one human being, through any chain of aliases."""
         return self._humans.get(one, one) == self._humans.get(other, other)
 
+    def ids_of(self, person: str) -> frozenset[str]:
+        """Every id that means this human being."""
+        return frozenset({person, *(name for name in self._humans if self.same_human(person, name))})
+
     def line(self, place: Place) -> tuple[str, int]:
         """File and line where this place is written; the first file, line 0, where it is a default."""
         for source in self.sources:

@@ -136,6 +136,18 @@ async def test_where_a_hold_stands_among_those_that_wait(running: Product) -> No
         assert await turn(caller, hold) is None
 
 
+async def test_one_human_being_has_one_day_s_work(running: Product) -> None:
+    """Under another id of theirs somebody is told what they did last, and how much of high tier they decided: the work was theirs."""
+    hold = await held(running, 1)
+    assert (await running.vote(hold, "ines", "reviewer", "reject")).status == 200
+    seen = {name: await running.sidecar.acts.inbox(person(name), Selection()) for name in ("ines", "ines-two", "rita")}
+    for name in ("ines", "ines-two"):
+        last, vote = seen[name].last, seen[name].last_vote
+        assert (last and last.hold.id, vote and vote.person) == (hold, "ines"), name
+    assert (seen["rita"].last, seen["rita"].last_vote) == (None, None)
+    assert running.sidecar.rooms.registry.ids_of("ines-two") == {"ines", "ines-two"}
+
+
 async def test_what_is_new_is_counted(running: Product) -> None:
     """Since a moment, for this list and nobody else's."""
     await held(running, 1)

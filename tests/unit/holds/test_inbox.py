@@ -126,9 +126,10 @@ async def test_what_is_decided(bench: Bench) -> None:
         ):
             assert [hold.id for hold in (await glance.ended(wanted, None, 10))[0]] == found, wanted
         assert await glance.ended_since(bench.clock.now_ns()) == 1
-        assert await glance.high_votes("rita", 0) == 1
-        assert (await glance.high_votes("rita", bench.clock.now_ns()), await glance.high_votes("ravi", 0)) == (0, 0)
-        last, nothing = await glance.last_voted("rita"), await glance.last_voted("ravi")
+        assert await glance.high_votes({"rita"}, 0) == 1
+        assert (await glance.high_votes({"rita"}, bench.clock.now_ns()), await glance.high_votes({"ravi"}, 0)) == (0, 0)
+        assert await glance.high_votes({"ravi", "rita"}, 0) == 1
+        last, nothing = await glance.last_voted({"ravi", "rita"}), await glance.last_voted({"ravi"})
     assert (last and last.id, nothing) == (under_way.id, None)
 
 

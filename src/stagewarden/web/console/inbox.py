@@ -55,7 +55,7 @@ class Inbox(Handlers):
             "tabs": [(tab, _LABELS[tab], filters.link(replace(selection, tab=tab, place=None)), shown.counts.get(tab)) for tab in TABS],
             "kills": [kill.scope for kill in await self._gate.kills(caller)],
             **self._numbers(shown, modes, now), **_narrowing(selection, shown), "median": await self._median(caller),
-            "empty": _empty(selection, shown, caller, now), "new": filters.link(selection, path="/inbox/new"),
+            "empty": _empty(selection, shown, now), "new": filters.link(selection, path="/inbox/new"),
             "following": filters.link(selection, shown.following) if shown.following else None,
             "first": filters.link(selection) if selection.place else None,
         }  # fmt: skip
@@ -100,10 +100,9 @@ def _narrowing(selection: Selection, shown: Shown) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _empty(selection: Selection, shown: Shown, caller: Caller, now: int) -> dict[str, object]:
+def _empty(selection: Selection, shown: Shown, now: int) -> dict[str, object]:
     """What a list says that has nothing on it: what was last done, and when."""
-    view = shown.last
-    vote = None if view is None else next((vote for vote in view.hold.votes if vote.person == caller.person), None)
+    view, vote = shown.last, shown.last_vote
     last = None
     if view is not None and vote is not None:
         decision = {"approve": "approved", "reject": "rejected", "send_back": "sent back"}[vote.decision]

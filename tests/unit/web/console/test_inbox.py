@@ -170,6 +170,18 @@ async def test_pages_of_a_list(served: Served, http: ClientSession) -> None:
     assert ("First page" in second, 'rel="next"' in second, "<dd>70</dd>" in second) == (True, False, True)
 
 
+async def test_a_page_that_has_emptied_is_not_taken_for_the_list(served: Served, http: ClientSession) -> None:
+    """Others may decide what stood there meanwhile: something still waits, and the way to it is there."""
+    served.gate.add(held(time.time_ns()))
+    await sign_in(http, served)
+    _, page = await get(served, http, "/?cursor=50")
+    assert ("Nothing is left on this page" in page, "Nothing waits for you" in page, '<a class="button small" href="/">First page' in page) == (
+        True,
+        False,
+        True,
+    )
+
+
 async def test_an_empty_list_says_what_was_last_done(served: Served, http: ClientSession) -> None:
     """The last vote with its hour and what it was about, and two ways on."""
     await sign_in(http, served)
