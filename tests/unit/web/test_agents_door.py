@@ -10,7 +10,7 @@ from stagewarden import config as configuration
 from stagewarden.app import running
 from stagewarden.cli.newsroom import Newsroom
 from tests.ports import free_ports
-from tests.product import DRAFTER, PUBLISHER, Product, house
+from tests.product import DRAFTER, PUBLISHER, Product, house, product
 from tests.upstreams import ScriptedUpstream
 
 READ = ("GET", "/newsroom/articles")
@@ -173,3 +173,41 @@ async def test_expect_continue_is_answered_only_after_the_head_was_acceptable(tm
                 assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)).startswith(b"HTTP/1.1 201")
             writer.close()
         assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("preference", "status", "only"),
+    [
+        ({}, 403, {}),
+        ({"Prefer": "wait=0"}, 403, {}),
+        ({"Prefer": "respond-async"}, 202, {"Preference-Applied": "respond-async"}),
+    ],
+    ids=["plain", "wait", "respond-async"],
+)
+async def test_a_held_agent_is_told_where_to_look(tmp_path, preference, status, only):
+    """The contract's members and headers, whatever was preferred; the status is there for this agent alone, and the answer once it was sent."""
+    async with product(tmp_path / "house") as made:
+        made.newsroom.articles["1"] = {"id": "1", "status": "draft", "title": "t", "body": "", "offers": [], "claims": []}
+        told = await made.ask("POST", "/newsroom/articles/1/publish", headers=preference)
+        hold = told.json["hold"]
+        url = f"/.stagewarden/holds/{hold['id']}"
+        assert (told.status, told.json["status"], told.json["type"]) == (status, status, "urn:stagewarden:problem:held")
+        assert (told.json["ruling"], [reason["code"] for reason in told.json["reasons"]]) == (
+            told.headers["Stagewarden-Ruling"],
+            ["publish_not_granted", "restricted"],
+        )
+        assert (told.headers["Link"], int(told.headers["Retry-After"]) > 0) == (f'<{url}>; rel="status"', True)
+        asynchronous = {name: told.headers[name] for name in ("Location", "Preference-Applied") if name in told.headers}
+        assert asynchronous == ({**only, "Location": url} if only else {})
+        assert (hold["state"], hold["status_url"], hold["expires_at"] > hold["asked_at"]) == ("pending", url, True)
+        assert hold["seats"] == [{"functions": ["reviewer"], "needed": 1, "filled": 0}]
+        assert not {"votes", "view_digest", "questions", "initiator"} & hold.keys()
+        assert (await made.ask("GET", url, "briefer")).status == 404
+        assert (await made.ask("POST", f"{url}/withdraw", "briefer")).status == 404
+        assert "response" not in (await made.ask("GET", url)).json
+        assert (await made.vote(hold["id"], "ines", "reviewer")).status == 200
+        assert await made.ended(hold["id"]) == "done"
+        seen = (await made.ask("GET", url)).json
+        answer = seen["response"]
+        assert (seen["state"], answer["status"], "publish" in answer["body"], bool(answer["headers"])) == ("done", 200, True, True)
+        assert (await made.ask("POST", f"{url}/withdraw")).status == 409
