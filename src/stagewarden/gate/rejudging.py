@@ -1,6 +1,7 @@
 """Open holds judged again: at each reload of policy, registry or evidence, and at each vote (lifecycles.md, "The release question").
 
 A stricter verdict supersedes, a looser one changes nothing. Asked without any approval: whether the votes still count is asked at release.
+While something stops a hold, what people approved is stopped and what waits stays (lifecycles.md, "A hold").
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from stagewarden.gate.callers import Callers
 from stagewarden.gate.successor import stricter, successor
 from stagewarden.holds.paging import Filter
 from stagewarden.model import Ask, Deny, HoldState
+from stagewarden.modes import STOPPING
 
 if TYPE_CHECKING:
     from stagewarden.model import Hold
@@ -33,6 +35,11 @@ class Rejudging(Callers):
         """Ask the policy about an open hold as things stand now; whether it may go on waiting as it is."""
         if hold.state not in JUDGED:
             return True
+        if hold.state is not HoldState.PENDING and (stop := self._rooms.stopped_since_approved(hold)):
+            await self._stop(hold, stop)
+            return False
+        if self._rooms.mode(hold.agent) in STOPPING:  # the policy would say no to all of it; the next vote asks it, once that is over
+            return True
         question = asking.again(hold.question, self._rooms.circumstances(hold.agent, hold.workflow), None, None)
         verdict = await self._rooms.decider.decide(question)
         if isinstance(verdict, Deny):
@@ -44,6 +51,12 @@ class Rejudging(Callers):
                 await self._rooms.recorder.deliver(await self._rooms.holds.supersede(hold.id, verdict.reasons, linked))
             return False
         return True
+
+    async def _stop(self, hold: Hold, stop: Deny) -> None:
+        """Also where nobody gave an order to stop: the registry that was read says so."""
+        first = stop.reasons[0]
+        for moved in await self._rooms.holds.stop_in_scope(f"hold:{hold.id}", None, first.text, first.code):
+            await self._rooms.recorder.deliver(moved)
 
     async def judge_all_again(self) -> None:
         """After a reload: every open hold. One that cannot be judged now keeps no other from it; its release asks again in any case."""

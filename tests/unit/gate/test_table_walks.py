@@ -133,6 +133,33 @@ async def test_a_reload_judges_open_holds_again(settling: Product, reload: str, 
     assert settling.newsroom.arrivals == []
 
 
+STANDS = "stages: [generate, edit], workflows: [newsletter]}\n  briefer"
+PAUSED = STANDS.replace("}", ", mode: paused}")
+
+
+@pytest.mark.parametrize("by", ["registry", "person"])
+async def test_a_reload_while_the_agent_is_paused_ends_nothing_that_waits(settling: Product, by: str) -> None:
+    """Whoever paused it: what was approved is stopped and not revived, what waits stays, and is asked about when the pause is over."""
+    settling.newsroom.articles["2"] = {"id": "2", "status": "draft", "title": "t", "body": "", "offers": [], "claims": []}
+    waits, approved = await held(settling), await held(settling, path="/newsroom/articles/2/publish")
+    await settling.vote(approved, "ines", "reviewer")
+    if by == "registry":
+        change(settling, STANDS, PAUSED)
+    else:
+        await settling.person("PUT", "/agents/drafter/mode", "tomas", {"mode": "paused", "reason": "drill"})
+    await settling.sidecar.reload()
+    ended = (await settling.person("GET", f"/holds/{approved}", "ines")).json
+    assert (ended["state"], ended["ended_by"], await state(settling, waits)) == ("stopped", "paused", "pending")
+    assert (await settling.vote(waits, "ines", "reviewer")).status == 409
+    if by == "registry":
+        change(settling, PAUSED, STANDS)
+    else:
+        await settling.person("PUT", "/agents/drafter/mode", "tomas", {"mode": "active", "reason": "over"})
+    await settling.sidecar.reload()
+    assert (await settling.vote(waits, "ines", "reviewer")).json["state"] == "settling"
+    assert (await state(settling, approved), settling.newsroom.arrivals) == ("stopped", [])
+
+
 async def test_who_lost_the_function_while_it_settled_counts_no_longer(tmp_path: Path) -> None:
     """At release the votes are counted with people as they are: pending again, asked until decide-by, and sent once somebody else has voted."""
     async with product(tmp_path / "house", **{"use_within: 15m,": "use_within: 15m, settle: 5s,"}) as running:

@@ -4,11 +4,14 @@ import asyncio
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from stagewarden.clock import NANOSECONDS
 from stagewarden.errors import CannotTell, Conflict, NotFound
+from stagewarden.holds.entries import Cause
+from stagewarden.holds.lifecycle import Event
 from stagewarden.model import Answer, HoldState
+from stagewarden.store.tables import holds as table
 from stagewarden.store.tables import votes
 from tests.unit.holds.bench import HIGH, OK, ballot, new_hold, states
 
@@ -244,3 +247,21 @@ async def test_an_asset_is_what_was_looked_at(bench):
     assert (await bench.holds.open(new_hold(lookup_digest="sha256:a", repeat_digest="again"))).hold.view_digest == one.view_digest
     assert one.use_by_ns == 0
     assert one.expires_at_ns - one.asked_at_ns == 4 * 3600 * NANOSECONDS
+
+
+@pytest.mark.parametrize("meanwhile", [{"state": "stopped"}, {"attempt": "a_2"}], ids=["another state", "in other hands"])
+async def test_a_move_is_made_from_what_was_read_or_not_at_all(bench, meanwhile):
+    """Each move is one conditional write: whatever else keeps two apart, nothing is moved from where it no longer stands, and nothing entered."""
+    hold = await bench.claimed()
+    await bench.log()
+
+    async def move_what_moved() -> None:
+        async with bench.holds._writing() as pen:
+            read = await pen.load(hold.id)
+            await pen.connection.execute(update(table).where(table.c.id == hold.id).values(**meanwhile))
+            await pen.move(read, Event.SENDING, Cause())
+
+    with pytest.raises(Conflict, match="no longer"):
+        await move_what_moved()
+    assert (await bench.holds.get(hold.id)).state is HoldState.CLAIMED
+    assert await bench.log() == []
