@@ -76,11 +76,21 @@ async def test_an_approval_that_is_not_in_the_log_is_not_ready(bench):
     assert await bench.holds.due() == (hold.id,)
 
 
-async def test_stored_votes_must_fill_the_seats(bench):
-    """An approved row without the votes for it, however it came to be, is not sent."""
+SPOILED = {
+    "gone": delete,
+    "of other bytes": lambda votes: update(votes).values(digest="sha256:x"),
+    "of another view": lambda votes: update(votes).values(view_digest="sha256:x"),
+    "void": lambda votes: update(votes).values(void_at_ns=1),
+    "a no": lambda votes: update(votes).values(decision="reject"),
+}
+
+
+@pytest.mark.parametrize("votes_are", SPOILED)
+async def test_stored_votes_must_fill_the_seats(bench, votes_are):
+    """An approved row without the votes for exactly it, however it came to be, is not sent."""
     hold = await bench.approved()
     async with bench.store.writing() as connection:
-        await connection.execute(delete(votes))
+        await connection.execute(SPOILED[votes_are](votes))
     before = await bench.snapshot()
     with pytest.raises(CannotTell, match="do not fill"):
         await bench.holds.claim(hold.id, "a_1")
