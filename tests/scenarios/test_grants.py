@@ -159,6 +159,25 @@ async def test_what_nobody_may_ask_for_is_refused_and_nothing_is_stored(running,
     assert not [entry for entry in rulings(running.house.folder) if entry["kind"] == "grant"]
 
 
+SHARE = {
+    "agent": "sharer", "workflow": "posts", "stage": "export", "kind": "post.share", "upstream": "site", "fields": ["title", "body"], "classes": [],
+    "uses": 1, "digest": "sha256:" + "1" * 64,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"uses": 2}, "one use of one digest"),
+    ({"digest": None}, "one use of one digest"),
+    ({"agent": "writer"}, "an agent that generates never holds export"),
+], ids=["twice", "any bytes", "who generates"])  # fmt: skip
+async def test_what_leaves_the_house_leaves_by_one_use_of_one_digest(running, changes, says):
+    """Nothing but that keeps the request from being asked for; and nothing is stored."""
+    reply = await asked(running, **SHARE | changes)
+    assert (reply.status, says in reply.json["detail"]) == (422, True), reply.json
+    assert (await running.person("GET", "/grants", "rita")).json["items"] == []
+    assert (await asked(running, **SHARE)).status in {200, 201}
+
+
 @pytest.mark.parametrize(("person", "changes", "status"), [
     ("tomas", {"function": "business"}, 403),
     ("tom-two", {"function": "business"}, 403),

@@ -7,7 +7,7 @@ import pytest
 
 from stagewarden.config import People
 from stagewarden.config.shapes import StepUp as Terms
-from stagewarden.errors import NotAllowed, StepUp
+from stagewarden.errors import Invalid, NotAllowed, StepUp
 from stagewarden.gate.callers import Callers
 from stagewarden.gate.views import Views
 from stagewarden.identity.oidc import Proven
@@ -60,6 +60,26 @@ def test_a_yes_of_high_tier_is_grave(decision, tier, refused):
     """To a request and to a grant, which says it in advance; a no waits for nobody."""
     with pytest.raises(StepUp) if refused else nullcontext():
         callers("production", None)._prove_vote(Caller("ines", None, frozenset(), "session"), decision, tier)
+
+
+@pytest.mark.parametrize(
+    ("person", "reason", "age", "refused"),
+    [
+        ("olga", "over", 10, None),
+        ("olga", "over", 301, StepUp),
+        ("olga", " ", 10, Invalid),
+        ("ines", "over", 10, NotAllowed),
+        (None, "over", 10, NotAllowed),
+    ],
+    ids=["fresh", "stale", "no reason", "another function", "a program"],
+)
+def test_loosening_takes_a_function_a_reason_and_a_fresh_sign_in(person, reason, age, refused):
+    """Modes and kills alike (lifecycles.md, "Who may do what"): any of the three missing is a no."""
+    acts = callers("production", None)
+    acts._rooms.registry = Registry.of(RegistryData(people={"ines": INES, "olga": OLGA}))
+    caller = Caller(person, None if person else "robot", frozenset({"stop"}), "session", Proven("i", "s", auth_time=NOW - age))
+    with pytest.raises(refused) if refused else nullcontext():
+        acts._loosens(caller, reason)
 
 
 @pytest.mark.parametrize("tier", ["fresh", "stale"])

@@ -133,6 +133,38 @@ async def test_a_reload_judges_open_holds_again(settling: Product, reload: str, 
     assert settling.newsroom.arrivals == []
 
 
+async def test_a_vote_judges_its_hold_again(settling: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no reload did: the vote is not counted, and a linked hold asks for the people it takes now."""
+
+    async def nothing(_: object) -> None:
+        """A reload that came to none of them."""
+
+    hold = await held(settling)
+    monkeypatch.setattr(type(settling.sidecar.acts), "judge_all_again", nothing)
+    change(settling, *RELOADS["more people now"][:2])
+    await settling.sidecar.reload()
+    assert await state(settling, hold) == "pending"
+    refused = await settling.vote(hold, "ines", "reviewer")
+    told = (await settling.person("GET", f"/holds/{hold}", "ines")).json
+    assert (refused.status, told["state"], told["votes"]) == (409, "superseded", [])
+    linked = (await settling.person("GET", f"/holds/{told['successor']}", "ines")).json
+    assert (linked["state"], linked["digest"], sum(seat["needed"] for seat in linked["seats"])) == ("pending", told["digest"], 2)
+    assert settling.newsroom.arrivals == []
+
+
+async def test_seats_that_nobody_can_fill_are_denied_at_once(settling: Product) -> None:
+    """Who started it, who left and who holds another function fill none: the answer names what is missing, and nothing is stored."""
+    change(settling, "ines: {functions: [reviewer, privacy]", "ines: {functions: [privacy]")
+    change(settling, "ines-two: {functions: [compliance, reviewer]", "ines-two: {functions: [compliance]")
+    await settling.sidecar.reload()
+    denied = await settling.ask(*PUBLISH)
+    (reason,) = denied.json["reasons"]
+    assert (denied.status, denied.json["type"]) == (403, "urn:stagewarden:problem:denied")
+    assert (reason["code"], reason["detail"]) == ("seats_unfillable", {"functions": ["reviewer"]})
+    assert (await settling.person("GET", "/holds", "ines")).json["items"] == []
+    assert settling.newsroom.arrivals == []
+
+
 STANDS = "stages: [generate, edit], workflows: [newsletter]}\n  briefer"
 PAUSED = STANDS.replace("}", ", mode: paused}")
 
