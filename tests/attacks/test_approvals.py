@@ -278,14 +278,14 @@ async def test_ghsa_wfqx_gjrf_g28r_the_stored_bytes_are_sent(running):
 
 
 async def test_cve_2026_45720_cve_2025_6014_two_hundred_approvals_and_edits_at_once_send_once(running):
-    """Whatever wins, at most one hold is approved, and what leaves is what was approved, once."""
+    """Whatever wins, at most one hold is approved, and what leaves is what was approved, once; a state too busy to be asked is a no."""
     hold = await held(running)
     vote = await ballot(running, hold)
     edit = {**vote, "answers": {}, "edit": {"body": '{"title": "Edited"}'}}
     rest = {"decision": "reject", "function": "reviewer", "reason": "other", "digest": vote["digest"], "view_digest": vote["view_digest"]}
     casts = [("ines", vote), ("otto", edit), ("otto", vote), ("otto", rest)] * 50
     replies = await asyncio.gather(*(running.person("POST", f"/holds/{hold}/votes", who, body) for who, body in casts))
-    assert {reply.status for reply in replies} <= {200, 409}
+    assert {200} <= {reply.status for reply in replies} <= {200, 409, 503}
     end = await running.ended(hold)
     await settled(running)
     assert end in {"done", "superseded", "rejected"}
