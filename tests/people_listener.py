@@ -19,6 +19,7 @@ from stagewarden.identity.people import People
 from stagewarden.identity.sessions import Terms
 from stagewarden.identity.tokens import new_token
 from stagewarden.store import Store, locate
+from stagewarden.web import spoken
 from stagewarden.web.people.ports import Condition, Settings
 from stagewarden.web.plane import listener
 from tests.fakes import PEOPLE, FakeGate
@@ -97,11 +98,12 @@ async def people_listener(folder: Path, *, url: str | None = None) -> AsyncItera
     routes = frozenset((route.method, route.resource.canonical) for route in application.router.routes() if route.resource is not None)
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
+    server = await spoken.serve(runner, "127.0.0.1", 0)
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Served(f"http://127.0.0.1:{runner.addresses[0][1]}", gate, tokens, store, troubles, routes, people)
+        yield Served(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", gate, tokens, store, troubles, routes, people)
     finally:
         gate.feed.close()
+        server.close()
         await runner.cleanup()
         await store.close()
 

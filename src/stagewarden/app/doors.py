@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from stagewarden.web import spoken
 from stagewarden.web.agents import AgentsDoor
 from stagewarden.web.people.ports import Settings
 from stagewarden.wire import listener as wire
@@ -82,8 +83,9 @@ async def serve(application: web.Application, bind: Bind, tls: ssl.SSLContext | 
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=2.0)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, bind.host, bind.port, backlog=BACKLOG, ssl_context=tls).start()
-    host, port = runner.addresses[0][:2]
+    server = await spoken.serve(runner, bind.host, bind.port, tls)
+    stack.callback(server.close)
+    host, port = server.sockets[0].getsockname()[:2]
     return host, port
 
 

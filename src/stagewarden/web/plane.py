@@ -14,8 +14,11 @@ from stagewarden.web.console.pages import Console
 from stagewarden.web.people.api import Api
 from stagewarden.web.people.guard import CHALLENGE, Guard
 from stagewarden.web.people.routes import PREFIX
+from stagewarden.web.spoken import VOICE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aiohttp.typedefs import Handler, Middleware
 
     from stagewarden.clock import Clock
@@ -34,7 +37,17 @@ def listener(gate: Gate, people: People, settings: Settings, clock: Clock, repea
     application = web.Application(middlewares=[_outermost(guard, console)], client_max_size=settings.body)
     application.add_routes(api.routes())
     console.attach(application)
+    application[VOICE] = _voice(guard)
     return application
+
+
+def _voice(guard: Guard) -> Callable[[str], web.Response]:
+    def say(code: str) -> web.Response:
+        response = render.problem(code)
+        guard.answer_headers(response)
+        return response
+
+    return say
 
 
 def _outermost(guard: Guard, console: Console) -> Middleware:
