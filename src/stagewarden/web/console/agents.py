@@ -57,7 +57,7 @@ class Agents(Handlers):
         values = {
             "here": "agents", "agents": rows, "all": len(found), "stopped": sum(one.mode in STOPPING for one in found), "chosen": chosen,
             "modes": _MODES, "workflows": sorted({name for one in found for name in one.agent.workflows}),
-            "owners": sorted({name for one in found for name in _owners(one)}), "refused": None,
+            "owners": sorted({name for one in found for name in _owners(one)}),
         }  # fmt: skip
         return self._site.page(asked, caller, "agents.html", values)
 

@@ -6,10 +6,8 @@ What the product does not measure is left out here and named so on the page; not
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from stagewarden.clock import NANOSECONDS
 from stagewarden.model import Stage
 from stagewarden.modes import MODES, RANK
 from stagewarden.web.console import spark, when, words
@@ -182,16 +180,9 @@ def _seats(rule: TierRule) -> str:
 
 
 def _way_back(name: str, rollback: Rollback, now_ns: int) -> dict[str, object]:
-    tested = _day(rollback.tested_at)
-    age = (datetime.fromtimestamp(now_ns / NANOSECONDS, UTC).date() - tested).days if tested else None
+    tested = when.day(rollback.tested_at or "")
+    age = None if tested is None else when.days_since(tested, now_ns)
     return {
         "workflow": name, "kind": rollback.kind, "steps": rollback.steps, "owner": rollback.owner, "rto": rollback.rto,
         "tested": rollback.tested_at, "age": age, "untested": rollback.kind != "none" and age is None,
     }  # fmt: skip
-
-
-def _day(text: str | None) -> date | None:
-    try:
-        return date.fromisoformat((text or "")[:10])
-    except ValueError:
-        return None

@@ -96,24 +96,18 @@ def binding(hold: Hold) -> tuple[tuple[str, str], ...]:
         ("Exact bytes", _digest(hold.digest)),
         ("Content at the upstream", _digest(hold.lookup_digest)),
         ("Tier", str(hold.tier)),
-        ("Reasons", _listed(hold, "reasons")),
-        ("Seats", _listed(hold, "seats")),
+        ("Reasons", ", ".join(sorted({reason.code for reason in hold.reasons})) or "none"),
+        ("Seats", ", ".join(f"{seat.count} {' or '.join(seat.functions)}" for seat in hold.seats) or "none"),
     )
 
 
 def _rows(before: Hold, now: Hold) -> Iterator[Row]:
-    """One row each."""
+    """What a vote on the one would bind, against the other."""
     return (Row(name, then, stands) for (name, then), (_, stands) in zip(binding(before), binding(now), strict=True))
 
 
 def _digest(digest: str | None) -> str:
     return " … ".join(exact.digest_parts(digest)) if digest else "not looked up"
-
-
-def _listed(hold: Hold, what: str) -> str:
-    if what == "reasons":
-        return ", ".join(sorted({reason.code for reason in hold.reasons})) or "none"
-    return ", ".join(f"{seat.count} {' or '.join(seat.functions)}" for seat in hold.seats) or "none"
 
 
 def _like(hold: Hold, now_ns: int) -> Like:

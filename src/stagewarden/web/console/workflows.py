@@ -50,7 +50,7 @@ class Workflows(Handlers):
         picture = await self._gate.show_workflow(caller, identifier)
         traffic = await self._traffic(caller, identifier)
         values = {
-            "here": "agents", "flow": standing.workflow(picture, now), "traffic": traffic, "refused": None,
+            "here": "agents", "flow": standing.workflow(picture, now), "traffic": traffic,
             "holds": () if traffic is None else standing.waiting(traffic.holds, now),
         }  # fmt: skip
         return self._site.page(asked, caller, "workflow.html", values)
