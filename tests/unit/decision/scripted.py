@@ -47,12 +47,15 @@ class Scripted:
             return
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        at = min(len(self.requests), len(self.replies) - 1)
-        reply = self.replies[at]
+        reply = self._turn(len(self.requests))
         if reply.timing.get("when") != "before_request":
             await self._read(reader)
+            reply = self._turn(len(self.requests) - 1)  # another connection's may have come first
         await self._write(writer, reply)
         return await self._then(writer, reply.timing)
+
+    def _turn(self, at: int) -> Reply:
+        return self.replies[min(at, len(self.replies) - 1)]
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

@@ -92,7 +92,10 @@ async def test_a_reply_is_what_it_is_expected_to_be(case: dict[str, Any], tmp_pa
     path = tmp_path / "opa.sock"
     async with listening(script, path):
         engine = engine_for(path, HASTE if silent(case) else PATIENCE, bundled=bundled)
-        assert await effect(engine) in {case["expect"], *case.get("alternatives", ()), *(["deny, late"] if silent(case) else ())}
+        said = await effect(engine)
+        while not script.requests:  # the machine stood still, and the deadline passed before the question had left
+            said = await effect(engine)
+        assert said in {case["expect"], *case.get("alternatives", ()), *(["deny, late"] if silent(case) else ())}
         engine._deadline = PATIENCE
         verdict = await engine.decide(Question({"version": 1}))
         assert isinstance(verdict, Deny)

@@ -134,12 +134,17 @@ async def test_the_certificate_of_the_handshake(tmp_path, ours):
 
 @asynccontextmanager
 async def plain() -> AsyncIterator[int]:
-    """A server without TLS."""
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    """A server without TLS that ends every connection."""
+
+    async def nothing(*_: object) -> None:
+        pass
+
+    connections = Connections(nothing)
+    server = await asyncio.start_server(connections, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        server.close()
+        await connections.end(server)
 
 
 def forged(ours: Authority, theirs: Authority) -> dict[str, Issued]:
