@@ -1,4 +1,4 @@
-"""`--instructions`: instructions per request by callgrind, the regression gate: it counts, so that no neighbour can change it.
+"""`--instructions`: instructions per request by callgrind, the regression gate: it counts, so that a neighbour changes it little.
 
 The product is started as an operator starts it (`serve`: uvloop, identity, Wasm, durable audit, metrics) under valgrind with
 PYTHONHASHSEED=0; a fixed sequential script asks over one connection. N and 5N requests are counted in one process, three times, and
@@ -37,6 +37,7 @@ KEPT = Path(__file__).with_name("instructions.json")
 FEW, TIMES, WARM = 100, 3, 200
 IDLE = 15.0  # seconds: some of it comes once in several
 TOLERANCE = 0.05
+ATTEMPTS = 3
 HELD, BROKEN, UNJUDGED = 0, 1, 3  # exit codes: whoever gates must tell "as recorded" from "nothing recorded"; 2 is a wrong option
 PATIENCE = 300  # seconds: start-up under valgrind, fifty times its own
 _TOTALS = re.compile(r"^totals: (\d+)$", re.MULTILINE)
@@ -48,19 +49,26 @@ def interpreter() -> str:
 
 
 def run(*, gate: bool, record: bool, kept_in: Path = KEPT, counted: Callable[[], float] | None = None) -> int:
-    """Measure, print, and compare or keep. With the gate: HELD, BROKEN (what could not be measured has not held either) or UNJUDGED."""
-    try:
-        found = round((counted or measure)())
-    except Missing as absent:
-        print(f"instructions per request: {absent}")
-        return BROKEN if gate else HELD
-    print(f"{found} instructions per request ({interpreter()}, uvloop; median of {TIMES} slopes of {FEW} and {5 * FEW} requests)")
+    """Measure, print, and compare or keep. With the gate: HELD, BROKEN (what could not be measured has not held either) or UNJUDGED.
+
+    The gate says no after ATTEMPTS that all say so: a busy machine moves a figure now and then, a change of the code moves every one.
+    """
     kept = json.loads(kept_in.read_text()) if kept_in.exists() else {}
-    if record:
-        kept_in.write_text(json.dumps(dict(sorted((kept | {interpreter(): found}).items())), indent=2) + "\n")
-        return HELD
-    said, result = judge(found, kept.get(interpreter()))
-    print(said)
+    result = BROKEN
+    for _ in range(ATTEMPTS if gate and not record else 1):
+        try:
+            found = round((counted or measure)())
+        except Missing as absent:
+            print(f"instructions per request: {absent}")
+            return BROKEN if gate else HELD
+        print(f"{found} instructions per request ({interpreter()}, uvloop; median of {TIMES} slopes of {FEW} and {5 * FEW} requests)")
+        if record:
+            kept_in.write_text(json.dumps(dict(sorted((kept | {interpreter(): found}).items())), indent=2) + "\n")
+            return HELD
+        said, result = judge(found, kept.get(interpreter()))
+        print(said)
+        if result != BROKEN:
+            break
     return result if gate else HELD
 
 

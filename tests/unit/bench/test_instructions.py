@@ -43,6 +43,23 @@ def test_a_figure_is_recorded_and_held_to(tmp_path: Path) -> None:
     assert run(gate=True, record=False, kept_in=kept, counted=lambda: 103.0) == HELD
 
 
+@pytest.mark.parametrize(
+    ("figures", "result"),
+    [
+        pytest.param([100.0], HELD, id="at-once"),
+        pytest.param([106.0, 93.0, 104.0], HELD, id="a-neighbour-twice"),
+        pytest.param([106.0, 107.0, 106.0], BROKEN, id="the-code"),
+    ],
+)
+def test_only_what_is_found_each_time_breaks_the_gate(tmp_path: Path, figures: list[float], result: int) -> None:
+    """A figure beyond the tolerance is measured again, up to three times; nothing is measured more often than that, or than is needed."""
+    kept = tmp_path / "instructions.json"
+    kept.write_text(json.dumps({interpreter(): 100}))
+    left = list(figures)
+    assert run(gate=True, record=False, kept_in=kept, counted=lambda: left.pop(0)) == result
+    assert not left
+
+
 def test_the_gate_without_valgrind_does_not_pass(tmp_path: Path) -> None:
     """What was not measured has not held."""
 
