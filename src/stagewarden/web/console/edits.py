@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from msgspec.structs import replace
 
-from stagewarden.errors import Conflict, Invalid, NotAllowed, NotFound, StepUp
+from stagewarden.errors import CannotTell, Conflict, Invalid, NotAllowed, NotFound, StepUp
 from stagewarden.gate.people import VoteIntent
 from stagewarden.model import HoldState
 from stagewarden.web import render
@@ -30,13 +30,14 @@ _FIELD = "edit-"  # and a blank's id
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What was typed, and how it went. `look`: what it would change; `again`: it takes a fresh sign-in first."""
+    """What was typed, and how it went."""
 
     typed: dict[str, str]
     function: str = ""
     refused: str | None = None
-    again: bool = False
-    look: Changes | None = None
+    again: bool = False  # it takes a fresh sign-in first
+    unsure: bool = False  # nobody knows yet whether it counts
+    look: Changes | None = None  # what it would change
 
 
 class Edits(Handlers):
@@ -71,6 +72,8 @@ class Edits(Handlers):
         except (Conflict, NotAllowed, Invalid) as failure:
             refused = Draft(draft.typed, draft.function, f"{str(failure)[:1].upper()}{str(failure)[1:]}", isinstance(failure, StepUp))
             return self._page(asked, caller, view, refused, failure.code)
+        except CannotTell as failure:
+            return self._page(asked, caller, view, Draft(draft.typed, draft.function, unsure=True), failure.code)
         return render.see_other(recorded.after_vote("edit", hold.id, await self._gate.next_hold(caller, hold.id)))
 
     async def _cast(self, caller: Caller, fields: dict[str, str], intent: VoteIntent, hold: Hold) -> None:

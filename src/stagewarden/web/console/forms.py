@@ -44,6 +44,7 @@ class Kept:
     conflict: str | None = None
     refused: str | None = None
     again: bool = False  # what was refused takes a fresh sign-in
+    unsure: bool = False  # log or state did not answer: nobody knows yet whether the vote counts
     undone: str | None = None  # an act beside the vote that was not done, and why
     read: frozenset[str] = frozenset()  # sections of content marked as read
     typed: str = ""

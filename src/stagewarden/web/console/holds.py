@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from stagewarden.errors import Conflict, Invalid, NotAllowed, StagewardenError, StepUp
+from stagewarden.errors import CannotTell, Conflict, Invalid, NotAllowed, StagewardenError, StepUp
 from stagewarden.model import HoldState
 from stagewarden.web import render
 from stagewarden.web.console import approving, forms, recorded, request, seen
@@ -130,13 +130,8 @@ class Holds(Handlers):
             if points := await self._open(caller, identifier, given, fields):
                 return await self._shown(asked, caller, replace(given, errors=points), "invalid")
             await self._cast(caller, identifier, fields, forms.intent(given, fields))
-        except Conflict as conflict:
-            return await self._shown(asked, caller, replace(given, decision="", read=frozenset(), conflict=_sentence(conflict)), "conflict")
-        except NotAllowed as refused:
-            given = replace(given, refused=_sentence(refused), again=isinstance(refused, StepUp))
-            return await self._shown(asked, caller, given, refused.code)
-        except Invalid as invalid:
-            return await self._shown(asked, caller, replace(given, errors=(forms.Missing(_sentence(invalid)),)), "invalid")
+        except (Conflict, NotAllowed, Invalid, CannotTell) as failure:
+            return await self._shown(asked, caller, _not_cast(given, failure), failure.code)
         return render.see_other(recorded.after_vote(given.decision, identifier, await self._gate.next_hold(caller, identifier)))
 
     async def _open(self, caller: Caller, identifier: str, given: Kept, fields: dict[str, str]) -> tuple[Missing, ...]:
@@ -194,6 +189,18 @@ async def _blocks(body: Body) -> AsyncGenerator[bytes, None]:
         return
     async for block in spool.pieces(body):
         yield block
+
+
+def _not_cast(given: Kept, failure: StagewardenError) -> Kept:
+    """What was filled in, with why it stands there again. After a conflict it has to be read and chosen anew."""
+    match failure:
+        case Conflict():
+            return replace(given, decision="", read=frozenset(), conflict=_sentence(failure))
+        case NotAllowed():
+            return replace(given, refused=_sentence(failure), again=isinstance(failure, StepUp))
+        case Invalid():
+            return replace(given, errors=(forms.Missing(_sentence(failure)),))
+    return replace(given, unsure=True)
 
 
 def _sentence(failure: StagewardenError) -> str:

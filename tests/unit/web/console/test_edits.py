@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from stagewarden.errors import StateUnavailable
 from stagewarden.model import HoldState, Seat, Tier
 from tests.fakes import TEN, held
 from tests.unit.web.console.test_pages import get, post
@@ -58,6 +59,19 @@ async def test_what_an_edit_takes_out_is_seen_before_it_is_cast(served: Served, 
     fields = {"csrf": csrf, "key": "k", "function": "reviewer", "step": "look", "edit-whole": '{"title": "Winter hours"}'}
     _, page = await post(served, http, f"/holds/{hold.id}/edit", fields)
     assert 'Taken out by the edit: <span class="theirs">note</span>' in page
+
+
+async def test_an_edit_that_nobody_could_record_is_not_lost(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What somebody typed stands in the form again, with a word that nobody knows yet whether it counts."""
+    hold = served.gate.add(held(time.time_ns(), BODY))
+    csrf = await sign_in(http, served)
+
+    async def gone(*_: object) -> Hold:
+        raise StateUnavailable("/var/lib/state.db")
+
+    monkeypatch.setattr(served.gate, "vote", gone)
+    status, page = await post(served, http, f"/holds/{hold.id}/edit", form(hold, csrf, step="cast", **{"edit-f1": "Spring hours"}))
+    assert (status, "not known yet whether your edit counts" in page, "Spring hours" in page, "/var/lib" in page) == (503, True, True, False)
 
 
 async def test_to_ask_for_a_head_is_no_look(served: Served, http: ClientSession) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
+from stagewarden.errors import StateUnavailable
 from stagewarden.model import Answer, HoldState, Seat, Tier, Vote
 from tests.fakes import FOUR, TEN, held
 from tests.unit.web.people.test_guard import sign_in
@@ -159,6 +160,23 @@ async def test_a_vote(served: Served, http: ClientSession) -> None:
     told = ("Your approval is recorded, ", f'<a href="/holds/{hold.id}">See the record</a>', "Nothing waits for you")
     assert [text in page for text in told] == [True, True, True]
     assert [(vote.person, vote.note) for vote in served.gate.holds[hold.id].votes] == [("ines", "Checked")]
+
+
+async def test_a_vote_that_nobody_could_record_is_not_lost(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither yes nor no: what was filled in is kept, and the form casts it once log and state answer."""
+    hold = served.gate.add(held(time.time_ns()))
+    csrf = await sign_in(http, served)
+
+    async def gone(*_: object) -> Hold:
+        raise StateUnavailable("/var/lib/state.db")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(served.gate, "vote", gone)
+        status, page = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, key="k1", note="Checked twice"))
+    told = ("It is not known yet whether your vote counts", "cast it again", "Checked twice", 'value="approve" checked')
+    assert (status, [text in page for text in told], "/var/lib" in page) == (503, [True] * 4, False)
+    status, _ = await post(served, http, f"/holds/{hold.id}/vote", ballot(hold, csrf, key="k1", note="Checked twice"))
+    assert [(vote.person, vote.note) for vote in served.gate.holds[hold.id].votes] == [("ines", "Checked twice")]
 
 
 async def test_the_same_form_twice(served: Served, http: ClientSession) -> None:
