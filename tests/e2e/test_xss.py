@@ -31,6 +31,7 @@ FOREIGN = (
     "video, audio, math, template, marquee, animate, form:not([action^='/']):not([method='dialog']), [formaction]:not([formaction^='/']), [style], "
     "[srcdoc], [ping], link:not([href^='/static/']), meta[http-equiv]:not([content^='5'])"
 )
+FOREIGN_IN_A_PREVIEW = "script, [src], [href], [style], [srcdoc], [action], iframe, form, object, embed, base, link, svg, math, img, body style"
 HANDLERS = "[...document.querySelectorAll('*')].flatMap(one => [...one.attributes].map(each => each.name)).filter(name => /^on/i.test(name))"
 SCHEMES = "[...document.querySelectorAll('a[href], area[href]')].map(one => one.protocol).filter(each => !/^https?:$/.test(each))"
 AT_ONCE = 24  # payloads in one text
@@ -59,6 +60,23 @@ class Watch:
         for what in (*await page.evaluate(HANDLERS), *await page.evaluate(SCHEMES)):
             self.found.append(f"{name}: {what}")
 
+    async def preview(self, page: Page, name: str) -> int:
+        """Every preview the page offers, asked for; in its frame nothing runs, loads or leads away either. How many there were."""
+        seen = 0
+        await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+        for preview in await page.locator(".preview").all():
+            for link in await preview.locator("a").all():
+                frame = page.frame(name=await link.get_attribute("target") or "")
+                assert frame is not None
+                await link.click()
+                await frame.wait_for_url("**/preview/**")
+                seen += 1
+                if await frame.evaluate("window.hit") is not None:
+                    self.found.append(f"{name}: executed in its preview")
+                if count := await frame.evaluate(f"document.querySelectorAll({FOREIGN_IN_A_PREVIEW!r}).length"):
+                    self.found.append(f"{name}: {count} elements in its preview")
+        return seen
+
     def _requested(self, url: str) -> None:
         if not url.startswith((self.url, "about:")):
             self.found.append(f"request {url[:200]}")
@@ -72,6 +90,7 @@ class Watch:
 async def test_nothing_hostile_does_anything_on_any_page(tmp_path: Path, bypass: object) -> None:
     """Escaping alone protects, the browser's policy taken away; and with it, no page of ours breaks it."""
     shows: Counter[str] = Counter()
+    previews = 0
     async with gallery(tmp_path) as filled, chromium() as browser, page_of(browser, bypass=bool(bypass)) as page:
         watch = Watch(filled.served.url)
         watch.follow(page)
@@ -83,7 +102,9 @@ async def test_nothing_hostile_does_anything_on_any_page(tmp_path: Path, bypass:
                 who = shown.person
                 await watch.look(page, f"{shown.name} from {start}")
                 shows[shown.name] += SIGN in await page.content()
+                previews += await watch.preview(page, f"{shown.name} from {start}")
     assert watch.found == []
+    assert previews > 0
     assert sum(1 for times in shows.values() if times) >= len(shows) // 2, shows
 
 
