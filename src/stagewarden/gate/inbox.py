@@ -244,12 +244,18 @@ class Inboxes(Views):
 
 def _left(tallies: Iterable[Tally], wanted: Selection) -> Iterator[Tally]:
     """What the filters leave, text apart."""
-    return (tally for tally in tallies if not _fails(tally.lot, wanted))
+    chosen = _chosen(wanted)
+    return (tally for tally in tallies if not _fails(tally.lot, chosen))
 
 
-def _fails(lot: Lot, wanted: Selection) -> list[str]:
+def _chosen(wanted: Selection) -> tuple[tuple[str, str], ...]:
+    """The filters that are set."""
+    return tuple((name, value) for name in FILTERS if (value := getattr(wanted, name)) is not None)
+
+
+def _fails(lot: Lot, chosen: tuple[tuple[str, str], ...]) -> list[str]:
     """The filters that leave it out."""
-    return [name for name in FILTERS if (value := getattr(wanted, name)) is not None and value not in _values(lot, name)]
+    return [name for name, value in chosen if value not in _values(lot, name)]
 
 
 def _values(lot: Lot, name: str) -> tuple[str, ...]:
@@ -259,8 +265,9 @@ def _values(lot: Lot, name: str) -> tuple[str, ...]:
 def _choices(tallies: tuple[Tally, ...], wanted: Selection) -> dict[str, dict[str, int]]:
     """Per filter: its values, and how many holds each would leave beside the other filters."""
     counted: dict[str, Counter[str]] = {name: Counter() for name in FILTERS}
+    chosen = _chosen(wanted)
     for tally in tallies:
-        fails = _fails(tally.lot, wanted)
+        fails = _fails(tally.lot, chosen)
         number = tally.soon if wanted.soon else tally.count
         for name in FILTERS if not fails else fails if len(fails) == 1 else ():
             for value in set(_values(tally.lot, name)):
