@@ -35,7 +35,6 @@ from stagewarden.identity.people import People
 from stagewarden.web.operations import LoopWatch, Readiness, operations
 from stagewarden.web.parser import require_native
 from stagewarden.web.people.ports import Condition
-from stagewarden.web.plane import listener as people_listener
 from stagewarden.wire.tls import ListenersTls
 from stagewarden.wire.upstream import Upstreams
 
@@ -323,6 +322,9 @@ async def _listen(sidecar: Sidecar, clock: Clock, vault: Vault, stack: AsyncExit
         application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.refresh, hosts(config.listen.operations))
         sidecar.operations_address = await serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
+        # A sidecar without people does without their pages and what draws them: 6 MB.
+        from stagewarden.web.plane import listener as people_listener  # noqa: PLC0415
+
         settings = replace(people_settings(config, config.listen.people, vault.derived("cursors/1")), condition=sidecar.condition)
         repeats = Repeats(sidecar.rooms.store, vault, clock)
         application = people_listener(sidecar.acts, sidecar.people, settings, clock, repeats)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
+import sys
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+import wasmtime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stagewarden.decision.bundle import Bundle
-from stagewarden.decision.wasm import WasmDecider
+from stagewarden.decision.wasm import WasmDecider, compiling
 from stagewarden.decision.wasm.calls import SUPPORTED, PublicCall, UncheckedCall
 from stagewarden.decision.wasm.decider import KEPT, KEPT_BYTES
 from stagewarden.decision.wasm.instance import MAX_RESULT, Instance
@@ -21,6 +24,9 @@ from stagewarden.decision.wasm.program import Abilities, Program
 from stagewarden.errors import ConfigError, PolicyUnavailable
 from stagewarden.model import Allow, Deny, Question
 from tests.unit.decision.policies import AGENTS, BODY, REASONS, abi, module, rego
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MEMORY = 64 << 20
 DEADLINE = 0.2
@@ -328,6 +334,66 @@ def echo(maker: Any) -> Instance:
     program = Program(rego(ECHO).wasm, MEMORY)
     abilities = Abilities.read(*Instance(program, Abilities(-1, {}), {}, 1 << 30, maker).describe())
     return Instance(program, abilities, {"registry": REGISTRY}, 1 << 30, maker)
+
+
+@pytest.fixture
+def fresh() -> Iterator[None]:
+    """No machine code is remembered from before, and none stays for others."""
+    compiling._compiled.cache_clear()
+    yield
+    compiling._compiled.cache_clear()
+
+
+@pytest.mark.usefixtures("fresh")
+async def test_a_policy_is_compiled_once_in_a_process_and_outside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiler's memory is not ours; another decider of the same policy, as after a reload, costs no compiling; another policy does."""
+    asked: list[list[str]] = []
+    run = subprocess.run
+
+    def counted(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        asked.append(command)
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", counted)
+    monkeypatch.setattr(compiling, "Module", Deserialized)
+    for policy in (AGENTS, AGENTS, SAYS):
+        engine = await decider(rego(policy))
+        await engine.close()
+    assert len(asked) == 2
+
+
+class Deserialized:
+    """Stands where `Module` is, and compiles nothing."""
+
+    deserialize = staticmethod(wasmtime.Module.deserialize)
+
+    def __init__(self, *_: object) -> None:
+        raise AssertionError("compiled in this process")
+
+
+@pytest.mark.usefixtures("fresh")
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["/nowhere/python"], id="no-process"),
+        pytest.param([sys.executable, "-c", "raise SystemExit(1)"], id="it-failed"),
+        pytest.param([sys.executable, "-c", "print('not machine code')"], id="not-for-this-processor"),
+    ],
+)
+async def test_where_another_process_does_not_compile_it_this_one_does(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    """A container that starts no processes, or an emulator, has its policy all the same."""
+    run = subprocess.run
+    monkeypatch.setattr(subprocess, "run", lambda _, **options: run(command, **options))
+    engine = await decider(rego(AGENTS))
+    assert isinstance(await engine.decide(asks("a")), Allow)
+    await engine.close()
+
+
+@pytest.mark.usefixtures("fresh")
+def test_what_is_wrong_with_a_module_is_said_though_another_process_found_it() -> None:
+    """The compiler's own words, as a refusal of the policy."""
+    with pytest.raises(ConfigError, match="holds no valid Wasm"):
+        Program(b"\0asm\1\0\0\0\xff", MEMORY)
 
 
 @pytest.fixture(scope="module")

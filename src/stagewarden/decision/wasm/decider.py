@@ -33,7 +33,7 @@ class WasmDecider:
     """Judges with the bundle's Wasm. `deadline` (seconds) becomes fuel; `memory` (bytes) caps one instance."""
 
     def __init__(self, bundle: Bundle, deadline: float, memory: int, maker: Maker | None = None) -> None:
-        """Compiles (some 0.2 s); raises ConfigError. Answers nothing before `load`."""
+        """Compiles (some 0.5 s, the first time in a process); raises ConfigError. Answers nothing before `load`."""
         self.revision = bundle.revision
         self._fuel = int(deadline * FUEL_PER_SECOND)
         self._maker = maker

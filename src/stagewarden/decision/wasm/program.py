@@ -6,15 +6,14 @@ a ConfigError by name. Never links WASI, and never gives a module more than one 
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wasmtime import Config, Engine, ExportType, FuncType, ImportType, MemoryType, Module, ValType, WasmtimeError
+from wasmtime import ExportType, FuncType, ImportType, MemoryType, ValType, WasmtimeError
 
 from stagewarden.decision.bundle import ENTRYPOINT
+from stagewarden.decision.wasm import compiling
 from stagewarden.decision.wasm.builtins import HOST
 from stagewarden.errors import ConfigError, Problem
 
@@ -59,31 +58,17 @@ class Program:
 
     def __init__(self, wasm: bytes, memory: int) -> None:
         """Raises ConfigError. `memory` is the cap in bytes of one instance."""
-        config = Config()
-        # Fuel costs 10 µs of an evaluation's 32, epochs 6 (tests/bench/policy.py). Fuel nevertheless: the same question ends in
-        # the same way on every machine, a runaway rule stops the loop for some 15 ms and not for the whole deadline, and no thread is needed.
-        config.consume_fuel = True
-        config.memory_reservation = 1 << 32  # address space, not memory: every 32-bit address lands in it, so that no access needs a check
-        config.memory_may_move = False  # instance.py keeps the address; the store caps the size
-        config.wasm_threads = False
-        self.engine = Engine(config)
+        self.engine = compiling.engine()
         try:
-            self.module = Module(self.engine, wasm)
+            self.module = compiling.module(self.engine, wasm)
         except WasmtimeError as error:
             raise refused(f"holds no valid Wasm: {str(error).splitlines()[0]}") from None
-        _give_back()
         self.memory = memory
         # OPA 1.22 places constants past the minimum it declares. They come out of this file, so its length is room enough.
         self.pages = _check_imports(self.module.imports) + len(wasm) // PAGE + 1
         if self.pages * PAGE > memory:
             raise refused(f"asks for {self.pages * PAGE} bytes of memory, more than policy.memory", "raise policy.memory")
         _check_exports(self.module.exports)
-
-
-def _give_back() -> None:
-    """Return what the compiler took from the C library's heap: some 14 MB that would count as ours for ever (glibc only)."""
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def refused(message: str, remedy: str = "build it with `stagewarden policy build`") -> ConfigError:
