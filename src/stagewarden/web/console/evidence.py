@@ -131,7 +131,7 @@ def _offer(offers: list[JSON], now_ns: int) -> Card:
     count = _number(len(offers), "offer")
     if over:
         ago = when.days_since(min(over), now_ns)
-        text = f"{count} named; by its own dates one ended on {when.written(min(over))}, {_number(ago, 'day')} ago."
+        text = f"{count} named; by its own dates one ended on {when.written(min(over))}, {when.distance(ago)}."
         return Card("offer", _TITLES["offer"], "fails", text, _names(offers))
     says = f"; by its own dates valid to {when.written(min(ends))}, in {_number(-when.days_since(min(ends), now_ns), 'day')}" if ends else ""
     return Card("offer", _TITLES["offer"], "missing", f"{count} named{says}. No record of offers is connected. {_NOT_REQUIRED}", _names(offers))
@@ -167,7 +167,7 @@ def _rollback(hold: Hold, workflow: Workflow | None, now_ns: int) -> Card:
         return Card(key, title, "missing" if plan.kind != "none" else "check", f"{way}. It was never tested. {_NOT_REQUIRED}", (), foot)
     age = when.days_since(tested, now_ns)
     good = plan.kind != "none" and 0 <= age <= _YEAR
-    return Card(key, title, "good" if good else "check", f"{way}. Last tested {when.written(tested)}, {_number(age, 'day')} ago.", (), foot)
+    return Card(key, title, "good" if good else "check", f"{way}. Last tested {when.written(tested)}, {when.distance(age)}.", (), foot)
 
 
 def _systems(hold: Hold, destination: Destination | None, now_ns: int) -> Card:
@@ -185,9 +185,7 @@ def _systems(hold: Hold, destination: Destination | None, now_ns: int) -> Card:
         return Card(key, title, "check" if can.revoke else "missing", f"{told} Nobody has vouched for that. {_NOT_REQUIRED}")
     age = when.days_since(day, now_ns)
     good = can.revoke and 0 <= age <= _YEAR
-    return Card(
-        key, title, "good" if good else "check", f"{told} Vouched for on {when.written(day)}, {_number(age, 'day')} ago.", (), f"by {vouched.by}"
-    )
+    return Card(key, title, "good" if good else "check", f"{told} Vouched for on {when.written(day)}, {when.distance(age)}.", (), f"by {vouched.by}")
 
 
 def _names(entries: list[JSON]) -> tuple[tuple[Run, ...], ...]:

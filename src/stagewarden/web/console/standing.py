@@ -184,5 +184,5 @@ def _way_back(name: str, rollback: Rollback, now_ns: int) -> dict[str, object]:
     age = None if tested is None else when.days_since(tested, now_ns)
     return {
         "workflow": name, "kind": rollback.kind, "steps": rollback.steps, "owner": rollback.owner, "rto": rollback.rto,
-        "tested": rollback.tested_at, "age": age, "untested": rollback.kind != "none" and age is None,
+        "tested": rollback.tested_at, "age": None if age is None else when.distance(age), "untested": rollback.kind != "none" and age is None,
     }  # fmt: skip

@@ -113,6 +113,13 @@ def day(written: str) -> date | None:
         return None
 
 
+def distance(days: int) -> str:
+    """Where a day lies that is so many days past: `today`, `1 day ago`, `3 days ahead`."""
+    if not days:
+        return "today"
+    return f"{abs(days):,} day{'' if abs(days) == 1 else 's'} {'ago' if days > 0 else 'ahead'}"
+
+
 def days_since(day: date, now_ns: int) -> int:
     """Whole days; negative for a day to come."""
     return (_utc(now_ns).date() - day).days

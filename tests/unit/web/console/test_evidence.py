@@ -45,12 +45,15 @@ def cards(facts: object = None, *codes: str, around: Around | None = None, paylo
     [
         ({"kind": "restore", "tested_at": "2026-09-14"}, "good", "Last tested 14 Sep 2026, 74 days ago."),
         ({"kind": "compensate", "tested_at": "2025-09-14"}, "check", "439 days ago"),
+        ({"kind": "restore", "tested_at": "2026-11-27"}, "good", "27 Nov 2026, today."),
+        ({"kind": "restore", "tested_at": "2026-11-26"}, "good", "1 day ago."),
+        ({"kind": "restore", "tested_at": "2026-11-30"}, "check", "30 Nov 2026, 3 days ahead."),
         ({"kind": "restore", "tested_at": "2027-09-14"}, "check", "Last tested"),
         ({"kind": "restore"}, "missing", "It was never tested. The policy in force does not require it."),
         ({"kind": "restore", "tested_at": "soon"}, "missing", "never tested"),
         ({"kind": "none", "steps": "A notice is sent.", "rto": "30 min", "tested_at": "2026-09-14"}, "check", "Nothing can be recalled: A notice"),
     ],
-    ids=["tested", "long ago", "in the future", "never", "no date", "no way back"],
+    ids=["tested", "long ago", "today", "yesterday", "to come", "in the future", "never", "no date", "no way back"],
 )  # fmt: skip
 def test_the_way_back(rollback: dict[str, str], state: str, says: str) -> None:
     """Good is a way back that was tested within the year; everything else is looked at or missing."""
