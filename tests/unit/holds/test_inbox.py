@@ -106,7 +106,9 @@ async def test_what_is_decided(bench: Bench) -> None:
     rejected = await bench.pending(tier=Tier.HIGH, question={"action": {"destination": "site"}})
     await bench.holds.vote(rejected.id, ballot(rejected, decision="reject"), bench.registry)
     bench.clock.advance(1)
-    done, under_way = await bench.ended(), await bench.approved()
+    done, ended_at = await bench.ended(), bench.clock.now_ns()
+    bench.clock.advance(1)
+    under_way = await bench.approved()
     await bench.pending()
     async with bench.holds.glance() as glance:
         first, place = await glance.ended(Narrowed(), None, 1)
@@ -125,7 +127,7 @@ async def test_what_is_decided(bench: Bench) -> None:
             (Narrowed(channel="\0", text="\0"), []),
         ):
             assert [hold.id for hold in (await glance.ended(wanted, None, 10))[0]] == found, wanted
-        assert await glance.ended_since(bench.clock.now_ns()) == 1
+        assert (await glance.ended_since(ended_at), await glance.ended_since(ended_at + 1)) == (1, 0)
         assert await glance.high_votes({"rita"}, 0) == 1
         assert (await glance.high_votes({"rita"}, bench.clock.now_ns()), await glance.high_votes({"ravi"}, 0)) == (0, 0)
         assert await glance.high_votes({"ravi", "rita"}, 0) == 1
