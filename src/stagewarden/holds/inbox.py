@@ -127,7 +127,7 @@ class Glance:
 
     async def last_voted(self, ids: Collection[str]) -> Hold | None:
         """The hold that a human being with these ids voted on last."""
-        last = select(votes.c.hold).where(votes.c.person.in_(ids)).order_by(votes.c.at_ns.desc(), votes.c.id.desc()).limit(1)
+        last = select(votes.c.hold).where(votes.c.person.in_(ids)).order_by(votes.c.at_ns.desc(), votes.c.number.desc()).limit(1)
         found = await fetch(self._connection, None, holds.c.id == last.scalar_subquery())
         return found[0] if found else None
 
