@@ -322,7 +322,7 @@ async def _listen(sidecar: Sidecar, clock: Clock, vault: Vault, stack: AsyncExit
         application = operations(sidecar.readiness, sidecar.rooms.recorder.metrics, sidecar.refresh, hosts(config.listen.operations))
         sidecar.operations_address = await serve(application, config.listen.operations.bind, sidecar.tls.context("operations"), stack)
     if config.listen.people is not None:
-        # A sidecar without people does without their pages and what draws them: 6 MB.
+        # A sidecar without people does without their pages and what draws them.
         from stagewarden.web.plane import listener as people_listener  # noqa: PLC0415
 
         settings = replace(people_settings(config, config.listen.people, vault.derived("cursors/1")), condition=sidecar.condition)

@@ -1,4 +1,4 @@
-"""Machine code of a policy, made by a process of its own: the compiler's memory, some 20 MB, and what a policy might do to it end with that process.
+"""Machine code of a policy, made by a process of its own: the compiler's memory, and what a policy might do to it, end with that process.
 
 Run as a script: Wasm on standard input, machine code on standard output. As one it imports nothing of ours, which keeps its start short.
 Machine code is only ever taken from our own child, through a pipe: whoever could give us some could give us anything.

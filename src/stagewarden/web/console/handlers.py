@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ class Means:
     clock: Clock
 
 
-class Handlers:
+class Handlers(ABC):
     """Base of the handlers of one group of pages."""
 
     def __init__(self, means: Means) -> None:
@@ -39,6 +40,6 @@ class Handlers:
         self._settings = means.settings
         self._clock = means.clock
 
+    @abstractmethod
     def routes(self) -> list[web.RouteDef]:
         """The pages and forms of this group."""
-        raise NotImplementedError

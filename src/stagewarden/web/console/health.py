@@ -50,8 +50,8 @@ class Part:
 def foot(condition: Condition) -> tuple[Part, ...]:
     """What a vote stands on: the policy that asked for it, the log that keeps it, the state that counts it."""
     ill = frozenset(condition.troubles)
-    alone = condition.replicas is None
-    state = "does not answer" if "state" in ill else "one replica" if alone or condition.replicas == 1 else f"{condition.replicas} replicas"
+    number = condition.replicas or 1
+    state = "does not answer" if "state" in ill else "one replica" if number == 1 else f"{number} replicas"
     return (
         Part("Policy", well=True, says=f"rev {condition.policy[:_DIGITS]}"),
         Part("Audit", "audit" not in ill, "takes no entries" if "audit" in ill else "takes entries"),

@@ -14,7 +14,7 @@ from stagewarden.holds.signals import Review
 from stagewarden.identity.people import Caller
 from stagewarden.model import HoldState, Reason, Seat, Tier, Vote
 from tests.fakes import HOUR, held
-from tests.unit.web.console.test_pages import get, post
+from tests.unit.web.console.test_pages import get, post, sessions_asked
 from tests.unit.web.people.test_guard import sign_in
 
 if TYPE_CHECKING:
@@ -236,14 +236,7 @@ async def test_new_holds_are_counted_for_the_list_that_is_shown(served: Served, 
 async def test_to_ask_what_is_new_keeps_no_session_alive(served: Served, http: ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that is left open asks for ever, and its session ends all the same."""
     await sign_in(http, served)
-    asked: list[bool] = []
-    by_session = served.people.by_session
-
-    def look(_: object, cookie: str, *, used: bool = True) -> object:
-        asked.append(used)
-        return by_session(cookie, used=used)
-
-    monkeypatch.setattr(type(served.people), "by_session", look)
+    asked = sessions_asked(served, monkeypatch)
     assert (await get(served, http, "/inbox/new?since=1"))[0] == 200
     assert asked == [False]
 

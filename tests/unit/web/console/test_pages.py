@@ -33,6 +33,19 @@ async def post(served: Served, http: ClientSession, path: str, form: dict[str, s
         return answer.status, await answer.text()
 
 
+def sessions_asked(served: Served, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Filled with each look-up of a session from now on: whether it counted as use."""
+    asked: list[bool] = []
+    by_session = served.people.by_session
+
+    def look(_: object, cookie: str, *, used: bool = True) -> object:
+        asked.append(used)
+        return by_session(cookie, used=used)
+
+    monkeypatch.setattr(type(served.people), "by_session", look)
+    return asked
+
+
 def ballot(hold: Hold, csrf: str, **changes: str) -> dict[str, str]:
     """The vote form, filled in for an approval."""
     answers = {f"answer-{name}": "yes" for name in hold.questions}
@@ -388,14 +401,7 @@ async def test_an_open_page_that_asks_by_itself_keeps_no_session_alive(
     path = f"/holds/{hold.id}/now"
     assert (await get(served, http, path))[0] == 401
     await sign_in(http, served)
-    asked: list[bool] = []
-    by_session = served.people.by_session
-
-    def look(_: object, cookie: str, *, used: bool = True) -> object:
-        asked.append(used)
-        return by_session(cookie, used=used)
-
-    monkeypatch.setattr(type(served.people), "by_session", look)
+    asked = sessions_asked(served, monkeypatch)
     assert (await get(served, http, path))[0] == 200
     assert asked == [False]
     async with http.get(served.url + path, headers={"Sec-Fetch-Site": "same-site"}) as foreign:
